@@ -1,0 +1,1 @@
+"""ko_pants: OCI images from Go programs, without Docker, inside Pants."""
