@@ -1,4 +1,4 @@
-"""Platforms: `os/arch[/variant][:osversion]` and what they mean to Go (GOOS, GOARCH, GOARM, ...)."""
+"""Platforms: `os/arch[/variant][:osversion]`, and what they mean to Go (GOOS, GOARCH, GOARM)."""
 
 from __future__ import annotations
 
