@@ -1,0 +1,204 @@
+"""OCI image layouts on disk (OCI image-spec, image-layout.md): read, and written atomically.
+
+Blobs are content addressed and never change; `index.json` is replaced by a rename under a lock, so
+a reader sees either the old images or the new ones, and two writers lose nothing of each other.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO, Iterator, Mapping
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.image import canonical_json, parse_document
+
+ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
+_CHUNK = 1 << 20
+
+
+class Layout:
+    """A layout at `path`; nothing is touched until the first read or write."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def blob_path(self, digest: str) -> str:
+        """Where the blob is or would be."""
+        algorithm, _, hexadecimal = digest.partition(":")
+        return os.path.join(self.path, "blobs", algorithm, hexadecimal)
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """True if the blob is there with the right size."""
+        try:
+            return os.stat(self.blob_path(descriptor.digest)).st_size == descriptor.size
+        except OSError:
+            return False
+
+    def read_blob(self, descriptor: Descriptor) -> bytes:
+        """The bytes of a small blob, verified.
+
+        :raises KoPantsError: missing, or not what its digest says.
+        """
+        import hashlib
+
+        try:
+            with open(self.blob_path(descriptor.digest), "rb") as f:
+                content = f.read()
+        except OSError as e:
+            raise KoPantsError(
+                f"OCI layout {self.path}: blob {descriptor.digest} cannot be read "
+                f"({e.strerror}); expected the layout to be complete"
+            ) from None
+        if "sha256:" + hashlib.sha256(content).hexdigest() != descriptor.digest:
+            raise KoPantsError(
+                f"OCI layout {self.path}: blob {descriptor.digest} has other content than its "
+                "digest says; write the layout anew"
+            )
+        return content
+
+    def references(self) -> dict[str, Descriptor]:
+        """What `index.json` names: reference name -> descriptor. Empty where there is no layout.
+
+        :raises KoPantsError: if `index.json` is no index.
+        """
+        out: dict[str, Descriptor] = {}
+        for descriptor in self.entries():
+            name = dict(descriptor.annotations).get(ANNOTATION_REF_NAME)
+            if name:
+                out[name] = descriptor
+        return out
+
+    def entries(self) -> tuple[Descriptor, ...]:
+        """Every entry of `index.json`, named or not.
+
+        :raises KoPantsError: if `index.json` is no index.
+        """
+        return tuple(
+            Descriptor.from_json(entry, where=os.path.join(self.path, "index.json"))
+            for entry in self._index().get("manifests", [])
+        )
+
+    def write_blob(self, descriptor: Descriptor, stream: BinaryIO) -> None:
+        """Write a blob from a stream; verified, then moved into place.
+
+        :raises KoPantsError: if the bytes are not what the descriptor says.
+        """
+        import hashlib
+        import tempfile
+
+        path = self.blob_path(descriptor.digest)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".incoming-")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                while True:
+                    chunk = stream.read(_CHUNK)
+                    if not chunk:
+                        break
+                    digest.update(chunk)
+                    size += len(chunk)
+                    out.write(chunk)
+            found = "sha256:" + digest.hexdigest()
+            if found != descriptor.digest or size != descriptor.size:
+                raise KoPantsError(
+                    f"blob {descriptor.digest} ({descriptor.size} bytes) arrived as {found} "
+                    f"({size} bytes); nothing was written"
+                )
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            _unlink(temporary)
+            raise
+
+    def update(self, references: Mapping[str, Descriptor]) -> None:
+        """Let each reference name name its descriptor; every other entry stays as it is.
+
+        All change at once. The blobs must have been written.
+        """
+        os.makedirs(self.path, exist_ok=True)
+        with self._locked():
+            marker = os.path.join(self.path, "oci-layout")
+            if not os.path.exists(marker):
+                _replace(marker, b'{"imageLayoutVersion":"1.0.0"}')
+            document = self._index()
+            kept = [
+                entry
+                for entry in document.get("manifests", [])
+                if _reference_name(entry) not in references
+            ]
+            for name in sorted(references):
+                entry = references[name].to_json()
+                entry["annotations"] = {**entry.get("annotations", {}), ANNOTATION_REF_NAME: name}
+                kept.append(entry)
+            document.update(schemaVersion=2, manifests=kept)
+            _replace(os.path.join(self.path, "index.json"), canonical_json(document))
+
+    def _index(self) -> dict[str, Any]:
+        path = os.path.join(self.path, "index.json")
+        try:
+            with open(path, "rb") as f:
+                content = f.read()
+        except FileNotFoundError:
+            return {}
+        except OSError as e:
+            raise KoPantsError(f"OCI layout {path} cannot be read: {e.strerror}") from None
+        return parse_document(content, where=path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        import fcntl
+
+        with open(os.path.join(self.path, ".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def parse_layout_reference(text: str) -> tuple[str, str]:
+    """Split `oci:<directory>[:<reference name or digest>]` as skopeo does.
+
+    :returns: the directory, and the name (empty where there is none).
+    """
+    path, _, name = text[len("oci:") :].partition(":")
+    return path, name
+
+
+def find_in_layout(layout: Layout, name: str) -> Descriptor:
+    """The entry that `name` (a reference name or a digest) means; the only entry without one.
+
+    :raises KoPantsError: none or several; the message lists what is there.
+    """
+    entries = layout.entries()
+    if not name and len(entries) == 1:
+        return entries[0]
+    for entry in entries:
+        if name and name in (entry.digest, dict(entry.annotations).get(ANNOTATION_REF_NAME)):
+            return entry
+    names = sorted(dict(e.annotations).get(ANNOTATION_REF_NAME, e.digest) for e in entries)
+    raise KoPantsError(
+        f"OCI layout {layout.path}: expected an image "
+        + (f"named {name!r}" if name else "(there are several: name one, `oci:<directory>:<name>`)")
+        + f", found {', '.join(names) or 'none'}"
+    )
+
+
+def _reference_name(entry: object) -> str | None:
+    annotations = entry.get("annotations") if isinstance(entry, dict) else None
+    name = annotations.get(ANNOTATION_REF_NAME) if isinstance(annotations, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _replace(path: str, content: bytes) -> None:
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(temporary, "wb") as f:
+        f.write(content)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(temporary, path)
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
