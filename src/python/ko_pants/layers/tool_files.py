@@ -1,0 +1,69 @@
+"""What the layer process needs in its sandbox: our modules and the compressor, as file contents."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+from importlib import machinery, util
+
+from ko_pants.errors import KoPantsError
+from ko_pants.layers.encodings import Encoding, compressor_id, encoding_of, not_installed
+
+__all__ = ["ENTRY_POINT", "compressor_id", "tool_files"]
+
+#: The script to run, relative to the directory that holds the files.
+ENTRY_POINT = "layer_tool.py"
+_MODULES = ("layers/tar.py", "layers/layout.py", "layers/compress.py", "layers/blob.py")
+
+
+def tool_files(encoding: str) -> dict[str, bytes]:
+    """Relative name to content of every file of the layer tool for one encoding.
+
+    Our modules keep their import names, so the sandbox runs what the tests import. The extension
+    module is of the running interpreter: the process must run the same Python version. Raises
+    KoPantsError when the compressor is not installed or has no extension module for this
+    interpreter.
+    """
+    files = {
+        ENTRY_POINT: _source("layers/layer_tool.py"),
+        "ko_pants/__init__.py": b"",
+        "ko_pants/layers/__init__.py": b"",
+        "ko_pants/errors.py": _source("errors.py"),
+    }
+    for name in _MODULES:
+        files["ko_pants/" + name] = _source(name)
+    found = encoding_of(encoding)
+    if found.package:
+        files.update(_package_files(found))
+    return files
+
+
+def _source(name: str) -> bytes:
+    content = pkgutil.get_data("ko_pants", name)
+    if content is None:
+        raise KoPantsError(f"ko_pants is installed without {name}: reinstall it.")
+    return content
+
+
+def _package_files(encoding: Encoding) -> dict[str, bytes]:
+    spec = util.find_spec(encoding.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise not_installed(encoding.package)
+    directory = spec.submodule_search_locations[0]
+    files: dict[str, bytes] = {}
+    for module in encoding.modules:
+        # In the interpreter's own order: what `import` would pick.
+        suffixes = [""] if module.endswith(".py") else machinery.EXTENSION_SUFFIXES
+        for suffix in suffixes:
+            path = os.path.join(directory, module + suffix)
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    files[f"{encoding.package}/{module}{suffix}"] = file.read()
+                break
+        else:
+            raise KoPantsError(
+                f"the Python package {encoding.package!r} in {directory} has no {module!r} for "
+                f"this interpreter ({machinery.EXTENSION_SUFFIXES[0]}): reinstall it for the "
+                "Python that runs Pants."
+            )
+    return files
