@@ -1,0 +1,1 @@
+"""KOCACHE: the maps from Go build id to diffID to descriptor; no bytes of layers, no Pants."""

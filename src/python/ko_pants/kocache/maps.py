@@ -1,0 +1,218 @@
+"""The two maps of a KOCACHE as bytes: what ko wrote, what we write, and what is damaged.
+
+`buildid-to-diffid` is `{"<build id>": "sha256:<hex>"}`, `diffid-to-descriptor` is
+`{"sha256:<hex>": <descriptor>}` (ko's pkg/build/cache.go); JSON indented by two spaces. ko rewrites
+a file in place and does not truncate it, so that only its first JSON value counts.
+
+A descriptor of ours carries, in its `annotations`, its compressor, the keys that lead to it, and a
+check value over all of that and its place. So a flipped byte, a cut, or a piece of another file
+makes it a miss and never another value. One of those annotations is a number, which is no valid
+annotation: ko, which would otherwise trust our descriptor and fail its push where the registry
+lacks the blob, cannot decode such a file and takes it as a miss.
+
+Nothing here touches the disk, and nothing raises on any input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci import media_types
+from ko_pants.oci.descriptor import Descriptor, is_digest, sorted_pairs
+
+FORMAT_VERSION = 1
+UNKNOWN_COMPRESSOR = "unknown"
+
+_OWN = "dev.ko-pants."
+_FORMAT = _OWN + "format"
+_COMPRESSOR = _OWN + "compressor"
+_KEYS = _OWN + "keys"
+_CHECK = _OWN + "check"
+
+# Several keys lead to one layer only when they differ in something that did not change the tar.
+_MAX_KEYS = 8
+
+_TO_OCI = {
+    media_types.DOCKER_LAYER_TAR: media_types.OCI_LAYER_TAR,
+    media_types.DOCKER_LAYER_GZIP: media_types.OCI_LAYER_GZIP,
+    media_types.DOCKER_LAYER_ZSTD: media_types.OCI_LAYER_ZSTD,
+}
+_ENCODINGS = {
+    media_types.OCI_LAYER_TAR: "none",
+    media_types.OCI_LAYER_GZIP: "gzip",
+    media_types.OCI_LAYER_ZSTD: "zstd",
+}
+
+
+@dataclass(frozen=True)
+class CachedLayer:
+    """A layer without its bytes.
+
+    :param diff_id: sha256 of the uncompressed tar.
+    :param descriptor: of the compressed blob; its media type is of the OCI family, and its
+        annotations are those it was recorded with (none for a foreign descriptor).
+    :param compressor: what made the blob, such as `libdeflate-1.24/gzip-1`; `unknown` if another
+        producer recorded the descriptor.
+    """
+
+    diff_id: str
+    descriptor: Descriptor
+    compressor: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A checked descriptor of ours, as it lies in a map file."""
+
+    layer: CachedLayer
+    keys: tuple[str, ...]
+
+    def with_key(self, key: str) -> Entry:
+        """With `key` as the newest of its keys."""
+        return Entry(self.layer, (*(k for k in self.keys if k != key), key)[-_MAX_KEYS:])
+
+    def without_key(self, key: str) -> Entry:
+        """Without `key`."""
+        return Entry(self.layer, tuple(k for k in self.keys if k != key))
+
+    def to_json(self, directory: str) -> dict[str, Any]:
+        """The JSON value; `directory` is the entry's place and part of its check value."""
+        descriptor = self.layer.descriptor
+        out = Descriptor(descriptor.media_type, descriptor.digest, descriptor.size).to_json()
+        out["annotations"] = {
+            **dict(descriptor.annotations),
+            _FORMAT: FORMAT_VERSION,
+            _COMPRESSOR: self.layer.compressor,
+            _KEYS: list(self.keys),
+            _CHECK: _check(directory, self),
+        }
+        return out
+
+
+def normalise(layer: CachedLayer) -> CachedLayer:
+    """As `layer` is stored: OCI media type, its own annotations, neither platform nor urls.
+
+    :raises KoPantsError: no layer descriptor with sha256 digests, or an unknown media type.
+    """
+    media_type = _TO_OCI.get(layer.descriptor.media_type, layer.descriptor.media_type)
+    if not is_digest(layer.diff_id) or not is_digest(layer.descriptor.digest):
+        raise KoPantsError(f"expected sha256 digests, found {layer!r:.200}")
+    if media_type not in _ENCODINGS or layer.descriptor.size < 0:
+        raise KoPantsError(f"expected the descriptor of a layer, found {layer.descriptor!r:.200}")
+    annotations = tuple(
+        pair for pair in layer.descriptor.annotations if not pair[0].startswith(_OWN)
+    )
+    return CachedLayer(
+        layer.diff_id,
+        Descriptor(
+            media_type,
+            layer.descriptor.digest,
+            layer.descriptor.size,
+            annotations=sorted_pairs(dict(annotations)),
+        ),
+        layer.compressor,
+    )
+
+
+def parse_map(content: bytes) -> dict[str, Any] | None:
+    """The first JSON value of a map file if it is an object, else None."""
+    text = content.decode("utf-8", "replace").lstrip(" \t\r\n")
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def has_trailing_garbage(content: bytes) -> bool:
+    """True if something follows the first JSON value, as after a shorter write by ko."""
+    text = content.decode("utf-8", "replace").strip(" \t\r\n")
+    try:
+        return json.JSONDecoder().raw_decode(text)[1] != len(text)
+    except (ValueError, RecursionError):
+        return False
+
+
+def encode_map(entries: Mapping[str, Any]) -> bytes:
+    """The file that holds `entries`, in their order, indented as ko's."""
+    return (json.dumps(entries, indent=2) + "\n").encode("ascii")
+
+
+def own_entry(directory: str, diff_id: str, value: object) -> Entry | None:
+    """The entry of ours that `value` is; None if it is another's or damaged."""
+    if not isinstance(value, dict) or not is_digest(diff_id):
+        return None
+    annotations = value.get("annotations")
+    if not isinstance(annotations, dict) or not _is_format(annotations.get(_FORMAT)):
+        return None
+    compressor, keys = annotations.get(_COMPRESSOR), annotations.get(_KEYS)
+    if not isinstance(compressor, str) or not isinstance(keys, list):
+        return None
+    if not all(isinstance(key, str) for key in keys):
+        return None
+    own = {k: v for k, v in annotations.items() if not k.startswith(_OWN)}
+    if not all(isinstance(v, str) for v in own.values()):
+        return None
+    try:
+        descriptor = Descriptor.from_json({**value, "annotations": own}, where="")
+    except KoPantsError:
+        return None
+    plain = Descriptor(
+        descriptor.media_type,
+        descriptor.digest,
+        descriptor.size,
+        annotations=descriptor.annotations,
+    )
+    entry = Entry(CachedLayer(diff_id, plain, compressor), tuple(keys))
+    return entry if annotations.get(_CHECK) == _check(directory, entry) else None
+
+
+def foreign_layer(diff_id: str, value: object) -> CachedLayer | None:
+    """The layer that another producer (ko) described; None for anything that ko could not read.
+
+    What bears any mark of ours is never foreign: it is ours or damaged.
+    """
+    if not isinstance(value, dict) or not is_digest(diff_id):
+        return None
+    annotations = value.get("annotations")
+    if annotations is not None and not (
+        isinstance(annotations, dict) and all(isinstance(v, str) for v in annotations.values())
+    ):
+        return None
+    if _OWN in json.dumps(value):
+        return None
+    try:
+        descriptor = Descriptor.from_json({**value, "annotations": None}, where="")
+        return normalise(CachedLayer(diff_id, descriptor, UNKNOWN_COMPRESSOR))
+    except KoPantsError:
+        return None
+
+
+def same_encoding(layer: CachedLayer, compressor: str) -> bool:
+    """True if `layer` is encoded as `compressor` encodes.
+
+    A compressor is `<library>-<version>/<encoding>-<level>`, the encoding `gzip`, `zstd` or `none`.
+    An encoding with more demands on its bytes than its media type says (estargz) is never the same.
+    """
+    encoding = compressor.rpartition("/")[2].partition("-")[0]
+    return _ENCODINGS.get(layer.descriptor.media_type) == encoding
+
+
+def _is_format(value: object) -> bool:
+    return value == FORMAT_VERSION and not isinstance(value, bool)
+
+
+def _check(directory: str, entry: Entry) -> str:
+    descriptor = entry.layer.descriptor
+    covered = json.dumps(
+        [
+            *(directory, entry.layer.diff_id, entry.layer.compressor, entry.keys),
+            *(descriptor.media_type, descriptor.digest, descriptor.size, descriptor.annotations),
+        ],
+        separators=(",", ":"),
+    )
+    return hashlib.sha256(covered.encode("ascii")).hexdigest()[:32]
