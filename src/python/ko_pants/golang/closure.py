@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Collection, Iterable, Mapping
 
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.constraints import targets
+from ko_pants.golang.constraints import BuildContext
 from ko_pants.golang.directory import PROFILE, GoDirectory
 from ko_pants.golang.embed import EmbedFilter, embed_globs
 from ko_pants.golang.modules import Workspace, find_module_root, is_within
@@ -101,15 +101,15 @@ class ClosureSearch:
     ) -> None:
         self._workspace = workspace
         self._main = main_directory
-        self._pairs = targets(platforms)
-        self._tags = frozenset(tags)
-        self._go_minor = go_minor
+        self._context = BuildContext.of(platforms, tags, go_minor)
         self._extra = tuple(sorted(set(extra_imports)))
         self._boundaries = frozenset(workspace.boundaries)
-        self._asked: set[str] = set()
-        self._imports: set[str] = set()
+        # Import path -> where it may be; directory -> platforms that reach it; and the analyses.
+        self._resolved: dict[str, tuple[str, ...]] = {}
         self._third_party: set[str] = set()
+        self._reached: dict[str, int] = {}
         self._directories: dict[str, GoDirectory] = {}
+        self._masks: dict[str, tuple[tuple[GoFile, int], ...]] = {}
 
     def start(self) -> tuple[str, ...]:
         """The first directories to analyse.
@@ -117,23 +117,46 @@ class ClosureSearch:
         :raises KoPantsError: the main package is in no module of the workspace.
         """
         import_path_of(self._main, self._workspace)
-        self._asked.add(self._main)
-        return tuple(sorted({self._main, *self._follow(self._extra)}))
+        everywhere = self._context.all
+        wanted = {self._main}
+        self._reached[self._main] = everywhere
+        for import_path in self._extra:
+            for directory in self._resolve(import_path):
+                self._reached[directory] = everywhere
+                wanted.add(directory)
+        return tuple(sorted(wanted))
 
     def step(self, analysed: Mapping[str, GoDirectory]) -> tuple[str, ...]:
         """Take in analyses and name the directories wanted next; empty at the end.
 
         A directory that does not exist is analysed as one without files.
         """
-        wanted: list[str] = []
-        for path in sorted(analysed):
-            if path in self._directories or path not in self._asked:
-                continue
-            directory = analysed[path]
-            self._directories[path] = directory
-            for file in self._built(directory):
-                wanted += self._follow(file.imports)
-        return tuple(sorted(set(wanted)))
+        pending: list[tuple[str, int]] = []
+        for path, directory in analysed.items():
+            if path in self._reached and path not in self._directories:
+                self._directories[path] = directory
+                self._masks[path] = tuple((f, self._context.mask(f)) for f in directory.files)
+                pending.append((path, self._reached[path]))
+        wanted: set[str] = set()
+        # A directory comes up again where a platform reaches it that did not before.
+        while pending:
+            path, platforms = pending.pop()
+            for file, mask in self._masks[path]:
+                built_for = mask & platforms
+                if not built_for:
+                    continue
+                for import_path in file.imports:
+                    for target in self._resolve(import_path):
+                        reached = self._reached.get(target, 0)
+                        added = built_for & ~reached
+                        if not added:
+                            continue
+                        self._reached[target] = reached | added
+                        if target in self._directories:
+                            pending.append((target, added))
+                        else:
+                            wanted.add(target)
+        return tuple(sorted(wanted))
 
     def finish(self) -> Closure:
         """The closure, once `step` wants nothing more."""
@@ -145,14 +168,18 @@ class ClosureSearch:
             if not directory.files:
                 continue
             directories.append(path)
-            built = self._built(directory)
+            platforms = self._reached[path]
+            built = [file for file, mask in self._masks[path] if mask & platforms]
             # With nothing to build Go reports why, and looks for the package no further: it has to
             # see the same files.
             names = [file.name for file in built or directory.files]
-            others = list(directory.built_other_files(self._pairs, self._tags, self._go_minor))
+            others = [
+                file
+                for file in directory.other_files
+                if self._context.mask(file) & platforms
+                and (file.name != PROFILE or path == self._main)
+            ]
             names += [file.name for file in others]
-            if path == self._main:
-                names += [file.name for file in directory.other_files if file.name == PROFILE]
             files.update(posixpath.join(path, name) for name in names)
             for other in others:
                 optional.update(self._included(path, other.includes))
@@ -179,9 +206,6 @@ class ClosureSearch:
             modules=tuple(sorted(modules)),
         )
 
-    def _built(self, directory: GoDirectory) -> list[GoFile]:
-        return list(directory.built_files(self._pairs, self._tags, self._go_minor))
-
     def _included(self, directory: str, includes: Iterable[str]) -> Iterable[str]:
         """Files that assembly includes by a relative path; a plain name may be the toolchain's."""
         for include in includes:
@@ -189,36 +213,27 @@ class ClosureSearch:
             if not path.startswith(("../", "/")):
                 yield path
 
-    def _follow(self, import_paths: Iterable[str]) -> list[str]:
-        """The directories, not yet asked for, that may hold the packages."""
-        wanted = []
-        for import_path in import_paths:
-            if import_path in self._imports:
-                continue
-            self._imports.add(import_path)
-            for directory in self._candidates(import_path):
-                if directory not in self._asked:
-                    self._asked.add(directory)
-                    wanted.append(directory)
-        return wanted
-
-    def _candidates(self, import_path: str) -> list[str]:
+    def _resolve(self, import_path: str) -> tuple[str, ...]:
         """Where Go looks for a package in the repo: in every module whose path is a prefix.
 
         Two modules that both have the package make Go report an ambiguous import, so that all of
         them belong to the build.
         """
-        if import_path == "C" or import_path.startswith((".", "/")):
-            return []
-        candidates = candidate_directories(import_path, self._workspace, self._boundaries)
-        outside = [m for m in self._workspace.required if _has_prefix(import_path, m)]
-        # Other paths without a dot in the first element are the standard library's.
-        if outside or (not candidates and "." in import_path.partition("/")[0]):
-            if self._workspace.vendor is not None:
-                candidates.append(f"{self._workspace.vendor}/{import_path}")
-            else:
-                self._third_party.add(import_path)
-        return candidates
+        known = self._resolved.get(import_path)
+        if known is not None:
+            return known
+        candidates: list[str] = []
+        if import_path != "C" and not import_path.startswith((".", "/")):
+            candidates = candidate_directories(import_path, self._workspace, self._boundaries)
+            outside = any(_has_prefix(import_path, m) for m in self._workspace.required)
+            # Other paths without a dot in the first element are the standard library's.
+            if outside or (not candidates and "." in import_path.partition("/")[0]):
+                if self._workspace.vendor is not None:
+                    candidates.append(f"{self._workspace.vendor}/{import_path}")
+                else:
+                    self._third_party.add(import_path)
+        self._resolved[import_path] = tuple(candidates)
+        return self._resolved[import_path]
 
 
 def candidate_directories(

@@ -247,9 +247,52 @@ class ConstrainedFile(Protocol):
     def is_documentation(self) -> bool: ...
 
 
-def targets(platforms: Iterable[Platform]) -> tuple[tuple[str, str], ...]:
-    """The distinct (GOOS, GOARCH) of platforms: constraints see no more of them."""
-    return tuple(sorted({(p.os, p.architecture) for p in platforms}))
+@dataclass(frozen=True)
+class BuildContext:
+    """What constraints are evaluated for (go/build's term), for several platforms at once.
+
+    A set of platforms is a bit mask over `pairs`, the distinct (GOOS, GOARCH): constraints see no
+    more of a platform.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    tags: frozenset[str] = frozenset()
+    go_minor: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        platforms: Iterable[Platform],
+        tags: Iterable[str] = (),
+        go_minor: int | None = None,
+    ) -> BuildContext:
+        """The context for the user's platforms and tags, and the toolchain's Go 1.N."""
+        pairs = tuple(sorted({(p.os, p.architecture) for p in platforms}))
+        return cls(pairs, frozenset(tags), go_minor)
+
+    @property
+    def all(self) -> int:
+        """The mask of all platforms."""
+        return (1 << len(self.pairs)) - 1
+
+    def mask(self, file: ConstrainedFile) -> int:
+        """The platforms for which `go build` with CGO_ENABLED=0 may use the file."""
+        name = file.name
+        if name.startswith(("_", ".")) or name.endswith("_test.go"):
+            return 0
+        if file.uses_cgo or file.is_documentation:
+            return 0
+        wanted = name_tags(name)
+        constraint = file.constraint
+        if not wanted and constraint is None:
+            return self.all
+        mask = 0
+        for bit, (os, arch) in enumerate(self.pairs):
+            if all(evaluate_tag(tag, os, arch, self.tags, self.go_minor) for tag in wanted) and (
+                constraint is None or evaluate(constraint, os, arch, self.tags, self.go_minor)
+            ):
+                mask |= 1 << bit
+        return mask
 
 
 def may_build(
@@ -263,27 +306,4 @@ def may_build(
     :param tags: the user's, as given to `-tags`.
     :param go_minor: N of the toolchain's Go 1.N; None if not known.
     """
-    return may_build_for(file, targets(platforms), frozenset(tags), go_minor)
-
-
-def may_build_for(
-    file: ConstrainedFile,
-    pairs: Collection[tuple[str, str]],
-    tags: frozenset[str],
-    go_minor: int | None,
-) -> bool:
-    """As `may_build`, for callers that ask about many files: `pairs` is `targets(platforms)`."""
-    name = file.name
-    if name.startswith(("_", ".")) or name.endswith("_test.go"):
-        return False
-    if file.uses_cgo or file.is_documentation:
-        return False
-    wanted = name_tags(name)
-    constraint = file.constraint
-    if not wanted and constraint is None:
-        return bool(pairs)
-    return any(
-        all(evaluate_tag(tag, os, arch, tags, go_minor) for tag in wanted)
-        and (constraint is None or evaluate(constraint, os, arch, tags, go_minor))
-        for os, arch in pairs
-    )
+    return BuildContext.of(platforms, tags, go_minor).mask(file) != 0

@@ -6,9 +6,9 @@ An edit of one file re-analyses one directory; an edit of function bodies leaves
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Collection, Iterator, Mapping, Sequence
+from typing import Collection, Mapping, Sequence
 
-from ko_pants.golang.constraints import may_build_for, targets
+from ko_pants.golang.constraints import BuildContext
 from ko_pants.golang.source_file import GoFile, OtherFile, parse_go_file, parse_other_file
 from ko_pants.oci.platform import Platform
 
@@ -53,28 +53,6 @@ class GoDirectory:
         plain = [f.package for f in self.files if f.constraint is None and f.package in names]
         return (plain or names or [""])[0]
 
-    def built_files(
-        self,
-        pairs: Collection[tuple[str, str]],
-        tags: frozenset[str],
-        go_minor: int | None,
-    ) -> Iterator[GoFile]:
-        """The Go files that may be built for one of the (GOOS, GOARCH) pairs."""
-        return (f for f in self.files if may_build_for(f, pairs, tags, go_minor))
-
-    def built_other_files(
-        self,
-        pairs: Collection[tuple[str, str]],
-        tags: frozenset[str],
-        go_minor: int | None,
-    ) -> Iterator[OtherFile]:
-        """Assembly, headers and objects that may be used for one of the (GOOS, GOARCH) pairs."""
-        return (
-            f
-            for f in self.other_files
-            if f.name != PROFILE and may_build_for(f, pairs, tags, go_minor)
-        )
-
 
 def analyze_directory(
     path: str, files: Mapping[str, bytes], other_names: Sequence[str] = ()
@@ -116,8 +94,8 @@ def main_package_problem(
         return f"{where} has only test files; expected a directory with `package main`"
     wanted = frozenset(tags)
     for platform in platforms:
-        pairs = targets([platform])
-        built = list(directory.built_files(pairs, wanted, go_minor))
+        context = BuildContext.of([platform], wanted, go_minor)
+        built = [f for f in candidates if context.mask(f)]
         if not built:
             return (
                 f"{where} has no Go files for {platform}: build constraints or cgo exclude all of "
