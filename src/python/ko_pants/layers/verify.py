@@ -9,6 +9,9 @@ from typing import Any, BinaryIO, Iterator
 from ko_pants.errors import KoPantsError
 
 _READ = 256 << 10
+# zstd's frame object returns all that its input holds, and tells a whole frame from one cut off. A
+# hostile kilobyte holds 32 MiB, which bounds the memory.
+_ZSTD_READ = 1 << 10
 _GZIP_WINDOW = 31  # zlib's number for: 32 KiB window, gzip framing
 
 
@@ -60,16 +63,21 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
         raise KoPantsError(
             "the Python package 'zstandard' is not installed: it is needed to read zstd layers."
         ) from None
-
-    reader: Any = zstandard.ZstdDecompressor().stream_reader(ends, read_across_frames=True)
-    try:
-        while True:
-            piece = reader.read(_READ)
-            if not piece:
-                return
-            yield piece
-    except zstandard.ZstdError as error:
-        raise _damaged("zstd", str(error)) from None
+    decompressor = zstandard.ZstdDecompressor()
+    data = stream.read(_ZSTD_READ)
+    while True:
+        frame: Any = decompressor.decompressobj()
+        while not frame.eof:
+            if not data:
+                raise _damaged("zstd", "it ends in the middle of a frame")
+            try:
+                yield frame.decompress(data)
+            except zstandard.ZstdError as error:
+                raise _damaged("zstd", str(error)) from None
+            data = frame.unused_data if frame.eof else b""
+            data = data or stream.read(_ZSTD_READ)
+        if not data:
+            return
 
 
 def _damaged(encoding: str, why: str) -> KoPantsError:
