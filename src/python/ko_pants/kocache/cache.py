@@ -271,11 +271,11 @@ class KoCache:
             return {}, True
         if content is None:
             return {}, False
-        entries = maps.parse_map(content)
+        entries, complete = maps.parse_map(content)
         if entries is None:
             self.problem(path, "it holds no JSON object" if content else "it is empty")
             return {}, True
-        return entries, maps.has_trailing_garbage(content)
+        return entries, not complete
 
     # Writing
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ko_pants.oci.descriptor import is_digest
 from ko_pants.oci.platform import Platform
@@ -98,6 +99,7 @@ class LayerKey:
         return f"bin/{escape_path(self.import_path)}/{escape_path(str(self.platform))}"
 
 
+@lru_cache(maxsize=4096)
 def escape_path(text: str) -> str:
     """A relative path that stays below its parent, different for every `text`.
 

@@ -118,23 +118,17 @@ def normalise(layer: CachedLayer) -> CachedLayer:
     )
 
 
-def parse_map(content: bytes) -> dict[str, Any] | None:
-    """The first JSON value of a map file if it is an object, else None."""
-    text = content.decode("utf-8", "replace").lstrip(" \t\r\n")
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+def parse_map(content: bytes) -> tuple[dict[str, Any] | None, bool]:
+    """The first JSON value of a map file, and whether it is all that is in the file.
 
-
-def has_trailing_garbage(content: bytes) -> bool:
-    """True if something follows the first JSON value, as after a shorter write by ko."""
+    None if it is no JSON object. Something follows it after a shorter write by ko.
+    """
     text = content.decode("utf-8", "replace").strip(" \t\r\n")
     try:
-        return json.JSONDecoder().raw_decode(text)[1] != len(text)
+        value, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
-        return False
+        return None, False
+    return (value, end == len(text)) if isinstance(value, dict) else (None, False)
 
 
 def encode_map(entries: Mapping[str, Any]) -> bytes:

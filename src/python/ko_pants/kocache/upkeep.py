@@ -261,7 +261,7 @@ def _load(cache: KoCache, path: str) -> dict[str, Any]:
     except NotReadable as error:
         cache.problem(path, str(error))
         return {}
-    entries = maps.parse_map(content) if content else None
+    entries = maps.parse_map(content)[0] if content else None
     if content is not None and entries is None:
         cache.problem(path, "it holds no JSON object")
     return entries or {}
