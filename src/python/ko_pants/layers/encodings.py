@@ -77,7 +77,7 @@ def encoding_of(name: str) -> Encoding:
     return encoding
 
 
-@functools.lru_cache(maxsize=None)
+@functools.lru_cache(maxsize=64)
 def compressor_id(encoding: str, level: int) -> str:
     """Names everything that determines the compressed bytes of a given tar.
 

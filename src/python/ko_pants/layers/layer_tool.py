@@ -25,7 +25,7 @@ import signal
 from typing import Any, Dict, Iterator
 
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.blob import Written, write_blob
+from ko_pants.layers.blob import write_blob
 from ko_pants.layers.layout import binary_entries, kodata_entries
 from ko_pants.layers.tar import Entry
 
@@ -50,17 +50,6 @@ def entries_of(spec: Dict[str, Any]) -> Iterator[Entry]:
     raise KoPantsError(f"unknown layer layout {layout!r}: expected 'binary' or 'kodata'.")
 
 
-def run(spec: Dict[str, Any]) -> Written:
-    """Write the layer that the spec describes. Raises KoPantsError or OSError."""
-    return write_blob(
-        entries_of(spec),
-        spec["encoding"],
-        spec["level"],
-        spec["output"],
-        workers=spec.get("workers", 0),
-    )
-
-
 def main(arguments: list[str]) -> int:
     """Run the tool; returns the exit status."""
 
@@ -69,12 +58,21 @@ def main(arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, terminate)
     try:
-        written = run(json.loads(arguments[0]))
+        spec = json.loads(arguments[0])
+        entries = entries_of(spec)
+        encoding, level, output = spec["encoding"], spec["level"], spec["output"]
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        return _fail(f"cannot read the spec ({error!r}); expected one argument: {__doc__}")
+    except KoPantsError as error:
+        return _fail(str(error))
+    try:
+        written = write_blob(entries, encoding, level, output, workers=spec.get("workers", 0))
     except KoPantsError as error:
         message = str(error)
     except OSError as error:
-        where = f": {os.fsdecode(error.filename)}" if error.filename else ""
-        message = f"{error.strerror}{where}"
+        # Failures of a write name no file.
+        file = os.fsdecode(error.filename) if error.filename else f"while writing {output}"
+        message = f"{error.strerror}: {file}"
     except KeyboardInterrupt:
         message = "interrupted"
     except MemoryError:
@@ -82,6 +80,10 @@ def main(arguments: list[str]) -> int:
     else:
         print(json.dumps(written._asdict()))
         return 0
+    return _fail(message)
+
+
+def _fail(message: str) -> int:
     print("layer_tool: " + " ".join(message.split()), file=sys.stderr)
     return 1
 

@@ -72,7 +72,13 @@ def kodata_entries(
     """
     if os_name == "windows":
         image_root = b"Files/var/run/ko"
-        directories = (b"Hives", b"Files", b"Files/var", b"Files/var/run", image_root)
+        directories: Tuple[bytes, ...] = (
+            b"Hives",
+            b"Files",
+            b"Files/var",
+            b"Files/var/run",
+            image_root,
+        )
         file_records = _WINDOWS_RECORDS
     else:
         image_root = b"/var/run/ko"

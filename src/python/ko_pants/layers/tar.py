@@ -127,7 +127,7 @@ def _octal(value: int, width: int) -> bytes:
 
 
 def _fits_octal(value: int, width: int) -> bool:
-    return 0 <= value < 8 ** (width - 1)
+    return 0 <= value < 1 << 3 * (width - 1)
 
 
 def _ascii(name: bytes) -> bytes:
