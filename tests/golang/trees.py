@@ -1,0 +1,171 @@
+"""Trees of Go sources on disk, their closure, and what the go tool says of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Collection, Iterable, Mapping, Sequence
+
+import pytest
+from ko_pants.golang.closure import Closure, ClosureSearch
+from ko_pants.golang.directory import GoDirectory, analyze_directory
+from ko_pants.golang.modules import Workspace, find_workspace
+from ko_pants.golang.toolchain import meets_minimum, parse_version
+from ko_pants.oci.platform import Platform
+
+PLATFORMS = tuple(
+    Platform.parse(p) for p in ("linux/amd64", "linux/arm64", "windows/amd64", "darwin/arm64")
+)
+CONTENT = (".go", ".s", ".h", ".hh", ".hpp", ".hxx")
+
+
+def write_tree(root: Path, files: Mapping[str, str]) -> Path:
+    """Write files by path relative to `root`."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return root
+
+
+def read_tree(root: Path) -> dict[str, bytes]:
+    """All files below `root` by path."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+class Tree:
+    """A tree held in memory, analysed as the rules do: module files, then directory by directory."""
+
+    def __init__(self, files: Mapping[str, bytes | str]) -> None:
+        self.files = {k: v.encode() if isinstance(v, str) else v for k, v in files.items()}
+
+    def workspace(self, directory: str, mod: str = "", use_go_work: bool = True) -> Workspace:
+        """The workspace of a main package's directory."""
+        module_files = {
+            path: content
+            for path, content in self.files.items()
+            if posixpath.basename(path) in ("go.mod", "go.work")
+            or path.endswith("vendor/modules.txt")
+        }
+        return find_workspace(directory, module_files, mod=mod, use_go_work=use_go_work)
+
+    def analyze(self, directory: str) -> GoDirectory:
+        """The analysis of one directory."""
+        names = {
+            posixpath.basename(path): path
+            for path in self.files
+            if posixpath.dirname(path) == directory
+        }
+        contents = {n: self.files[p] for n, p in names.items() if n.endswith(CONTENT)}
+        return analyze_directory(directory, contents, [n for n in names if n not in contents])
+
+    def closure(
+        self,
+        directory: str,
+        platforms: Collection[Platform] = PLATFORMS,
+        tags: Collection[str] = (),
+        go_minor: int | None = None,
+        extra_imports: Iterable[str] = (),
+        mod: str = "",
+    ) -> Closure:
+        """The closure of a main package's directory."""
+        search = ClosureSearch(
+            self.workspace(directory, mod), directory, platforms, tags, go_minor, extra_imports
+        )
+        wanted = search.start()
+        while wanted:
+            wanted = search.step({path: self.analyze(path) for path in wanted})
+        return search.finish()
+
+    def closed(self, closure: Closure) -> dict[str, bytes]:
+        """The files of the tree that are in the closure."""
+        return {p: c for p, c in self.files.items() if closure.contains(p)}
+
+
+def find_go() -> str:
+    """The go tool on the search path; the test is skipped where there is none that is new enough."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("no `go` on the search path")
+    text = subprocess.run([go, "version"], capture_output=True, text=True, check=True).stdout
+    version = parse_version(text)
+    if version is None or not meets_minimum(version):
+        pytest.skip(f"`go` on the search path is too old: {text.strip()}")
+    return go
+
+
+def go_minor(go: str) -> int:
+    """N of Go 1.N."""
+    text = subprocess.run([go, "version"], capture_output=True, text=True, check=True).stdout
+    version = parse_version(text)
+    assert version is not None
+    return version[1]
+
+
+def go_env(platform: Platform, **variables: str) -> dict[str, str]:
+    """An environment for the go tool that reaches no network and that the user's does not sway."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GO") or k == "GOCACHE"}
+    return {
+        **kept,
+        "CGO_ENABLED": "0",
+        "GOENV": "off",
+        "GOFLAGS": "",
+        "GOPROXY": "off",
+        "GOTOOLCHAIN": "local",
+        "GONOSUMDB": "*",
+        **platform.go_env(),
+        **variables,
+    }
+
+
+def run_go_list(
+    go: str,
+    root: Path,
+    directory: str,
+    platform: Platform,
+    arguments: Sequence[str] = ("-deps",),
+    patterns: Sequence[str] = (".",),
+    **variables: str,
+) -> list[dict[str, Any]]:
+    """`go list -e -json`, as one object per package."""
+    done = subprocess.run(
+        [go, "list", "-e", "-json", *arguments, *patterns],
+        cwd=root / directory,
+        env=go_env(platform, **variables),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    decoder = json.JSONDecoder()
+    packages = []
+    position = 0
+    while position < len(done.stdout):
+        package, position = decoder.raw_decode(done.stdout, position)
+        packages.append(package)
+        while position < len(done.stdout) and done.stdout[position].isspace():
+            position += 1
+    return packages
+
+
+def listed_files(packages: Iterable[Mapping[str, Any]], root: Path) -> tuple[set[str], set[str]]:
+    """(source files, embedded files) of the packages in the tree, relative to its root."""
+    sources: set[str] = set()
+    embedded: set[str] = set()
+    for package in packages:
+        directory = os.path.relpath(package.get("Dir", "/"), root)
+        if package.get("Standard") or directory.startswith(".."):
+            continue
+        for key in ("GoFiles", "SFiles", "HFiles", "SysoFiles"):
+            sources |= {posixpath.normpath(f"{directory}/{n}") for n in package.get(key) or []}
+        embedded |= {
+            posixpath.normpath(f"{directory}/{n}") for n in package.get("EmbedFiles") or []
+        }
+    return sources, embedded
