@@ -200,8 +200,18 @@ ko_try_pythons_on_path() {
 
 # Tries pyenv's and uv's interpreters of version $1.
 ko_try_managed_pythons() {
-  for ko_candidate in "${PYENV_ROOT:-${HOME-}/.pyenv}"/versions/"$1".*/bin/python"$1"; do
-    ! ko_try_python "$ko_candidate" || return 0
+  # Where pyenv's shims are on PATH, its versions are beside them.
+  ko_left=${PYENV_ROOT:-${HOME-}/.pyenv}/shims:$PATH:
+  while [ -n "$ko_left" ]; do
+    ko_dir=${ko_left%%:*}
+    ko_left=${ko_left#*:}
+    case $ko_dir in
+      */shims) ;;
+      *) continue ;;
+    esac
+    for ko_candidate in "${ko_dir%/shims}"/versions/"$1".*/bin/python"$1"; do
+      ! ko_try_python "$ko_candidate" || return 0
+    done
   done
   command -v uv > /dev/null || return 1
   ko_candidate=$(uv python find --no-project "$1" 2> /dev/null) || return 1
@@ -222,9 +232,10 @@ ko_find_python() {
   ! ko_try_pythons_on_path python3.8 || return 0
   ! ko_try_managed_pythons 3.8 || return 0
   ! ko_try_pythons_on_path python3 || return 0
+  [ -n "$ko_seen" ] || ko_seen='; no python at all'
   ko_die "Pants $ko_version needs CPython 3.9 or 3.8 with venv, and none was found:" \
     "looked for \$PYTHON, python3.9, python3.8 and python3 on PATH, and pyenv's and uv's" \
-    "(${ko_seen#; }${ko_seen:-no python at all});" \
+    "(found: ${ko_seen#; });" \
     "install one (pyenv install 3.9, or uv python install 3.9), or set PYTHON to one"
 }
 
