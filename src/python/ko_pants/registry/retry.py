@@ -1,0 +1,126 @@
+"""When to try again, and how long to wait: bounded, jittered, and paced per host."""
+
+from __future__ import annotations
+
+import email.utils
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ko_pants.registry.config import Clock
+
+#: Statuses that may be different next time (RFC 9110; 429 of RFC 6585).
+RETRIABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Bounds for retries; times in seconds.
+
+    `attempts` are for one operation, the first one included; `connect_attempts` where nothing
+    answers at all, which is seldom cured by waiting. `run_budget` bounds the retries of one client.
+    """
+
+    attempts: int = 6
+    connect_attempts: int = 3
+    first_delay: float = 0.5
+    max_delay: float = 15.0
+    max_retry_after: float = 180.0
+    run_budget: int = 300
+
+    def delay(self, retry: int, chance: float) -> float:
+        """Seconds before the `retry`th retry (from 1); `chance` in [0, 1) spreads clients."""
+        full = min(self.max_delay, self.first_delay * 2.0 ** (retry - 1))
+        return full * (0.5 + chance / 2)
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait by a `Retry-After` header (RFC 9110, 10.2.3: seconds, or an HTTP date).
+
+    `now` is Unix time. None if there is no such header or it is neither; never negative.
+    """
+    if not value:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+        return max(0.0, when.timestamp() - now)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+class Pace:
+    """Holds back every request to one host until the time that the host asked for."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._not_before = 0.0
+
+    def defer(self, seconds: float) -> None:
+        """No request before `seconds` from now; a later time that is known already stays."""
+        with self._lock:
+            self._not_before = max(self._not_before, self._clock.monotonic() + seconds)
+
+    def wait(self) -> None:
+        """Return when the host may be asked."""
+        # Bounded, because others may push the time on while this one sleeps.
+        for _ in range(100):
+            left = self._not_before - self._clock.monotonic()
+            if not self._not_before or left <= 0:
+                return
+            self._clock.sleep(left)
+
+
+class RetryBudget:
+    """The retries left for one run."""
+
+    def __init__(self, retries: int) -> None:
+        self._left = retries
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Use one retry; False when there is none left."""
+        with self._lock:
+            self._left -= 1
+            return self._left >= 0
+
+
+class Attempts:
+    """The attempts of one operation, which may be of several requests."""
+
+    def __init__(self, policy: RetryPolicy, budget: RetryBudget, clock: Clock) -> None:
+        self._policy = policy
+        self._budget = budget
+        self._clock = clock
+        self.made = 1
+        #: Why `again` said no, for the error: empty until then.
+        self.gave_up = ""
+
+    def again(self, pace: Pace, *, retry_after: float | None = None, connect: bool = False) -> bool:
+        """Wait before the next attempt; False if there shall be none.
+
+        `retry_after` (seconds) is the host's own wish and holds back everyone; `connect` says that
+        no connection came about.
+        """
+        policy = self._policy
+        if self.made >= (policy.connect_attempts if connect else policy.attempts):
+            self.gave_up = f"tried {self.made} times" if self.made > 1 else ""
+            return False
+        if retry_after is not None and retry_after > policy.max_retry_after:
+            self.gave_up = f"it asks to come back in {retry_after:.0f} s"
+            return False
+        if not self._budget.take():
+            self.gave_up = f"all {policy.run_budget} retries of this run are used up"
+            return False
+        delay = policy.delay(self.made, self._clock.random())
+        self.made += 1
+        if retry_after is not None:
+            # The jitter on top keeps a crowd of clients from coming back in the same instant.
+            pace.defer(retry_after + min(delay, 1.0))
+        else:
+            self._clock.sleep(delay)
+        return True
