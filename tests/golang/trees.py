@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Collection, Iterable, Mapping, Sequence
 
 import pytest
+
 from ko_pants.golang.closure import Closure, ClosureSearch
 from ko_pants.golang.directory import GoDirectory, analyze_directory
 from ko_pants.golang.modules import Workspace, find_workspace
@@ -42,7 +43,7 @@ def read_tree(root: Path) -> dict[str, bytes]:
 
 
 class Tree:
-    """A tree held in memory, analysed as the rules do: module files, then directory by directory."""
+    """A tree in memory, analysed as the rules do: module files, then one directory at a time."""
 
     def __init__(self, files: Mapping[str, bytes | str]) -> None:
         self.files = {k: v.encode() if isinstance(v, str) else v for k, v in files.items()}
@@ -91,7 +92,7 @@ class Tree:
 
 
 def find_go() -> str:
-    """The go tool on the search path; the test is skipped where there is none that is new enough."""
+    """The go tool on the search path; skips the test where there is none that is new enough."""
     go = shutil.which("go")
     if go is None:
         pytest.skip("no `go` on the search path")

@@ -62,6 +62,8 @@ _ELF_MACHINES: dict[int, dict[tuple[bool, bool], str]] = {
 _ELF_ABIS = {0: "linux", 2: "netbsd", 3: "linux", 6: "solaris", 9: "freebsd", 12: "openbsd"}
 # Owner of a PT_NOTE -> GOOS, where the ABI says nothing.
 _ELF_NOTES = {b"NetBSD\0": "netbsd", b"OpenBSD\0": "openbsd", b"FreeBSD\0": "freebsd"}
+# Go's programs for Solaris and illumos name no ABI, but always their dynamic linker.
+_SUN_LINKERS = ("/lib/amd64/", "/usr/lib/amd64/")
 _ELF_KINDS = {1: "object file", 2: "executable", 4: "core dump"}
 _PT_INTERP = 3
 _PT_NOTE = 4
@@ -107,7 +109,8 @@ def inspect_executable(head: bytes) -> ExecutableHeader:
     except struct.error:
         # Cut off within a header.
         return ExecutableHeader()
-    return ExecutableHeader(build_id=_marker(head))
+    kind = "script" if head.startswith(b"#!") else "" if head else "empty file"
+    return ExecutableHeader(kind=kind, build_id=_marker(head))
 
 
 def _marker(head: bytes) -> str:
@@ -148,6 +151,8 @@ def _inspect_elf(head: bytes) -> ExecutableHeader:
                     build_id = build_id or value.decode("utf-8", "replace")
                 if head[7] == 0:
                     os = _ELF_NOTES.get(owner.rstrip(b"\0") + b"\0", os)
+    if os == "linux" and interpreter.endswith("/ld.so.1") and interpreter.startswith(_SUN_LINKERS):
+        os = "solaris"
     kind_text = _ELF_KINDS.get(kind_code, "")
     if kind_code == 3:
         # Position-independent executables and shared libraries have the same type.
@@ -238,6 +243,10 @@ _FORMAT_NAMES = {"elf": "ELF", "pe": "PE", "mach-o": "Mach-O", "wasm": "WebAssem
 _SAME_OS = {"illumos": "solaris", "android": "linux", "js": "wasip1", "ios": "darwin"}
 
 
+def _with_article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "Ee" else f"a {noun}"
+
+
 def executable_problem(
     header: ExecutableHeader, platform: Platform, needs_static: bool
 ) -> str | None:
@@ -246,16 +255,15 @@ def executable_problem(
     :param needs_static: the image has no dynamic linker (base `scratch`).
     """
     wanted_format = _FORMATS.get(platform.os, "elf")
-    wanted = f"expected a {_FORMAT_NAMES[wanted_format]} executable for {platform}"
-    if wanted_format == "elf":
-        wanted = f"expected an ELF executable for {platform}"
+    wanted = f"expected {_with_article(_FORMAT_NAMES[wanted_format])} executable for {platform}"
     if header.format == "unknown":
-        found = f"a {header.kind}" if header.kind else "no executable file"
-        return f"found {found} (neither ELF, PE nor Mach-O); {wanted}"
+        if header.kind:
+            return f"found {_with_article(header.kind)}; {wanted}"
+        return f"found a file that is neither ELF, PE nor Mach-O; {wanted}"
     found = f"{_FORMAT_NAMES[header.format]} {header.kind or 'file'}"
     if header.os or header.architecture:
         found += f" for {header.os or 'unknown'}/{header.architecture or 'unknown'}"
-    article = "an" if found[0] == "E" else "a"
+    found = _with_article(found)
     same_os = _SAME_OS.get(platform.os, platform.os)
     if (
         header.format != wanted_format
@@ -263,10 +271,10 @@ def executable_problem(
         or header.architecture != platform.architecture
         or header.kind != "executable"
     ):
-        return f"found {article} {found}; {wanted}"
+        return f"found {found}; {wanted}"
     if needs_static and header.format == "elf" and not header.static:
         return (
-            f"found {article} {found} that is dynamically linked (interpreter "
+            f"found {found} that is dynamically linked (interpreter "
             f"{header.interpreter or 'unknown'}); expected a statically linked one, as the image "
             "has no dynamic linker: build it with CGO_ENABLED=0, or choose a base image with a libc"
         )

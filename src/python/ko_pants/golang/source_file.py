@@ -64,18 +64,11 @@ class OtherFile:
 
 
 _BOM = b"\xef\xbb\xbf"
-# go/build treats semicolons as spaces.
-_BLANK = rb"(?:[ \t\r\n\f;]+|//[^\n]*|/\*[\s\S]*?\*/)*"
-_LEADING_COMMENTS = re.compile(_BLANK)
-_IDENTIFIER = rb"[0-9A-Za-z_\x80-\xff]+"
-_PACKAGE = re.compile(
-    _BLANK + rb"package(?![0-9A-Za-z_\x80-\xff])" + _BLANK + b"(%s)" % _IDENTIFIER
-)
-_IMPORT = re.compile(_BLANK + rb"import(?![0-9A-Za-z_\x80-\xff])" + _BLANK + rb"(\()?")
-_SPEC = re.compile(
-    _BLANK + rb"(?:(?:\.|%s)" % _IDENTIFIER + _BLANK + rb')?(?:"((?:[^"\\\n]|\\[^\n])*)"|`([^`]*)`)'
-)
-_CLOSE = re.compile(_BLANK + rb"\)")
+# Blanks and comments; semicolons are blanks to go/build. Matched only on its own, never as part of
+# a longer expression: it must not give back a comment's end when something after it does not match.
+_BLANK = re.compile(rb"(?:[ \t\r\n\f;]+|//[^\n]*|/\*[\s\S]*?\*/)*")
+_WORD = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
+_STRING = re.compile(rb'"((?:[^"\\\n]|\\[^\n])*)"|`([^`]*)`')
 # Everything that can hold the text of a comment without being one, and the comments.
 _LITERAL_OR_COMMENT = re.compile(
     rb"//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)"
@@ -89,7 +82,7 @@ _PLUS_BUILD = re.compile(r"//\s*\+build(?:\s+(.*))?")
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
 
 _ESCAPE = re.compile(
-    r"\\(?:([0-7]{3})|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([\s\S]))"
+    r"\\(?:([0-7]{3})|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([\s\S]?))"
 )
 _SIMPLE_ESCAPES = {
     **{"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"},
@@ -125,7 +118,7 @@ def unquote(text: str) -> str | None:
 
 def _constraint(content: bytes) -> Constraint | None:
     """The constraint in a file's leading comments; `//go:build` wins over `// +build`."""
-    head = content[: _leading_comments_end(content)]
+    head = content[: _after_blank(content, 0)]
     if b"build" not in head:
         return None
     go_build: str | None = None
@@ -134,9 +127,11 @@ def _constraint(content: bytes) -> Constraint | None:
     pending: list[Constraint] = []
     only_slashes = True
     in_comment = False
-    for raw in head.split(b"\n"):
+    lines = head.split(b"\n")
+    for number, raw in enumerate(lines, 1):
         line = raw.decode("utf-8", "replace").strip()
-        if not line and only_slashes:
+        # The last one goes on with what follows the comments.
+        if not line and only_slashes and number < len(lines):
             plus_build += pending
             pending = []
             continue
@@ -168,11 +163,6 @@ def _constraint(content: bytes) -> Constraint | None:
     return plus_build[0] if len(plus_build) == 1 else And(tuple(plus_build))
 
 
-def _leading_comments_end(content: bytes) -> int:
-    match = _LEADING_COMMENTS.match(content)
-    return match.end() if match else 0
-
-
 def _embed_patterns(content: bytes) -> set[str]:
     """The patterns of all `//go:embed` directives; a malformed line is Go's to report."""
     patterns: set[str] = set()
@@ -194,6 +184,76 @@ def _embed_patterns(content: bytes) -> set[str]:
     return patterns
 
 
+def _after_blank(content: bytes, position: int) -> int:
+    match = _BLANK.match(content, position)
+    return match.end() if match else position
+
+
+class _Head:
+    """A cursor over the head of a file: words, strings and single characters between blanks."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._position = _after_blank(content, 0)
+
+    def _take(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        match = pattern.match(self._content, self._position)
+        if match:
+            self._position = _after_blank(self._content, match.end())
+        return match
+
+    def word(self) -> str:
+        """The next word; empty if something else comes."""
+        match = self._take(_WORD)
+        return match[0].decode("utf-8", "replace") if match else ""
+
+    def keyword(self, keyword: str) -> bool:
+        """True, and past it, if the next word is the keyword."""
+        before = self._position
+        if self.word() == keyword:
+            return True
+        self._position = before
+        return False
+
+    def character(self, character: bytes) -> bool:
+        """True, and past it, if the next character is this one."""
+        if self._content[self._position : self._position + 1] != character:
+            return False
+        self._position = _after_blank(self._content, self._position + 1)
+        return True
+
+    def string(self) -> str | None:
+        """The value of the string literal that comes next; empty if it is malformed."""
+        match = self._take(_STRING)
+        if not match:
+            return None
+        quoted, raw = match.groups()
+        if raw is not None:
+            return str(raw.replace(b"\r", b"").decode("utf-8", "replace"))
+        return unquote(quoted.decode("utf-8", "replace")) or ""
+
+    def import_path(self) -> str | None:
+        """The path of an import specification: an optional name, and a string."""
+        if not self.character(b"."):
+            self.word()
+        return self.string()
+
+
+def _imports(head: _Head) -> set[str]:
+    """The paths of the import declarations that come next."""
+    paths: set[str] = set()
+    while head.keyword("import"):
+        if not head.character(b"("):
+            paths.add(head.import_path() or "")
+            continue
+        while not head.character(b")"):
+            path = head.import_path()
+            if path is None:
+                return paths - {""}
+            paths.add(path)
+    return paths - {""}
+
+
 def parse_go_file(name: str, content: bytes) -> GoFile:
     """Read the head of a Go file: package clause, imports, build constraint, embed patterns.
 
@@ -201,41 +261,15 @@ def parse_go_file(name: str, content: bytes) -> GoFile:
     """
     if content.startswith(_BOM):
         content = content[len(_BOM) :]
-    constraint = _constraint(content)
-    package = ""
-    imports: set[str] = set()
-    clause = _PACKAGE.match(content)
-    if clause:
-        package = clause[1].decode("utf-8", "replace")
-        position = clause.end()
-        while True:
-            declaration = _IMPORT.match(content, position)
-            if not declaration:
-                break
-            position = declaration.end()
-            while True:
-                spec = _SPEC.match(content, position)
-                if not spec:
-                    break
-                position = spec.end()
-                quoted, raw = spec.groups()
-                if quoted is not None:
-                    path = unquote(quoted.decode("utf-8", "replace"))
-                else:
-                    path = raw.replace(b"\r", b"").decode("utf-8", "replace")
-                if path:
-                    imports.add(path)
-                if not declaration[1]:
-                    break
-            if declaration[1]:
-                close = _CLOSE.match(content, position)
-                if not close:
-                    break
-                position = close.end()
+    head = _Head(content)
+    package = head.word() if head.keyword("package") else ""
+    imports = _imports(head) if package else set()
     embeds: set[str] = set()
     if "embed" in imports and b"//go:embed" in content:
         embeds = _embed_patterns(content)
-    return GoFile(name, package, tuple(sorted(imports)), constraint, tuple(sorted(embeds)))
+    return GoFile(
+        name, package, tuple(sorted(imports)), _constraint(content), tuple(sorted(embeds))
+    )
 
 
 def parse_other_file(name: str, content: bytes) -> OtherFile:

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from golang.trees import find_go, run_go_list, write_tree
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ko_pants.golang.directory import analyze_directory
+from ko_pants.golang.source_file import parse_go_file, parse_other_file, unquote
+from ko_pants.oci.platform import Platform
+
+BACKQUOTE = "`"
+
+HEADS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "none": ('package p\nvar x = `import "no"`\n', ()),
+    "single": ('package p\nimport "fmt"\n', ("fmt",)),
+    "named": (
+        'package p\nimport (\n_ "a"; . "b"\nc "fmt"\n\td\t"d/e"\n)\n',
+        ("a", "b", "d/e", "fmt"),
+    ),
+    "one line": ('package p; import "fmt"; import ("os";"io")\n', ("fmt", "io", "os")),
+    "raw": ("package p\nimport `fmt`\n", ("fmt",)),
+    "escaped": ('package p\nimport "f\\x6d\\u0074"\n', ("fmt",)),
+    "commented": (
+        'package/**/p // "no"\nimport /* "no" */ ( // "no"\n /* "no\n"*/ "fmt" /**/ )\n'
+        '// import "no"\n',
+        ("fmt",),
+    ),
+    "no space": ('package p\nimport"fmt"\nimport("os")\n', ("fmt", "os")),
+    "several": ('package p\nimport "fmt"\nimport (\n)\nimport ("os"\n"io")\n', ("fmt", "io", "os")),
+    "after code": ('package p\nvar importer = 1\nvar s = "\\nimport \\"no\\""\n', ()),
+    "crlf": ('package p\r\n\r\nimport (\r\n\t"fmt"\r\n\t"os"\r\n)\r\n', ("fmt", "os")),
+    "byte order mark": ('\ufeffpackage p\nimport "fmt"\n', ("fmt",)),
+    "repeated": ('package p\nimport "fmt"\nimport f "fmt"\n', ("fmt",)),
+    "identifier": ('package p\nimport übung "fmt"\n', ("fmt",)),
+}
+
+
+@pytest.mark.parametrize("case", HEADS)
+def test_imports(case: str) -> None:
+    source, imports = HEADS[case]
+    file = parse_go_file("x.go", source.encode())
+    assert (file.package, file.imports) == ("p", imports)
+
+
+EMBEDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "plain": ("//go:embed a.txt b/*.html\nvar f embed.FS\n", ("a.txt", "b/*.html")),
+    "quoted": ('//go:embed "a b.txt" `c d` e\\*\nvar f embed.FS\n', ("a b.txt", "c d", "e\\*")),
+    "all": ("//go:embed all:static\nvar f embed.FS\n", ("all:static",)),
+    "several": ("//go:embed a\n//go:embed b\nvar f embed.FS\n", ("a", "b")),
+    "tab": ("//go:embed\ta\nvar f embed.FS\n", ("a",)),
+    "in a group": ("var (\n\t//go:embed a\n\tf embed.FS\n)\n", ("a",)),
+    "in a string": ('var s = `\n//go:embed no\n`\nvar t = "//go:embed no"\n', ()),
+    "in a comment": ("/*\n//go:embed no\n*/\n", ()),
+    "beside a quote": ("var r = '\"'\n//go:embed a\nvar f embed.FS\nvar q = '`'\n", ("a",)),
+    "escaped quote": ("var r = '\\''\nvar s = \"\\\"\"\n//go:embed a\nvar f embed.FS\n", ("a",)),
+    "spaced": ("// go:embed no\n//go:embedded no\n", ()),
+    "crlf": ("//go:embed a b\r\nvar f embed.FS\r\n", ("a", "b")),
+}
+
+
+@pytest.mark.parametrize("case", EMBEDS)
+def test_embed_directives(case: str) -> None:
+    source, patterns = EMBEDS[case]
+    file = parse_go_file("x.go", ('package p\nimport "embed"\n' + source).encode())
+    assert file.embed_patterns == patterns
+
+
+def test_embed_without_the_import_is_a_comment() -> None:
+    assert parse_go_file("x.go", b"package p\n//go:embed a\nvar x string\n").embed_patterns == ()
+
+
+def test_go_reads_the_same(tmp_path: Path) -> None:
+    go = find_go()
+    files = {"go.mod": "module example.com/m\n\ngo 1.21\n"}
+    sources = [source for source, _ in HEADS.values()]
+    sources += ['package p\nimport "embed"\n' + source for source, _ in EMBEDS.values()]
+    for index, source in enumerate(sources):
+        files[f"p{index:02}/x.go"] = source
+    write_tree(tmp_path, files)
+    packages = run_go_list(go, tmp_path, "", Platform("linux", "amd64"), [], ["./..."])
+    assert len(packages) == len(sources)
+    for package, source in zip(packages, sources):
+        mine = parse_go_file("x.go", source.encode())
+        listed = (package["Name"], package.get("Imports", []), package.get("EmbedPatterns", []))
+        assert (mine.package, list(mine.imports), list(mine.embed_patterns)) == listed
+
+
+def test_only_the_head_counts() -> None:
+    """What a function body says leaves the analysis of its directory equal."""
+    before = b'// A.\npackage p\n\nimport (\n\t"b"\n\t"a"\n)\n\nfunc F() { println(1) }\n'
+    after = b'// B.\npackage p\n\nimport "a"\nimport "b"\n\nfunc F() { println("//go:embed x") }\n'
+    assert analyze_directory("d", {"x.go": before}) == analyze_directory("d", {"x.go": after})
+    grown = before.replace(b'"a"', b'"a"\n\t"c"')
+    assert analyze_directory("d", {"x.go": before}) != analyze_directory("d", {"x.go": grown})
+
+
+def test_assembly_names_what_it_includes() -> None:
+    file = parse_other_file(
+        "x.s", b'//go:build arm64\n\n#include "textflag.h"\n# include "../m.h"\n'
+    )
+    assert file.includes == ("../m.h", "textflag.h")
+    assert file.constraint is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a/b", "a/b"),
+        ("\\141\\x62\\u0063\\U00000064\\\\", "abcd\\"),
+        ("\\q", None),
+        ("\\", None),
+        ("\\xff", None),
+        ("\\ud800", None),
+    ],
+)
+def test_unquote(text: str, value: str | None) -> None:
+    assert unquote(text) == value
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *(b"package ", b"p", b"import ", b"(", b")", b'"', b"`", b"'", b"\\", b"\n", b"\r\n"),
+        *(b"//", b"/*", b"*/", b"//go:build ", b"// +build ", b"//go:embed ", b'"embed"', b";"),
+        *(b"!", b"&&", b"||", b",", b"linux", b"\xff", b"\x00", b"\xef\xbb\xbf", b" ", b"."),
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.one_of(st.binary(max_size=200), st.lists(FRAGMENTS, max_size=40).map(b"".join)))
+def test_no_bytes_make_it_raise(content: bytes) -> None:
+    file = parse_go_file("x.go", content)
+    assert hash(file) == hash(parse_go_file("x.go", content))
+    parse_other_file("x.s", content)
+
+
+SPACE = st.lists(
+    st.sampled_from([" ", "\t", "\n", "\r\n", '/* import "no" */', "// import (\n", "/**/"]),
+    max_size=4,
+).map("".join)
+PATHS = st.lists(
+    st.from_regex(r"[a-z][a-z0-9.~-]{0,6}(/[a-z_]{1,5}){0,2}", fullmatch=True), max_size=6
+)
+TAIL = st.sampled_from(["", '\nvar x = `\nimport "no"\n`\n', '\nfunc f() {}\n// import "no"\n'])
+
+
+@settings(max_examples=200)
+@given(PATHS, SPACE, SPACE, TAIL, st.randoms(use_true_random=False))
+def test_any_spacing_gives_the_same_imports(
+    paths: list[str], one: str, two: str, tail: str, random: object
+) -> None:
+    choice = random.choice  # type: ignore[attr-defined]
+    source = f"{one}package {two} main\n"
+    left = list(paths)
+    while left:
+        taken, left = left[: choice([1, 2, 3])], left[3:]
+        specs = []
+        for path in taken:
+            quote = choice(['"', BACKQUOTE])
+            specs.append(
+                choice(["", "_ ", ". ", f"name{two} "]) + f"{one}{quote}{path}{quote}{two}"
+            )
+        if len(specs) == 1 and choice([True, False]):
+            source += f"import {specs[0]}\n"
+        else:
+            source += f"import {two}({one}" + choice([";", "\n"]).join(specs) + f"{two})\n"
+    # Groups of three, of which fewer may be taken: compare with what was written.
+    written = set()
+    for start in range(0, len(paths), 3):
+        written.update(
+            p for p in paths[start : start + 3] if f'"{p}"' in source or f"`{p}`" in source
+        )
+    file = parse_go_file("main.go", (source + tail).encode())
+    assert file.package == "main"
+    assert set(file.imports) == written
