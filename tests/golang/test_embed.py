@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+from golang.trees import Tree, find_go, listed_files, read_tree, run_go_list, write_tree
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ko_pants.golang.directory import GoDirectory
+from ko_pants.golang.embed import EmbedFilter
+from ko_pants.oci.platform import Platform
+
+FILES = (
+    *("a.txt", "b.txt", "ab.html", "static/x.css", "static/.hidden", "static/_draft/y.css"),
+    *("static/sub/z.css", "static/.git/config", "_top/t.txt", ".dot", "sp ace.txt", "x-y.txt"),
+    *("nested/go.mod", "nested/n.txt", "static/inner/go.mod", "static/inner/i.txt"),
+)
+BOUNDARIES = ("pkg/nested", "pkg/static/inner")
+TEXTS = {"a.txt", "b.txt", "sp ace.txt", "x-y.txt"}
+CSS = {"static/x.css", "static/sub/z.css"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matched"),
+    [
+        ("a.txt", {"a.txt"}),
+        ("*.txt", TEXTS),
+        ("?.txt", {"a.txt", "b.txt"}),
+        ("[a-b].txt", {"a.txt", "b.txt"}),
+        ("[^a].txt", {"b.txt"}),
+        ("x[\\-]y.txt", {"x-y.txt"}),
+        ("\\a.txt", {"a.txt"}),
+        ("static", CSS),
+        ("all:static", CSS | {"static/.hidden", "static/_draft/y.css"}),
+        ("static/*.css", {"static/x.css"}),
+        ("static/*", CSS | {"static/.hidden", "static/_draft/y.css", "static/.git/config"}),
+        ("stat*/sub", {"static/sub/z.css"}),
+        ("_top", {"_top/t.txt"}),
+        (".dot", {".dot"}),
+        ("nested", set()),
+        ("static/inner/i.txt", set()),
+        ("sp ace.txt", {"sp ace.txt"}),
+        ("../pkg/a.txt", set()),
+        ("/a.txt", set()),
+        ("[", set()),
+        ("a.txt\\", set()),
+    ],
+)
+def test_patterns(pattern: str, matched: set[str]) -> None:
+    embed = EmbedFilter("pkg", (pattern,), BOUNDARIES)
+    assert {name for name in FILES if embed.matches(f"pkg/{name}")} == matched
+    assert not embed.matches("other/a.txt")
+
+
+def as_expression(glob: str) -> re.Pattern[str]:
+    """What Pants takes a glob for: `**` is any number of directories or, at the end, files."""
+    parts = []
+    for part in glob.split("/"):
+        if part == "**":
+            parts.append(".+")
+        else:
+            parts.append("[^/]*".join(re.escape(literal) for literal in part.split("*")))
+    return re.compile("/".join(parts))
+
+
+NAMES = st.text(alphabet="ab[]*?\\!{}-.", min_size=1, max_size=4)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=3), st.lists(NAMES, min_size=1, max_size=4))
+def test_globs_take_in_whatever_matches(pattern: list[str], path: list[str]) -> None:
+    embed = EmbedFilter("", ("/".join(pattern),))
+    globs = embed.globs()
+    assert not any(set(glob) & set("?[]{}!\\") for glob in globs)
+    if embed.matches("/".join(path)):
+        assert any(as_expression(glob).fullmatch("/".join(path)) for glob in globs)
+
+
+def test_globs_of_a_package_in_the_root() -> None:
+    assert EmbedFilter("", ("all:static", "a[0-9].txt")).globs() == (
+        *("a*.txt", "a*.txt/**", "static", "static/**"),
+    )
+
+
+def test_go_embeds_the_same(tmp_path: Path) -> None:
+    """Random patterns over one tree, a package each, against `go list`."""
+    go = find_go()
+    random.seed(7)
+    names = [n for n in FILES if "go.mod" not in n and ".git" not in n and "nested" not in n]
+    files = {"go.mod": "module example.com/m\n\ngo 1.21\n"}
+    for index in range(60):
+        patterns = []
+        for _ in range(random.randint(1, 2)):
+            pattern = random.choice(names)
+            depth = random.randint(1, pattern.count("/") + 1)
+            parts = pattern.split("/")[:depth]
+            spot = random.randrange(len(parts))
+            change = random.choice(["keep", "*", "?", "class"])
+            if change == "*":
+                parts[spot] = parts[spot][0] + "*"
+            elif change == "?":
+                parts[spot] = "?" + parts[spot][1:]
+            elif change == "class":
+                parts[spot] = f"[{parts[spot][0]}-{parts[spot][0]}z]{parts[spot][1:]}"
+            patterns.append(random.choice(["", "", "all:"]) + "/".join(parts))
+        directory = f"p{index:02}"
+        quoted = " ".join(f"`{pattern}`" for pattern in patterns)
+        files[f"{directory}/p.go"] = (
+            f'package main\n\nimport "embed"\n\n//go:embed {quoted}\nvar F embed.FS\n'
+        )
+        for name in names:
+            files[f"{directory}/{name}"] = name
+        files[f"{directory}/static/inner/go.mod"] = "module inner\n"
+        files[f"{directory}/static/inner/i.txt"] = "i"
+    write_tree(tmp_path, files)
+    tree = Tree(read_tree(tmp_path))
+    compared = 0
+    platform = Platform("linux", "amd64")
+    for package in run_go_list(go, tmp_path, "", platform, [], ["./..."]):
+        if package.get("Error"):
+            continue
+        directory = Path(package["Dir"]).name
+        closure = tree.closure(directory, [platform])
+        embedded = listed_files([package], tmp_path)[1]
+        assert {p for p in tree.files if closure.is_embedded(p)} == embedded, package[
+            "EmbedPatterns"
+        ]
+        compared += 1
+    assert compared > 30
+
+
+def test_a_directory_is_hashable() -> None:
+    assert hash(EmbedFilter("p", ("a",))) == hash(EmbedFilter("p", ("a",)))
+    assert hash(GoDirectory("p")) == hash(GoDirectory("p"))
