@@ -61,7 +61,7 @@ EMBED = {
     "assets/_draft/x.css": "",
     "assets/app.go": "package assets\n",
     "assets/app_test.go": "package assets\n",
-    "static/static.go": 'package static\n\nimport _ "embed"\n\n//go:embed [a-c]?.txt\nvar S string\n'
+    "static/static.go": 'package static\nimport _ "embed"\n\n//go:embed [a-c]?.txt\nvar S string\n'
     "\n//go:embed tree\nvar B []byte\n",
     "static/aa.txt": "",
     "static/dd.txt": "",
@@ -100,7 +100,7 @@ WORK = {
     "replace example.com/fork => ./fork\n",
     "app/go.mod": "module example.com/app\n\ngo 1.21\n\nrequire (\n\texample.com/fork v1.0.0\n)\n\n"
     "replace example.com/fork => ../nowhere\n",
-    "app/main.go": 'package main\n\nimport (\n\t_ "example.com/fork/x"\n\t_ "example.com/lib/a"\n)\n'
+    "app/main.go": 'package main\nimport (\n\t_ "example.com/fork/x"\n\t_ "example.com/lib/a"\n)\n'
     "\nfunc main() {}\n",
     "lib/go.mod": "module example.com/lib\n\ngo 1.21\n",
     "lib/a/a.go": 'package a\n\nimport _ "example.com/lib/b"\n',
@@ -123,7 +123,7 @@ VENDORED = {
     "# example.com/y => ./forks/y\n",
     "vendor/example.com/x/a/a.go": 'package a\n\nimport _ "example.com/y"\n',
     "vendor/example.com/x/b/b.go": "package b\n",
-    "vendor/example.com/y/y.go": 'package y\n\nimport _ "embed"\n\n//go:embed LICENSE\nvar L string',
+    "vendor/example.com/y/y.go": 'package y\nimport _ "embed"\n\n//go:embed LICENSE\nvar L string',
     "vendor/example.com/y/LICENSE": "",
     "forks/y/go.mod": "module example.com/y\n\ngo 1.21\n",
     "forks/y/y.go": "package y\n",

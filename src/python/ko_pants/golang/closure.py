@@ -109,7 +109,9 @@ class ClosureSearch:
         self._third_party: set[str] = set()
         self._reached: dict[str, int] = {}
         self._directories: dict[str, GoDirectory] = {}
+        # Per directory: its files, and what they import, with the platforms for which they count.
         self._masks: dict[str, tuple[tuple[GoFile, int], ...]] = {}
+        self._imports: dict[str, tuple[tuple[str, int], ...]] = {}
 
     def start(self) -> tuple[str, ...]:
         """The first directories to analyse.
@@ -135,27 +137,34 @@ class ClosureSearch:
         for path, directory in analysed.items():
             if path in self._reached and path not in self._directories:
                 self._directories[path] = directory
-                self._masks[path] = tuple((f, self._context.mask(f)) for f in directory.files)
+                masks = tuple((f, self._context.mask(f)) for f in directory.files)
+                imports: dict[str, int] = {}
+                for file, mask in masks:
+                    if mask:
+                        for import_path in file.imports:
+                            imports[import_path] = imports.get(import_path, 0) | mask
+                self._masks[path] = masks
+                self._imports[path] = tuple(imports.items())
                 pending.append((path, self._reached[path]))
         wanted: set[str] = set()
         # A directory comes up again where a platform reaches it that did not before.
         while pending:
             path, platforms = pending.pop()
-            for file, mask in self._masks[path]:
+            for import_path, mask in self._imports[path]:
                 built_for = mask & platforms
                 if not built_for:
                     continue
-                for import_path in file.imports:
-                    for target in self._resolve(import_path):
-                        reached = self._reached.get(target, 0)
-                        added = built_for & ~reached
-                        if not added:
-                            continue
-                        self._reached[target] = reached | added
-                        if target in self._directories:
-                            pending.append((target, added))
-                        else:
-                            wanted.add(target)
+                targets = self._resolved.get(import_path)
+                for target in self._resolve(import_path) if targets is None else targets:
+                    reached = self._reached.get(target, 0)
+                    added = built_for & ~reached
+                    if not added:
+                        continue
+                    self._reached[target] = reached | added
+                    if target in self._directories:
+                        pending.append((target, added))
+                    else:
+                        wanted.add(target)
         return tuple(sorted(wanted))
 
     def finish(self) -> Closure:
@@ -180,7 +189,7 @@ class ClosureSearch:
                 and (file.name != PROFILE or path == self._main)
             ]
             names += [file.name for file in others]
-            files.update(posixpath.join(path, name) for name in names)
+            files.update(f"{path}/{name}" if path else name for name in names)
             for other in others:
                 optional.update(self._included(path, other.includes))
             patterns = sorted({pattern for file in built for pattern in file.embed_patterns})
@@ -219,9 +228,6 @@ class ClosureSearch:
         Two modules that both have the package make Go report an ambiguous import, so that all of
         them belong to the build.
         """
-        known = self._resolved.get(import_path)
-        if known is not None:
-            return known
         candidates: list[str] = []
         if import_path != "C" and not import_path.startswith((".", "/")):
             candidates = candidate_directories(import_path, self._workspace, self._boundaries)

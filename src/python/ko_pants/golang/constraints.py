@@ -286,13 +286,24 @@ class BuildContext:
         constraint = file.constraint
         if not wanted and constraint is None:
             return self.all
-        mask = 0
-        for bit, (os, arch) in enumerate(self.pairs):
-            if all(evaluate_tag(tag, os, arch, self.tags, self.go_minor) for tag in wanted) and (
-                constraint is None or evaluate(constraint, os, arch, self.tags, self.go_minor)
-            ):
-                mask |= 1 << bit
-        return mask
+        return _mask(self.pairs, self.tags, self.go_minor, wanted, constraint)
+
+
+@lru_cache(maxsize=16384)
+def _mask(
+    pairs: tuple[tuple[str, str], ...],
+    tags: frozenset[str],
+    go_minor: int | None,
+    wanted: tuple[str, ...],
+    constraint: Constraint | None,
+) -> int:
+    mask = 0
+    for bit, (os, arch) in enumerate(pairs):
+        if all(evaluate_tag(tag, os, arch, tags, go_minor) for tag in wanted) and (
+            constraint is None or evaluate(constraint, os, arch, tags, go_minor)
+        ):
+            mask |= 1 << bit
+    return mask
 
 
 def may_build(
