@@ -1,9 +1,10 @@
 """Layer throughput and memory beside Go's compress/gzip at level 1, which ko uses.
 
-    python bench/layer_throughput.py [--executable FILE] [--runs N] [--json FILE]
+    python bench/layer_throughput.py [--executable FILE] [--megabytes N] [--runs N] [--json FILE]
 
 Runs the layer tool as its sandbox does and a Go program that gzips and hashes the same file, taking
 turns; prints medians in MB/s of input, ratios, and the memory of a 20 MB and a 200 MB executable.
+The input is the executable repeated up to the wanted size: no window of gzip reaches a repetition.
 Needs ko_pants and its compressors importable (PYTHONPATH=src/python); Go is skipped if not on PATH.
 """
 
@@ -151,12 +152,17 @@ def _throughput(directory: Path, executable: Path, runs: int, cpus: int) -> list
     if go is not None:
         candidates["Go gzip-1"] = _go_run(go, [str(executable), str(output)])
         candidates["Go gzip-1 + diffID"] = _go_run(go, [str(executable), str(output), "hash"])
-    for encoding, level in (("gzip", 1), ("gzip", 6), ("zstd", 1), ("zstd", 3), ("none", 0)):
+    for encoding, level, workers in (
+        ("gzip", 1, 1),
+        ("gzip", 1, cpus),
+        ("gzip", 6, cpus),
+        ("zstd", 1, cpus),
+        ("zstd", 3, cpus),
+        ("none", 0, 1),
+    ):
         tool = _install(directory, encoding)
-        for workers in sorted({1, cpus}):
-            spec = _spec(executable, output, encoding, level, workers)
-            name = f"ours {encoding}-{level}, {workers} worker" + "s" * (workers > 1)
-            candidates[name] = _tool_run(tool, spec)
+        spec = _spec(executable, output, encoding, level, workers)
+        candidates[f"ours {encoding}-{level}, {workers} at work"] = _tool_run(tool, spec)
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     sizes: dict[str, int] = {}
     for turn in range(runs + 1):  # the first is for warming up
@@ -180,22 +186,24 @@ def _throughput(directory: Path, executable: Path, runs: int, cpus: int) -> list
     return rows
 
 
+def _repeat(source: Path, target: Path, megabytes: int) -> Path:
+    content = source.read_bytes()
+    left = megabytes * _MB
+    with target.open("wb") as file:
+        while left:
+            left -= file.write(content[:left])
+    return target
+
+
 def _memory(directory: Path, source: Path, cpus: int) -> dict[str, int]:
     tool = _install(directory, "gzip")
-    content = source.read_bytes()
     peaks = {}
     for megabytes in (20, 200):
-        executable = directory / "executable"
-        with executable.open("wb") as file:
-            left = megabytes * _MB
-            while left:
-                left -= file.write(content[:left])
+        executable = _repeat(source, directory / "executable", megabytes)
         workers = max(2, cpus)
         spec = _spec(executable, directory / "blob", "gzip", 1, workers)
         command = [sys.executable, "-I", "-S", "-c", _MEASURE, str(workers), str(tool), spec]
-        result = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True
-        )
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks[f"{megabytes} MB"] = int(result.stderr) * 1024
     return peaks
 
@@ -204,6 +212,7 @@ def main() -> None:
     """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--executable", type=Path, help="default: the go tool, or this Python")
+    parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", type=Path, help="also write the results here")
     arguments = parser.parse_args()
@@ -212,10 +221,13 @@ def main() -> None:
     executable = executable.resolve()
     cpus = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name:
-        rows = _throughput(Path(name), executable, arguments.runs, cpus)
+        repeated = _repeat(executable, Path(name) / "input", arguments.megabytes)
+        rows = _throughput(Path(name), repeated, arguments.runs, cpus)
         peaks = _memory(Path(name), executable, cpus)
-    size = executable.stat().st_size / _MB
-    print(f"{executable.name}, {size:.1f} MB, {cpus} CPUs, median of {arguments.runs} runs")
+    print(
+        f"{executable.name} repeated to {arguments.megabytes} MB, {cpus} CPUs, "
+        f"median of {arguments.runs} runs"
+    )
     print(f"{'':28} {'MB/s':>7} {'ratio':>7} {'x Go':>6}")
     for row in rows:
         times = row.get("times_go", "")

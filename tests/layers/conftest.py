@@ -1,4 +1,4 @@
-"""A Go program that does with Go's own archive/tar and compress/gzip what the tests compare with."""
+"""Go's own archive/tar and compress/gzip, as a program that the tests compare with."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from layers.conftest import GoReference
 
 from ko_pants.errors import KoPantsError
 from ko_pants.layers import blob
@@ -21,7 +22,6 @@ from ko_pants.layers.encodings import ENCODINGS, compressor_id
 from ko_pants.layers.layout import binary_entries
 from ko_pants.layers.tar import Entry
 from ko_pants.layers.verify import diff_id_of_blob
-from layers.conftest import GoReference
 
 _CASES = [("gzip", 1), ("gzip", 6), ("zstd", 3), ("none", 0)]
 

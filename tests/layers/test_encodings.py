@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib import machinery, metadata
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -46,7 +46,8 @@ def test_defaults_are_valid(encoding: Any) -> None:
 
 
 def test_an_unknown_encoding_is_refused() -> None:
-    for function in (tool_files, lambda name: compressor_id(name, 1)):
+    functions: list[Callable[[str], Any]] = [tool_files, lambda name: compressor_id(name, 1)]
+    for function in functions:
         with pytest.raises(KoPantsError, match="'lz4': expected one of gzip, zstd, none"):
             function("lz4")
 
@@ -103,7 +104,11 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     _find_spec_of_deflate(monkeypatch, None)
     monkeypatch.setattr(metadata, "version", missing)
     compressor_id.cache_clear()
-    for function in (lambda: tool_files("gzip"), lambda: compressor_id("gzip", 2)):
+    functions: list[Callable[[], Any]] = [
+        lambda: tool_files("gzip"),
+        lambda: compressor_id("gzip", 2),
+    ]
+    for function in functions:
         with pytest.raises(KoPantsError, match="'deflate', which compresses layers, is not inst"):
             function()
 

@@ -34,8 +34,7 @@ def _run(tool: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[
         [sys.executable, "-I", "-S", str(tool / ENTRY_POINT), *arguments],
         cwd=cwd,
         env={},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
@@ -156,8 +155,7 @@ def test_memory_does_not_grow_with_the_executable(tool: Path, tmp_path: Path) ->
             [sys.executable, "-I", "-S", "-c", _MEASURE, str(tool / ENTRY_POINT), spec],
             cwd=tmp_path,
             env={},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=True,
         )

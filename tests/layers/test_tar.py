@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layers.conftest import GoReference
 
 from ko_pants.errors import KoPantsError
 from ko_pants.layers.tar import TRAILER, Entry, TarReader, header, padding
-from layers.conftest import GoReference
 
 _RAWSD = {"MSWINDOWS.rawsd": b"AQAAgBQ="}
 _XATTR = {"SCHILY.xattr.security.capability": bytes(range(20))}

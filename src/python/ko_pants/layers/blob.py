@@ -22,7 +22,7 @@ from ko_pants.layers.compress import Encoder, encoder
 from ko_pants.layers.tar import Entry, TarReader, padding
 
 #: Archives below this many bytes are compressed in this process: forking would gain little.
-PARALLEL_FROM = 16 << 20
+PARALLEL_FROM = 8 << 20
 _MAX_WORKERS = 8
 _SLOTS_PER_WORKER = 2
 _COMMAND = struct.Struct("<II")
