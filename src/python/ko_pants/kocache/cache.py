@@ -184,7 +184,7 @@ class KoCache:
             self._count(misses=1, half_hits=int(half))
         else:
             self._count(hits=1, foreign=int(layer.compressor != compressor))
-            _touch(paths, signatures)
+            _touch(paths[:3], signatures)
         return layer
 
     def lookup_diff_id(self, key: LayerKey) -> str | None:
@@ -231,7 +231,9 @@ class KoCache:
         diff_id = self._diff_id(key, paths[0])
         if diff_id is None:
             return None
-        for path in paths[1:]:
+        # Beside ko's `out` nobody keeps the entries of ours that ko has not overwritten yet.
+        ko_works_here = os.path.exists(paths[3])
+        for path in paths[1 : 2 if ko_works_here else 3]:
             entry = maps.own_entry(key.directory, diff_id, self._read_map(path).get(diff_id))
             if entry and entry.layer.compressor == compressor and key.map_key in entry.keys:
                 return entry.layer
@@ -250,14 +252,11 @@ class KoCache:
                 foreign = layer
         return foreign
 
-    def _paths(self, directory: str, compressor: str) -> tuple[str, str, str]:
-        """Build ids, then the descriptors: where a compressor has its own file, that one counts."""
+    def _paths(self, directory: str, compressor: str) -> tuple[str, ...]:
+        """What a lookup depends on: build ids, the compressor's own file, ko's two files."""
         place = os.path.join(self.root, directory)
-        return (
-            os.path.join(place, BUILD_IDS),
-            os.path.join(place, _own_file(compressor)),
-            os.path.join(place, DESCRIPTORS),
-        )
+        names = (BUILD_IDS, _own_file(compressor), DESCRIPTORS, KO_OUTPUT)
+        return tuple(os.path.join(place, name) for name in names)
 
     def _read_map(self, path: str) -> dict[str, Any]:
         return self._load(path)[0]
@@ -377,7 +376,8 @@ class KoCache:
             raise KoCacheUnusable(
                 f"KOCACHE is {self.root}, which cannot be created ({reason(error)}): {hint}"
             ) from None
-        if not os.access(self.root, os.R_OK | os.X_OK | (os.W_OK if writable else 0)):
+        mode = os.R_OK | os.X_OK | (os.W_OK if writable else 0)
+        if not os.access(self.root, mode, effective_ids=os.access in os.supports_effective_ids):
             raise KoCacheUnusable(
                 f"KOCACHE is {self.root}, which this user cannot "
                 f"{'write' if writable else 'read'}: change its permissions, or {hint}"
@@ -508,7 +508,7 @@ class _MapFiles:
         self._ko_diff_ids = {
             diff_id for diff_id, value in shared.items() if maps.foreign_layer(diff_id, value)
         }
-        self._ko_works_here = bool(self._ko_diff_ids) or os.path.isfile(
+        self._ko_works_here = bool(self._ko_diff_ids) or os.path.exists(
             os.path.join(place, KO_OUTPUT)
         )
         if not self._ko_works_here:
@@ -532,7 +532,8 @@ class _MapFiles:
                 if not store[diff_id].keys:
                     del store[diff_id]
         store.pop(layer.diff_id, None)
-        keys = present.keys if present and present.layer == layer else ()
+        # After drift the new blob stands for every key: the tar is the same.
+        keys = present.keys if present else ()
         store[layer.diff_id] = maps.Entry(layer, keys).with_key(key)
         while len(store) > self._max_entries:
             del store[next(iter(store))]

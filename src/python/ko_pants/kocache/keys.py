@@ -116,12 +116,16 @@ def escape_component(text: str) -> str:
     raw = text.encode("utf-8", "surrogatepass")
     if not raw:
         return "%"
-    if raw in (b".", b"..") or _RESERVED.fullmatch(text):
-        escaped = f"%{raw[0]:02X}" + text[1:] if _is_ordinary(raw) else _percent(raw)
-    elif raw.endswith(b".") and _is_ordinary(raw):
-        escaped = text[:-1] + "%2E"
+    if not _is_ordinary(raw):
+        escaped = "".join(chr(byte) if byte in _ORDINARY else f"%{byte:02X}" for byte in raw)
+    elif not text.strip("."):
+        escaped = text.replace(".", "%2E")
+    elif _RESERVED.fullmatch(text):
+        escaped = f"%{raw[0]:02X}{text[1:]}"
+    elif text.endswith("."):
+        escaped = f"{text[:-1]}%2E"
     else:
-        escaped = text if _is_ordinary(raw) else _percent(raw)
+        escaped = text
     return escaped if len(escaped) <= _MAX_COMPONENT else _hashed(escaped[:100], text)
 
 
@@ -145,10 +149,6 @@ def _unescape_component(component: str) -> str:
 
 def _is_ordinary(raw: bytes) -> bool:
     return _ORDINARY.issuperset(raw)
-
-
-def _percent(raw: bytes) -> str:
-    return "".join(chr(byte) if byte in _ORDINARY else f"%{byte:02X}" for byte in raw)
 
 
 def _hashed(prefix: str, text: str) -> str:

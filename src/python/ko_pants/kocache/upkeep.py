@@ -204,7 +204,7 @@ def _remove_maps(cache: KoCache, directory: str, last_use: float) -> list[int]:
 def _is_ours(cache: KoCache, directory: str) -> Callable[[str], bool]:
     place = os.path.join(cache.root, directory)
     shared = _load(cache, os.path.join(place, DESCRIPTORS))
-    if os.path.isfile(os.path.join(place, KO_OUTPUT)) or any(
+    if os.path.exists(os.path.join(place, KO_OUTPUT)) or any(
         maps.foreign_layer(diff_id, value) for diff_id, value in shared.items()
     ):
         return _is_own_file

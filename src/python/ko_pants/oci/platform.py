@@ -111,7 +111,7 @@ class Platform:
         """
         env = {"GOOS": self.os, "GOARCH": self.architecture}
         variable, values = _VARIANTS.get(self.architecture, ("", {}))
-        if self.variant:
+        if self.variant in values:
             env[variable] = values[self.variant]
         elif self.architecture == "arm" and self.os in ("linux", "windows"):
             env["GOARM"] = "7"
@@ -134,3 +134,8 @@ class Platform:
             and wanted.os_version.count(".") == 2
             and self.os_version.rpartition(".")[0] == wanted.os_version
         )
+
+
+def is_go_platform(platform: Platform) -> bool:
+    """True if Go can build for the platform; variants that Go does not tell apart do not matter."""
+    return platform.architecture in _GO_ARCHES.get(platform.os, ())

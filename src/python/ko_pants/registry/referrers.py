@@ -179,8 +179,6 @@ def _tag(subject: Reference) -> str:
 
 
 def _quoted(text: str) -> str:
-    import urllib.parse
-
     return urllib.parse.quote(text, safe="")
 
 

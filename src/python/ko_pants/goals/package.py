@@ -1,0 +1,89 @@
+"""`package`: what an image is made of, without the bytes of its layers."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact
+from pants.engine.fs import CreateDigest, FileContent
+from pants.engine.rules import collect_rules, rule
+
+from ko_pants.engine import built_image, create_digest
+from ko_pants.products import BuiltImage
+from ko_pants.target_types import GoOciImageFieldSet
+
+#: Ending of the directory that `package` writes below dist/.
+ENDING = "image"
+
+
+@dataclass(frozen=True)
+class BuiltImageArtifact(BuiltPackageArtifact):
+    """The artifact, with the image itself for who packages or publishes on top of it."""
+
+    built: BuiltImage | None = None
+
+
+@rule
+async def package_image(field_set: GoOciImageFieldSet) -> BuiltPackage:
+    """Write `image.json` (a summary), and index, manifests and configs by digest."""
+    built = await built_image(field_set)
+    path = field_set.output_path.value_or_default(file_ending=ENDING)
+    image = built.image
+    files = {image.descriptor.digest: image.content}
+    for manifest in image.manifests:
+        files[manifest.descriptor.digest] = manifest.manifest
+    files.update(image.configs())
+    digest = await create_digest(
+        CreateDigest(
+            [
+                FileContent(os.path.join(path, "image.json"), _summary(built)),
+                *(
+                    FileContent(
+                        os.path.join(path, "blobs", "sha256", digest.partition(":")[2]), content
+                    )
+                    for digest, content in sorted(files.items())
+                ),
+            ]
+        )
+    )
+    platforms = ", ".join(str(m.platform) for m in image.manifests)
+    return BuiltPackage(
+        digest,
+        (
+            BuiltImageArtifact(
+                path, (f"Image {image.descriptor.digest} ({platforms})",), built=built
+            ),
+        ),
+    )
+
+
+def _summary(built: BuiltImage) -> bytes:
+    image = built.image
+    document = {
+        "target": built.owner,
+        "descriptor": image.descriptor.to_json(),
+        "platforms": [
+            {
+                "platform": str(manifest.platform),
+                "manifest": manifest.descriptor.to_json(),
+                "config": manifest.config_descriptor.to_json(),
+                "layers": [
+                    {
+                        "kind": layer.kind,
+                        "diff_id": layer.diff_id,
+                        "descriptor": layer.descriptor.to_json(),
+                    }
+                    for layer in manifest.layers
+                ],
+            }
+            for manifest in image.manifests
+        ],
+    }
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def rules() -> list[object]:
+    """The rules of this module."""
+    return list(collect_rules())

@@ -1,0 +1,376 @@
+"""`publish`: only what is missing is pushed, and the tags move when all images are there.
+
+The goal asks for each target by itself; one publisher serves all of a run. What is up to date has no process and shows as skipped, with the reason; what
+was pushed has a process that moves the tags (see `publishing.commit_gate`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Mapping
+
+from pants.base.build_root import BuildRoot
+from pants.core.goals.publish import (
+    PublishFieldSet,
+    PublishOutputData,
+    PublishPackages,
+    PublishProcesses,
+    PublishRequest,
+)
+from pants.engine.internals.session import RunId
+from pants.engine.process import InteractiveProcess, Process, ProcessCacheScope
+from pants.engine.rules import _uncacheable_rule, collect_rules, rule
+from pants.util.logging import LogLevel
+
+from ko_pants.engine import layer_blobs, run_processes, settle
+from ko_pants.errors import KoPantsError
+from ko_pants.goals.package import BuiltImageArtifact
+from ko_pants.kocache.cache import CachedLayer
+from ko_pants.layers.encodings import compressor_id
+from ko_pants.products import (
+    BuiltImage,
+    LayerBlob,
+    LayerBlobRequest,
+    Origin,
+    Settled,
+    SettleRequest,
+)
+from ko_pants.publishing.commit_gate import CommitGate
+from ko_pants.publishing.destinations import (
+    Destination,
+    ImageNames,
+    destinations,
+    parse_registries,
+)
+from ko_pants.publishing.publisher import Publication, Publisher, missing_layers
+from ko_pants.rules.image import compose
+from ko_pants.rules.layer import layer_key, open_kocache
+from ko_pants.rules.registry_access import RegistryAccess
+from ko_pants.rules.settings import Settings
+from ko_pants.subsystem import KoSubsystem
+from ko_pants.target_types import (
+    GoOciImageRegistriesField,
+    GoOciImageRepositoryField,
+    GoOciImageSkipPushField,
+    GoOciImageTagsField,
+)
+
+logger = logging.getLogger(__name__)
+
+# As `build` in the documented output spells where a process's result came from.
+_SOURCES = {
+    "ran": "ran",
+    "hit_locally": "local cache",
+    "hit_remotely": "remote cache",
+    "memoized": "memoized",
+}
+
+
+class PublishGoOciImageRequest(PublishRequest):
+    """One image is to be published."""
+
+
+@dataclass(frozen=True)
+class PublishGoOciImageFieldSet(PublishFieldSet):
+    """What naming an image needs of its target."""
+
+    publish_request_type = PublishGoOciImageRequest
+    required_fields = (GoOciImageRegistriesField, GoOciImageRepositoryField)
+
+    repository: GoOciImageRepositoryField
+    registries: GoOciImageRegistriesField
+    tags: GoOciImageTagsField
+    skip_push: GoOciImageSkipPushField
+
+
+@dataclass(frozen=True)
+class ImagePublishPackages(PublishPackages):
+    """The packages of one image; its output data is read when the image has been published."""
+
+    publication: Publication | None = field(default=None, compare=False)
+    built: BuiltImage | None = field(default=None, compare=False)
+    run_id: RunId | None = field(default=None, compare=False)
+
+    def get_output_data(self, **extra_data: object) -> PublishOutputData:
+        """The documented contract of `--publish-output`."""
+        if self.publication is None or self.built is None or self.run_id is None:
+            return super().get_output_data(**extra_data)
+        data = _output(self.publication, self.built, self.run_id)
+        return super().get_output_data(**{**data, **extra_data})
+
+
+class PublishRun:
+    """The publisher and the gate of one run of Pants."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.publisher = publisher
+        self._lock = threading.Lock()
+        self._moving: list[Publication] = []
+        self._gate: CommitGate | None = None
+
+    def enter_gate(self, publication: Publication) -> tuple[str, ...]:
+        """The process that waits until the publication's tags have moved."""
+        with self._lock:
+            if self._gate is None:
+                self._gate = CommitGate(lambda report: self.publisher.commit(self._moving, report))
+            self._moving.append(publication)
+            return self._gate.enter(len(self._moving) - 1)
+
+    def close(self) -> None:
+        """End what an earlier run has left, if it failed."""
+        self.publisher.close()
+        if self._gate is not None:
+            self._gate.close()
+
+
+_earlier: list[PublishRun] = []
+
+
+@_uncacheable_rule
+async def publish_run(access: RegistryAccess, build_root: BuildRoot) -> PublishRun:
+    """One for all images of a run."""
+    while _earlier:
+        _earlier.pop().close()
+    run = PublishRun(Publisher(access.client, layout_root=build_root.path))
+    _earlier.append(run)
+    return run
+
+
+@_uncacheable_rule
+async def settled(request: SettleRequest) -> Settled:
+    """Nothing: see `SettleRequest`."""
+    return Settled()
+
+
+_numbers = itertools.count()
+
+
+def _finish_check(publisher: Publisher, publication: Publication) -> None:
+    try:
+        publisher.finish_check(publication)
+    except KoPantsError as e:
+        raise KoPantsError(f"{publication.target}: {e}") from None
+
+
+def _destinations(
+    field_set: PublishGoOciImageFieldSet, ko: KoSubsystem, settings: Settings
+) -> tuple[Destination, ...]:
+    address = field_set.address
+    return destinations(
+        ImageNames(
+            target=str(address),
+            name=address.target_name if not address.is_generated_target else address.generated_name,
+            path=address.spec_path,
+            repository=field_set.repository.value or "",
+            registries=field_set.registries.value or (),
+            tags=field_set.tags.value or (),
+            skip_push=field_set.skip_push.value,
+        ),
+        parse_registries(ko.registries),
+        default_repository=settings.default_repository,
+        docker_repo=settings.docker_repo,
+        layout=settings.layout_path,
+    )
+
+
+def _heal(built: BuiltImage, drifted: Mapping[str, LayerBlob], settings: Settings) -> BuiltImage:
+    """Correct maps and image where a rebuilt layer is not what the maps said."""
+    cache = open_kocache(settings.kocache)
+    compressor = compressor_id(settings.encoding, settings.level)
+    layers = []
+    for layer in built.layers:
+        blob = drifted.get(layer.descriptor.digest)
+        if blob is None:
+            layers.append(layer)
+            continue
+        cache.record(
+            layer_key(layer.request), CachedLayer(blob.diff_id, blob.descriptor, compressor)
+        )
+        layers.append(
+            replace(layer, diff_id=blob.diff_id, descriptor=blob.descriptor, origin=blob.origin)
+        )
+        logger.info(
+            f"{built.owner}: KOCACHE said {layer.descriptor.digest} for a layer of "
+            f"{layer.request.platform}, the registry lacks it, and it was rebuilt as "
+            f"{blob.descriptor.digest}; map and manifest are corrected"
+        )
+    fixed = tuple(layers)
+    image = compose(built.base, fixed, built.executables, built.labels, settings)
+    return replace(built, image=image, layers=fixed)
+
+
+async def _spool(blobs: Mapping[str, LayerBlob], files: Mapping[str, str]) -> None:
+    """Copy blobs out of the store, one process each; a file is what an upload streams from."""
+    results = await run_processes(
+        Process(
+            ("/bin/sh", "-c", 'cp -L layer "$1.part" && mv "$1.part" "$1"', "spool", files[digest]),
+            input_digest=blob.digest,
+            env={"PATH": "/usr/bin:/bin"},
+            description=f"Fetch layer {digest}",
+            level=LogLevel.DEBUG,
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        )
+        for digest, blob in blobs.items()
+    )
+    for result in results:
+        if result.exit_code:
+            raise KoPantsError(
+                "a layer cannot be copied for its upload: "
+                + result.stderr.decode("utf-8", "replace").strip()
+            )
+
+
+def _package(
+    publication: Publication, built: BuiltImage, run: PublishRun, run_id: RunId
+) -> PublishPackages:
+    image, destination = publication.image, publication.destination
+    platforms = ", ".join(str(m.platform) for m in image.manifests)
+    process = None
+    if destination.skip:
+        description = f"({destination.skip}); built {image.descriptor.digest} ({platforms})"
+    elif publication.up_to_date:
+        description = f"up to date: {image.descriptor.digest} ({platforms})"
+    else:
+        process = InteractiveProcess(
+            run.enter_gate(publication),
+            env={"PATH": "/usr/bin:/bin"},
+            run_in_workspace=True,
+        )
+        place = destination.layout or destination.registry
+        description = (
+            f"{place} as {image.descriptor.digest} ({platforms}): {_what_lacked(publication)}"
+        )
+    return ImagePublishPackages(
+        names=destination.names,
+        process=process,
+        description=description,
+        publication=publication,
+        built=built,
+        run_id=run_id,
+    )
+
+
+def _what_lacked(publication: Publication) -> str:
+    if publication.present:
+        return "it was there, only the tags were not"
+    lacking = sum(descriptor.size for descriptor in publication.missing.values())
+    return (
+        f"{len(publication.missing)} of {len(publication.image.blobs())} blobs were missing "
+        f"({lacking / 1e6:.1f} MB)"
+    )
+
+
+def _output(publication: Publication, built: BuiltImage, run_id: RunId) -> PublishOutputData:
+    image = publication.image
+    layers = []
+    for manifest in image.manifests:
+        for layer in manifest.layers:
+            outcome, size = publication.outcome(layer.descriptor.digest)
+            layers.append(
+                {
+                    "platform": str(manifest.platform),
+                    "kind": layer.kind,
+                    "digest": layer.descriptor.digest,
+                    "diff_id": layer.diff_id,
+                    "size": layer.descriptor.size,
+                    "outcome": outcome,
+                    "bytes": size,
+                }
+            )
+    build = {
+        str(executable.platform): {
+            "executable": _source(executable.origin, run_id),
+            "layer": _source(layer.origin, run_id),
+        }
+        for executable, layer in zip(built.executables, built.layers[1::2])
+    }
+    return PublishOutputData.deep_freeze(
+        {
+            "publisher": "ko_pants",
+            "digest": image.descriptor.digest,
+            "media_type": image.descriptor.media_type,
+            "platforms": [str(m.platform) for m in image.manifests],
+            "requests": publication.store.requests,
+            "layers": layers,
+            "build": build,
+        }
+    )
+
+
+def _source(origin: Origin, run_id: RunId) -> str:
+    if origin.metadata is None:
+        return "kocache"
+    return _SOURCES[origin.metadata.source(run_id).value]
+
+
+@rule(desc="Publish image", level=LogLevel.DEBUG)
+async def publish_image(
+    request: PublishGoOciImageRequest,
+    run: PublishRun,
+    ko: KoSubsystem,
+    settings: Settings,
+    run_id: RunId,
+) -> PublishProcesses:
+    """Check, upload and heal one image; everything but moving its tags.
+
+    :raises KoPantsError: names that clash or cannot be read; a registry that cannot be reached.
+    """
+    built = next(
+        artifact.built
+        for package in request.packages
+        for artifact in package.artifacts
+        if isinstance(artifact, BuiltImageArtifact) and artifact.built is not None
+    )
+    publisher = run.publisher
+    publications = [
+        publisher.publication(built.owner, built.image, built.base, destination)
+        for destination in _destinations(request.field_set, ko, settings)
+    ]
+    pushed = [p for p in publications if not p.destination.skip]
+    for publication in pushed:
+        publisher.begin_check(publication)
+    # A rule that waits for an answer holds one of the engine's few threads: let the others ask
+    # their questions first, as long as there are any.
+    arrived = -1
+    while arrived != publisher.arrivals:
+        arrived = publisher.arrivals
+        await settle(SettleRequest(next(_numbers)))
+    for publication in pushed:
+        _finish_check(publisher, publication)
+
+    # Only now, and only for what the destinations lack, does the engine bring bytes.
+    blobs: dict[str, LayerBlob] = {}
+    wanted = list(dict.fromkeys(d for p in pushed for d in missing_layers(p)))
+    if wanted:
+        known = {layer.descriptor.digest: layer for layer in built.layers}
+        found = await layer_blobs(LayerBlobRequest(known[digest].request) for digest in wanted)
+        drifted = {
+            digest: blob
+            for digest, blob in zip(wanted, found)
+            if (digest, known[digest].diff_id) != (blob.descriptor.digest, blob.diff_id)
+        }
+        if drifted:
+            built = _heal(built, drifted, settings)
+            for publication in pushed:
+                publication.image = built.image
+                publisher.begin_check(publication)
+            for publication in pushed:
+                _finish_check(publisher, publication)
+        blobs = {blob.descriptor.digest: blob for blob in found}
+    needed = list(dict.fromkeys(d for p in pushed for d in missing_layers(p) if d in blobs))
+    files = {digest: publisher.spool_path(digest) for digest in needed}
+    if needed:
+        await _spool(blobs, files)
+    moving = [p for p in pushed if not p.up_to_date]
+    for publication in moving:
+        publisher.begin_upload(publication, files)
+    open_kocache(settings.kocache).save_counters()
+    return PublishProcesses(_package(p, built, run, run_id) for p in publications)
+
+
+def rules() -> list[object]:
+    """The rules of this module."""
+    return [*collect_rules(), *PublishGoOciImageFieldSet.rules()]

@@ -1,0 +1,113 @@
+"""Reading base images, from wherever manifests and blobs can be had.
+
+Only manifests and configs are read; layers are not touched. What was read by digest is kept by the
+caller's store, so that a pinned base costs no request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol, Sequence
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci import media_types as mt
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.image import (
+    BaseImage,
+    BaseManifest,
+    document_media_type,
+    parse_document,
+    read_config_platform,
+    read_index,
+    read_manifest,
+)
+from ko_pants.oci.platform import Platform, is_go_platform
+
+
+class BaseSource(Protocol):
+    """Where a base image's documents come from."""
+
+    def read_manifest(self, descriptor: Descriptor) -> bytes:
+        """A manifest or index by digest, verified."""
+
+    def read_config(self, descriptor: Descriptor) -> bytes:
+        """A config by digest, verified."""
+
+
+def read_base_image(
+    source: BaseSource,
+    top: Descriptor,
+    content: bytes,
+    *,
+    name: str,
+    origin: str,
+    wanted: Sequence[Platform],
+) -> BaseImage:
+    """Reduce a base image to the platforms that are wanted; all that Go knows if none are named.
+
+    :param top: of the index or manifest that `content` is.
+    :param name: for the annotation `org.opencontainers.image.base.name`.
+    :param origin: where layers can be copied from, kept as `BaseImage.source`.
+    :raises KoPantsError: a platform that the base lacks, or a damaged document.
+    """
+    document = parse_document(content, where=f"base image {name}")
+    media_type = document_media_type(document, top.media_type)
+    if media_type in mt.INDEX_TYPES:
+        entries = read_index(document, where=f"base image {name}")
+        chosen = _choose(entries, wanted, name)
+        manifests = tuple(_base_manifest(source, entry, name=name) for entry in chosen)
+        return BaseImage(
+            name, top.digest, len(manifests) > 1, media_type == mt.DOCKER_INDEX, manifests, origin
+        )
+    if media_type not in mt.MANIFEST_TYPES:
+        raise KoPantsError(
+            f"base image {name}: expected an image or an image index, found {media_type!r}"
+        )
+    manifest = _read_single(source, replace(top, media_type=media_type), content, name=name)
+    missing = [p for p in wanted if not manifest.platform.matches(p)]
+    if missing:
+        raise _lacks(name, missing, [manifest.platform])
+    return BaseImage(name, top.digest, False, manifest.docker, (manifest,), origin)
+
+
+def _choose(
+    entries: Sequence[Descriptor], wanted: Sequence[Platform], name: str
+) -> list[Descriptor]:
+    """The entries that match, in the order of the base's index, as ko keeps it."""
+    known = [e for e in entries if e.platform is not None]
+    offered = [e.platform for e in known if e.platform is not None]
+    missing = [p for p in wanted if not any(o.matches(p) for o in offered)]
+    if missing:
+        raise _lacks(name, missing, offered)
+    if wanted:
+        return [e for e in known if e.platform and any(e.platform.matches(p) for p in wanted)]
+    return [e for e in known if e.platform and is_go_platform(e.platform)]
+
+
+def _lacks(name: str, missing: Sequence[Platform], offered: Sequence[Platform]) -> KoPantsError:
+    return KoPantsError(
+        f"the base image {name} has no platform {', '.join(map(str, missing))}; "
+        f"it has {', '.join(sorted(map(str, offered))) or 'none'}. "
+        "Choose another base image, or fewer platforms"
+    )
+
+
+def _base_manifest(source: BaseSource, entry: Descriptor, *, name: str) -> BaseManifest:
+    manifest = _read_single(source, entry, source.read_manifest(entry), name=name)
+    return replace(manifest, platform=entry.platform or manifest.platform)
+
+
+def _read_single(
+    source: BaseSource, entry: Descriptor, content: bytes, *, name: str
+) -> BaseManifest:
+    where = f"base image {name}, manifest {entry.digest}"
+    document = parse_document(content, where=where)
+    config_descriptor, layers = read_manifest(document, where=where)
+    config = source.read_config(config_descriptor)
+    return BaseManifest(
+        platform=read_config_platform(config, where=f"{where}, config"),
+        digest=entry.digest,
+        config=config,
+        layers=layers,
+        docker=document_media_type(document, entry.media_type) == mt.DOCKER_MANIFEST,
+    )

@@ -1,0 +1,241 @@
+"""What the rules hand to each other: requests and products, all frozen and compared by value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pants.engine.fs import EMPTY_DIGEST, Digest
+from pants.engine.process import ProcessResultMetadata
+
+from ko_pants.golang.closure import Closure
+from ko_pants.golang.directory import GoDirectory
+from ko_pants.golang.executable import ExecutableHeader
+from ko_pants.golang.modules import Workspace
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.image import BaseImage, Image
+from ko_pants.oci.platform import Platform
+
+
+@dataclass(frozen=True)
+class HostTools:
+    """What processes need of this machine, reached through links in named caches.
+
+    Only what decides the bytes is here (a Go version and the toolchain's own build id, a Python
+    version); where it lies on this machine is not, so a remote cache serves every machine.
+    """
+
+    go: str
+    go_minor: int
+    python: str
+
+
+@dataclass(frozen=True)
+class HostToolsRequest:
+    """Ask for `HostTools`; with `python_only` no Go is looked for."""
+
+    python_only: bool = False
+
+
+@dataclass(frozen=True)
+class GoDirectoryRequest:
+    """Analyse the Go files of one directory of the repo ("" for its root)."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class AnalysedDirectory:
+    """A `GoDirectory`, equal as long as no edit changes the import graph or the build's inputs."""
+
+    directory: GoDirectory
+
+
+@dataclass(frozen=True)
+class GoModulesRequest:
+    """Ask for the modules of the repo (every go.mod and go.work)."""
+
+
+@dataclass(frozen=True)
+class GoModules:
+    """The module files of the repo, by path, sorted: go.mod, go.work and vendor/modules.txt."""
+
+    files: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True)
+class GoClosureRequest:
+    """Ask for the first-party closure of a main package, the union over `platforms`.
+
+    `extra_imports` are first-party packages that only third-party modules import.
+    """
+
+    directory: str
+    platforms: tuple[Platform, ...]
+    tags: tuple[str, ...] = ()
+    mod: str = ""
+    use_go_work: bool = True
+    extra_imports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GoClosure:
+    """The closure, the modules that it was found in, and the files that it embeds."""
+
+    closure: Closure
+    workspace: Workspace
+    embedded: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that the build can read; go.sum and the like need not exist."""
+        return (*self.closure.files, *self.closure.optional_files, *self.embedded)
+
+
+@dataclass(frozen=True)
+class GoBuild:
+    """How one main package is to be compiled; `owner` names target and field in errors."""
+
+    owner: str
+    directory: str
+    flags: tuple[str, ...] = ()
+    ldflags: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class PrebuiltFile:
+    """An executable that some other target yields: one file of the repo or of another's output."""
+
+    owner: str
+    path: str
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class GoExecutableRequest:
+    """Ask for one executable: compiled, or a prebuilt file, for `platform`.
+
+    `platforms` are all that the image wants: the closure is shared by all of them.
+    """
+
+    platform: Platform
+    platforms: tuple[Platform, ...]
+    build: GoBuild | None = None
+    prebuilt: PrebuiltFile | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a result came about; no part of its value.
+
+    `metadata` is that of the process, None where no process was asked (a KOCACHE hit).
+    """
+
+    metadata: ProcessResultMetadata | None
+
+
+@dataclass(frozen=True)
+class GoExecutable:
+    """A digest of one file, what its head says, and the names that its layer is kept under.
+
+    `compiled` tells that it came straight from `go build`, so that its build id can be relied on.
+    """
+
+    digest: Digest
+    path: str
+    file_digest: str
+    size: int
+    header: ExecutableHeader
+    import_path: str
+    app_name: str
+    platform: Platform
+    compiled: bool
+    origin: Origin = field(compare=False, default=Origin(None))
+
+
+@dataclass(frozen=True)
+class LayerRequest:
+    """Ask for a layer: of an executable, or (where there is none) of a kodata tree.
+
+    A kodata tree is the directory `kodata` in its digest, so that images with equal trees share one
+    layer; of its platform only the operating system counts.
+    """
+
+    platform: Platform
+    executable: GoExecutable | None = None
+    kodata: Digest = EMPTY_DIGEST
+    kodata_epoch: int = 0
+
+    @property
+    def kind(self) -> str:
+        """`binary` or `kodata`, as the contract of `--publish-output` spells them."""
+        return "kodata" if self.executable is None else "binary"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """diffID and descriptor (OCI family); the bytes stay behind `request`."""
+
+    request: LayerRequest
+    diff_id: str
+    descriptor: Descriptor
+    origin: Origin = field(compare=False, default=Origin(None))
+
+
+@dataclass(frozen=True)
+class LayerBlobRequest:
+    """Ask for the bytes of a layer, whatever the maps say of it."""
+
+    request: LayerRequest
+
+
+@dataclass(frozen=True)
+class LayerBlob:
+    """The bytes of a layer, as a digest of the one file `layer`."""
+
+    digest: Digest
+    diff_id: str
+    descriptor: Descriptor
+    origin: Origin = field(compare=False, default=Origin(None))
+
+
+@dataclass(frozen=True)
+class BaseImageRequest:
+    """Ask for a base image, reduced to the platforms that `wanted` matches.
+
+    `platforms` empty means every platform of the base that Go can build for (`all`).
+    """
+
+    reference: str
+    platforms: tuple[Platform, ...]
+
+
+@dataclass(frozen=True)
+class ResolvedBase:
+    """A `BaseImage` as a product."""
+
+    base: BaseImage
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image of a target: everything but the bytes of its layers."""
+
+    owner: str
+    image: Image
+    base: BaseImage
+    layers: tuple[Layer, ...]
+    executables: tuple[GoExecutable, ...]
+    labels: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class SettleRequest:
+    """Ask for nothing: lets the engine go on with other targets. `number` makes it a new one."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The engine has been elsewhere."""

@@ -1,0 +1,319 @@
+"""Publishing the images of a run: look first, bring what is missing, move the tags last.
+
+Images arrive one by one, as they are built:
+
+    publisher.begin_check(publication)   HEADs are on their way
+    publisher.finish_check(publication)  what a tag names already is done; what is missing is known
+    publisher.begin_upload(publication)  blobs and child manifests; nothing visible changes
+    publisher.commit(publications)       once all are uploaded: indexes and tags
+
+Requests are made from one pool of threads, across images. A blob that several repositories of one
+registry lack goes up once and is mounted in the others.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import BinaryIO, Callable, Mapping, Sequence
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.image import BaseImage, Image
+from ko_pants.oci.layout import Layout
+from ko_pants.oci.reference import Reference
+from ko_pants.publishing.destinations import Destination, check_distinct
+from ko_pants.publishing.stores import LayoutStore, RegistryStore, Store
+from ko_pants.publishing.worker_pool import Ticket, WorkerPool
+from ko_pants.registry.client import RegistryClient
+
+_THREADS = 16
+_PROGRESS_SECONDS = 5.0
+
+
+@dataclass
+class Publication:
+    """One image on its way to one destination, and what has become of it.
+
+    :param missing: blobs that the destination lacked when it was looked at.
+    :param outcomes: digest -> (outcome, bytes sent or written for it in this run).
+    """
+
+    target: str
+    image: Image
+    base: BaseImage
+    destination: Destination
+    store: Store
+    stale_tags: tuple[str, ...] = ()
+    present: bool = False
+    missing: dict[str, Descriptor] = field(default_factory=dict)
+    outcomes: dict[str, tuple[str, int]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    ticket: Ticket = field(default_factory=Ticket)
+
+    @property
+    def up_to_date(self) -> bool:
+        """True if every tag named the image before this run did anything."""
+        return not self.stale_tags
+
+    def outcome(self, digest: str) -> tuple[str, int]:
+        """What became of a blob: `reused` without bytes unless something was done for it."""
+        return self.outcomes.get(digest, ("reused", 0))
+
+
+@dataclass
+class _Transfer:
+    """A blob on its way to one registry or layout: who waits for it, who has it."""
+
+    queue: list[Publication] = field(default_factory=list)
+    have: list[str] = field(default_factory=list)
+    running: bool = False
+
+
+class Publisher:
+    """Publishes the images of one run.
+
+    :param client: the registry client of the run.
+    :param layout_root: what layout paths are relative to.
+    """
+
+    def __init__(
+        self, client: RegistryClient, *, layout_root: str, threads: int = _THREADS
+    ) -> None:
+        self._client = client
+        self._layout_root = layout_root
+        self._pool = WorkerPool(threads)
+        self._lock = threading.Lock()
+        self._layouts: dict[str, dict[str, Descriptor]] = {}
+        self._targets: dict[str, str] = {}
+        self._transfers: dict[tuple[str, str], _Transfer] = {}
+        self._total = 0
+        self._sent = 0
+        self._spool = ""
+        #: Publications that have begun: a caller sees by it whether others still arrive.
+        self.arrivals = 0
+
+    def close(self) -> None:
+        """End with what has not begun; drop temporary files."""
+        self._pool.close()
+        if self._spool:
+            shutil.rmtree(self._spool, ignore_errors=True)
+
+    def publication(
+        self, target: str, image: Image, base: BaseImage, destination: Destination
+    ) -> Publication:
+        """Begin with an image; nothing is asked yet, but a layout's index is read.
+
+        :raises KoPantsError: the layout is damaged, or another target has the same reference.
+        """
+        with self._lock:
+            check_distinct(self._targets, target, destination)
+            self.arrivals += 1
+            store: Store
+            if destination.layout:
+                path = os.path.join(self._layout_root, destination.layout)
+                if path not in self._layouts:
+                    self._layouts[path] = Layout(path).references()
+                store = LayoutStore(path, destination.repository, self._layouts[path])
+            else:
+                store = RegistryStore(self._client, destination.reference)
+        return Publication(target, image, base, destination, store)
+
+    def begin_check(self, publication: Publication) -> None:
+        """Ask for the tags, and if none names the image, for the image and its blobs."""
+        publication.ticket = Ticket()
+        self._pool.submit(lambda: self._check(publication), publication.ticket)
+
+    def finish_check(self, publication: Publication) -> None:
+        """Wait for the answers: `stale_tags`, `present` and `missing` are known after that.
+
+        :raises KoPantsError: a registry cannot be reached or refuses.
+        """
+        publication.ticket.wait()
+
+    def _check(self, publication: Publication) -> None:
+        tags = publication.destination.tags
+        image, store = publication.image, publication.store
+        stale = tuple(t for t in tags if not store.tagged(t, image))
+        publication.stale_tags = stale
+        publication.missing = {}
+        # A tag that names the image shows that it is there.
+        publication.present = len(stale) < len(tags) or store.has_image(image)
+        if not publication.present:
+            for descriptor in image.blobs().values():
+                self._pool.submit(
+                    lambda d=descriptor: self._look(publication, d),  # type: ignore[misc]
+                    publication.ticket,
+                )
+
+    def _look(self, publication: Publication, descriptor: Descriptor) -> None:
+        if not publication.store.has_blob(descriptor):
+            with self._lock:
+                publication.missing[descriptor.digest] = descriptor
+
+    def spool_path(self, digest: str) -> str:
+        """Where the bytes of a blob can be put for its upload; deleted with the run."""
+        with self._lock:
+            if not self._spool:
+                self._spool = tempfile.mkdtemp(prefix="ko_pants_blobs_")
+        return os.path.join(self._spool, digest.partition(":")[2])
+
+    def begin_upload(self, publication: Publication, files: Mapping[str, str]) -> None:
+        """Bring blobs, then child manifests. Nothing that a tag names changes.
+
+        :param files: digest -> path of every missing blob that neither the image (configs) nor its
+            base has.
+        """
+        publication.ticket = Ticket()
+        publication.files = dict(files)
+        publication.waiting = set(publication.missing)
+        if not publication.waiting:
+            self._submit_children(publication)
+        for digest in list(publication.missing):
+            key = (publication.store.place, digest)
+            publication.ticket.begin()
+            with self._lock:
+                transfer = self._transfers.setdefault(key, _Transfer())
+                transfer.queue.append(publication)
+                start = not transfer.running
+                transfer.running = True
+                self._total += publication.missing[digest].size
+            if start:
+                self._pool.submit(
+                    lambda d=digest, t=transfer: self._transfer(d, t),  # type: ignore[misc]
+                    Ticket(),
+                )
+
+    def wait(self, publications: Sequence[Publication], report: Callable[[str], None]) -> None:
+        """Wait for all uploads; `report` takes a line of progress every few seconds.
+
+        :raises KoPantsError: a transfer failed for good.
+        """
+        started = time.monotonic()
+        for publication in publications:
+            while not publication.ticket.wait(_PROGRESS_SECONDS):
+                seconds = time.monotonic() - started
+                report(
+                    f"Uploading: {self._sent / 1e6:.1f} of {self._total / 1e6:.1f} MB, "
+                    f"{self._sent / 1e6 / seconds:.1f} MB/s"
+                )
+
+    def commit(
+        self, publications: Sequence[Publication], report: Callable[[str], None]
+    ) -> dict[int, str]:
+        """Wait for the uploads, then move the tags that are stale.
+
+        No tag moves if an upload failed. Otherwise every image is tried.
+
+        :returns: position in `publications` -> what went wrong, for those that failed.
+        """
+        try:
+            self.wait(publications, report)
+        except KoPantsError as e:
+            return dict.fromkeys(range(len(publications)), f"not tagged: {e}")
+        failures: dict[int, str] = {}
+
+        def move(position: int) -> None:
+            publication = publications[position]
+            try:
+                publication.store.put_tags(publication.stale_tags, publication.image)
+            except KoPantsError as e:
+                failures[position] = str(e)
+
+        ticket = Ticket()
+        for position in range(len(publications)):
+            self._pool.submit(lambda p=position: move(p), ticket)  # type: ignore[misc]
+        ticket.wait()
+        return failures
+
+    def _transfer(self, digest: str, transfer: _Transfer) -> None:
+        """One blob for every repository of a registry or layout that lacks it, one by one."""
+        while True:
+            with self._lock:
+                if not transfer.queue:
+                    transfer.running = False
+                    return
+                publication = transfer.queue.pop(0)
+            error: BaseException | None = None
+            try:
+                self._bring_blob(digest, publication, transfer.have)
+            except BaseException as e:
+                error = e
+            if error is None:
+                with self._lock:
+                    publication.waiting.discard(digest)
+                    last = not publication.waiting
+                if last:
+                    self._submit_children(publication)
+            publication.ticket.end(error)
+
+    def _submit_children(self, publication: Publication) -> None:
+        for child in publication.image.children:
+            self._pool.submit(
+                lambda c=child: publication.store.put_manifest(  # type: ignore[misc]
+                    c.descriptor, c.manifest
+                ),
+                publication.ticket,
+            )
+
+    def _bring_blob(self, digest: str, publication: Publication, have: list[str]) -> None:
+        descriptor = publication.missing[digest]
+        if publication.destination.layout and publication.store.has_blob(descriptor):
+            return
+        sent = 0
+
+        def count(n: int) -> None:
+            nonlocal sent
+            sent += n
+            with self._lock:
+                self._sent += n
+
+        outcome = publication.store.put_blob(
+            descriptor,
+            lambda: self._open(digest, publication),
+            [*have[:1], *_mountable(publication, digest)],
+            count,
+        )
+        publication.outcomes[digest] = (outcome, sent)
+        have.append(publication.destination.repository)
+
+    def _open(self, digest: str, publication: Publication) -> BinaryIO:
+        config = publication.image.configs().get(digest)
+        if config is not None:
+            return io.BytesIO(config)
+        if digest in publication.files:
+            return open(publication.files[digest], "rb")
+        source = publication.base.source
+        if source.startswith("oci:"):
+            return open(Layout(source[len("oci:") :]).blob_path(digest), "rb")
+        if not source:
+            raise KoPantsError(f"{publication.target}: no source for blob {digest}")
+        reference = Reference.parse(source, default_tag="")
+        return self._client.session().open_blob(reference, publication.missing[digest])
+
+
+def _mountable(publication: Publication, digest: str) -> list[str]:
+    """The base's repository, if the blob is of the base and on the same registry."""
+    base = publication.base
+    registry, _, repository = base.source.partition("/")
+    if registry != publication.destination.registry or not repository:
+        return []
+    in_base = any(layer.digest == digest for m in base.manifests for layer in m.layers)
+    return [repository] if in_base else []
+
+
+def missing_layers(publication: Publication) -> list[str]:
+    """Digests of missing layers whose bytes only the engine has: those that are not the base's."""
+    own = {
+        layer.descriptor.digest
+        for manifest in publication.image.manifests
+        for layer in manifest.layers
+        if layer.kind != "base"
+    }
+    return [digest for digest in publication.missing if digest in own]

@@ -1,0 +1,150 @@
+"""One repository that images are published to: on a registry, or in a layout on disk.
+
+Both answer the same few questions, so that the publisher knows neither.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO, Callable, Protocol, Sequence
+
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.image import Image
+from ko_pants.oci.layout import Layout
+from ko_pants.oci.reference import Reference
+from ko_pants.registry.client import RegistryClient
+
+
+class Store(Protocol):
+    """What the publisher asks of a repository. Methods raise KoPantsError."""
+
+    #: Key of what is shared by all repositories of one registry or layout.
+    place: str
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests made until now."""
+
+    def tagged(self, tag: str, image: Image) -> bool:
+        """True if the tag names the image already, and nothing of it is known to be missing."""
+
+    def has_image(self, image: Image) -> bool:
+        """True if the image is there under its digest, whatever tags name it."""
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """True if the repository has the blob."""
+
+    def put_blob(
+        self,
+        descriptor: Descriptor,
+        open_blob: Callable[[], BinaryIO],
+        mount_from: Sequence[str],
+        progress: Callable[[int], None],
+    ) -> str:
+        """Write a blob that was found missing; returns the outcome."""
+
+    def put_manifest(self, descriptor: Descriptor, content: bytes) -> None:
+        """Write a child manifest by digest."""
+
+    def put_tags(self, tags: Sequence[str], image: Image) -> None:
+        """Let the tags name the image, whose parts are all there. The one visible step."""
+
+
+class RegistryStore:
+    """A repository on a registry."""
+
+    def __init__(self, client: RegistryClient, repository: Reference) -> None:
+        self.repository = repository
+        self.place = repository.registry
+        self._session = client.session(push_to=[repository])
+
+    @property
+    def requests(self) -> int:
+        return self._session.requests
+
+    def tagged(self, tag: str, image: Image) -> bool:
+        found = self._session.head_manifest(self.repository.with_tag(tag))
+        return found is not None and found.digest == image.descriptor.digest
+
+    def has_image(self, image: Image) -> bool:
+        reference = self.repository.with_digest(image.descriptor.digest)
+        return self._session.head_manifest(reference) is not None
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        return self._session.has_blob(self.repository, descriptor.digest)
+
+    def put_blob(
+        self,
+        descriptor: Descriptor,
+        open_blob: Callable[[], BinaryIO],
+        mount_from: Sequence[str],
+        progress: Callable[[int], None],
+    ) -> str:
+        return self._session.push_blob(
+            self.repository,
+            descriptor,
+            open_blob,
+            mount_from=mount_from,
+            progress=progress,
+            known_missing=True,
+        )
+
+    def put_manifest(self, descriptor: Descriptor, content: bytes) -> None:
+        self._session.put_manifest(
+            self.repository.with_digest(descriptor.digest), descriptor, content
+        )
+
+    def put_tags(self, tags: Sequence[str], image: Image) -> None:
+        self._session.put_manifest(
+            self.repository.with_tag(tags[0]), image.descriptor, image.content, tags=tags[1:]
+        )
+
+
+class LayoutStore:
+    """A name in an OCI layout on disk; `<repository>:<tag>` is the reference name."""
+
+    def __init__(self, path: str, repository: str, references: dict[str, Descriptor]) -> None:
+        self.place = path
+        self.requests = 0
+        self._repository = repository
+        self._layout = Layout(path)
+        self._references = references
+
+    def tagged(self, tag: str, image: Image) -> bool:
+        found = self._references.get(f"{self._repository}:{tag}")
+        # On disk anybody can delete a file: look, it costs nothing.
+        return (
+            found is not None
+            and found.digest == image.descriptor.digest
+            and self.has_image(image)
+            and all(map(self._layout.has_blob, image.blobs().values()))
+        )
+
+    def has_image(self, image: Image) -> bool:
+        return all(
+            self._layout.has_blob(d)
+            for d in (image.descriptor, *(child.descriptor for child in image.children))
+        ) and all(map(self._layout.has_blob, image.blobs().values()))
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        return self._layout.has_blob(descriptor)
+
+    def put_blob(
+        self,
+        descriptor: Descriptor,
+        open_blob: Callable[[], BinaryIO],
+        mount_from: Sequence[str],
+        progress: Callable[[int], None],
+    ) -> str:
+        with open_blob() as stream:
+            self._layout.write_blob(descriptor, stream)
+        progress(descriptor.size)
+        return "written"
+
+    def put_manifest(self, descriptor: Descriptor, content: bytes) -> None:
+        if not self._layout.has_blob(descriptor):
+            self._layout.write_blob(descriptor, io.BytesIO(content))
+
+    def put_tags(self, tags: Sequence[str], image: Image) -> None:
+        self.put_manifest(image.descriptor, image.content)
+        self._layout.update({f"{self._repository}:{tag}": image.descriptor for tag in tags})

@@ -1,0 +1,41 @@
+"""The backend `ko_pants`."""
+
+from __future__ import annotations
+
+from pants.engine.target import Target
+
+import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
+from ko_pants import target_types as targets
+from ko_pants.goals import package, publish
+from ko_pants.rules import (
+    base_image,
+    go_executable,
+    go_sources,
+    host_tools,
+    image,
+    layer,
+    registry_access,
+    settings,
+)
+
+
+def rules() -> list[object]:
+    """Every rule of the backend."""
+    return [
+        *targets.rules(),
+        *settings.rules(),
+        *host_tools.rules(),
+        *go_sources.rules(),
+        *go_executable.rules(),
+        *layer.rules(),
+        *registry_access.rules(),
+        *base_image.rules(),
+        *image.rules(),
+        *package.rules(),
+        *publish.rules(),
+    ]
+
+
+def target_types() -> list[type[Target]]:
+    """Every target of the backend."""
+    return targets.target_types()

@@ -1,0 +1,128 @@
+"""Resolves base images: a reference on a registry, or an OCI layout on disk.
+
+A tag is asked for once per run, however many images use it; what is named by digest and lies in
+KOCACHE's `img/` is not asked for at all. An unchanged answer stops the engine here.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pants.base.build_root import BuildRoot
+from pants.engine.rules import _uncacheable_rule, collect_rules
+
+from ko_pants.errors import KoPantsError
+from ko_pants.kocache.cache import KoCache
+from ko_pants.oci.base import read_base_image
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.image import parse_document
+from ko_pants.oci.layout import Layout, find_in_layout, parse_layout_reference
+from ko_pants.oci.reference import Reference
+from ko_pants.products import BaseImageRequest, ResolvedBase
+from ko_pants.registry.client import RegistrySession
+from ko_pants.rules.layer import open_kocache
+from ko_pants.rules.registry_access import RegistryAccess
+from ko_pants.rules.settings import Settings
+
+_MAX_CONFIG = 8 << 20
+
+
+class _RegistryBase:
+    """A base image's documents on a registry, kept in KOCACHE's `img/`."""
+
+    def __init__(self, session: RegistrySession, cache: KoCache, reference: Reference) -> None:
+        self._session = session
+        self._cache = cache
+        self._reference = reference
+
+    def read_top(self, resolve: Descriptor | None) -> tuple[Descriptor, bytes]:
+        digest = self._reference.digest or (resolve.digest if resolve else "")
+        content = self._cache.read_content(digest) if digest else None
+        if content is not None:
+            media_type = parse_document(content, where=str(self._reference)).get("mediaType", "")
+            if resolve is not None and not media_type:
+                media_type = resolve.media_type
+            return Descriptor(media_type, digest, len(content)), content
+        wanted = self._reference.with_digest(digest) if digest else self._reference
+        descriptor, content = self._session.get_manifest(wanted)
+        self._cache.write_content(descriptor, content)
+        return descriptor, content
+
+    def read_manifest(self, descriptor: Descriptor) -> bytes:
+        content = self._cache.read_content(descriptor.digest)
+        if content is None:
+            found, content = self._session.get_manifest(
+                self._reference.with_digest(descriptor.digest)
+            )
+            self._cache.write_content(found, content)
+        return content
+
+    def read_config(self, descriptor: Descriptor) -> bytes:
+        content = self._cache.read_content(descriptor.digest)
+        if content is None:
+            content = self._session.get_blob(self._reference, descriptor, _MAX_CONFIG)
+            self._cache.write_content(descriptor, content)
+        return content
+
+
+class _LayoutBase:
+    """A base image's documents in a layout on disk."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def read_manifest(self, descriptor: Descriptor) -> bytes:
+        return self._layout.read_blob(descriptor)
+
+    read_config = read_manifest
+
+
+@_uncacheable_rule
+async def resolve_base_image(
+    request: BaseImageRequest, settings: Settings, access: RegistryAccess, build_root: BuildRoot
+) -> ResolvedBase:
+    """Read index, manifests and configs; never layers.
+
+    :raises KoPantsError: malformed reference, not found, registry unreachable, a platform that the
+        base lacks.
+    """
+    if request.reference.startswith("oci:"):
+        path, name = parse_layout_reference(request.reference)
+        path = os.path.join(build_root.path, path)
+        if not os.path.isdir(path):
+            raise KoPantsError(
+                f"base image {request.reference!r}: expected an OCI layout in {path}, "
+                "found no directory. The path is relative to the build root"
+            )
+        layout = Layout(path)
+        top = find_in_layout(layout, name)
+        return ResolvedBase(
+            read_base_image(
+                _LayoutBase(layout),
+                top,
+                layout.read_blob(top),
+                name=request.reference,
+                origin=f"oci:{path}",
+                wanted=request.platforms,
+            )
+        )
+    reference = Reference.parse(request.reference)
+    cache = open_kocache(settings.kocache)
+    resolved = None if reference.digest else access.resolve_tag(reference)
+    source = _RegistryBase(access.client.session(), cache, reference)
+    top, content = source.read_top(resolved)
+    return ResolvedBase(
+        read_base_image(
+            source,
+            top,
+            content,
+            name=str(reference),
+            origin=f"{reference.registry}/{reference.repository}",
+            wanted=request.platforms,
+        )
+    )
+
+
+def rules() -> list[object]:
+    """The rules of this module."""
+    return list(collect_rules())

@@ -1,0 +1,100 @@
+"""What a target's `binary` field means: a main package to compile, or a prebuilt file."""
+
+from __future__ import annotations
+
+import posixpath
+
+from pants.engine.addresses import Address, UnparsedAddressInputs
+from pants.engine.target import (
+    HydrateSourcesRequest,
+    MultipleSourcesField,
+    SingleSourceField,
+    SourcesField,
+    Target,
+)
+
+from ko_pants.engine import hydrate_sources, targets_of
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.go_build import check_flags, parse_env_field
+from ko_pants.products import GoBuild, PrebuiltFile
+from ko_pants.target_types import (
+    GoExecutableEnvField,
+    GoExecutableFlagsField,
+    GoExecutableLdflagsField,
+    GoExecutableMainField,
+    GoOciImageBinaryField,
+)
+
+
+async def resolve_binary(
+    binary: GoOciImageBinaryField,
+) -> tuple[GoBuild | None, PrebuiltFile | None]:
+    """Follow the field: exactly one of the two is returned.
+
+    :raises KoPantsError: it names a target that yields no executable.
+    """
+    if not binary.value:
+        return GoBuild(str(binary.address), binary.address.spec_path), None
+    owner = f"{binary.address}, field `binary`"
+    target = await _one_target(binary.value, binary.address, owner)
+    if target.has_field(GoExecutableMainField):
+        return executable_build(target), None
+    main = next((f for f in target.field_values.values() if f.alias == "main"), None)
+    if target.alias == "go_binary" and main is not None:
+        directory = target.address.spec_path
+        if isinstance(main.value, str):
+            directory = (await _one_target(main.value, target.address, owner)).address.spec_path
+        return GoBuild(f"{owner} ({target.address})", directory), None
+    return None, await _prebuilt(target, owner)
+
+
+def executable_build(target: Target) -> GoBuild:
+    """How a `go_executable` is to be compiled.
+
+    :raises KoPantsError: a directory outside of the repo, a flag or variable that cannot be used.
+    """
+    owner = str(target.address)
+    main = target[GoExecutableMainField].value or "."
+    directory = posixpath.normpath(posixpath.join(target.address.spec_path, main))
+    if main.startswith("/") or directory.startswith(".."):
+        raise KoPantsError(
+            f"{owner}, field `main`: expected a directory relative to the BUILD file, within the "
+            f"build root; found {main!r}"
+        )
+    flags = target[GoExecutableFlagsField].value or ()
+    ldflags = target[GoExecutableLdflagsField].value or ()
+    check_flags(flags, where=f"{owner}, field `flags`")
+    env = parse_env_field(target[GoExecutableEnvField].value or (), where=f"{owner}, field `env`")
+    return GoBuild(owner, "" if directory == "." else directory, flags, ldflags, env)
+
+
+async def _one_target(value: str, relative_to: Address, owner: str) -> Target:
+    targets = await targets_of(
+        UnparsedAddressInputs(
+            [value], owning_address=relative_to, description_of_origin=f"the {owner}"
+        )
+    )
+    if len(targets) != 1:
+        raise KoPantsError(f"{owner}: expected one target, found {len(targets)} in {value!r}")
+    return targets[0]
+
+
+async def _prebuilt(target: Target, owner: str) -> PrebuiltFile:
+    fields = [
+        f
+        for f in target.field_values.values()
+        if isinstance(f, (SingleSourceField, MultipleSourcesField))
+    ]
+    if not fields:
+        raise KoPantsError(
+            f"{owner}: {target.address} is a `{target.alias}`, which yields no executable; "
+            "expected a `go_executable`, a `go_binary`, or a `file` with a prebuilt executable"
+        )
+    field: SourcesField = fields[0]
+    sources = await hydrate_sources(HydrateSourcesRequest(field))
+    files = sources.snapshot.files
+    if len(files) != 1:
+        raise KoPantsError(
+            f"{owner}: {target.address} has {len(files)} files; expected one executable"
+        )
+    return PrebuiltFile(owner, files[0], sources.snapshot.digest)

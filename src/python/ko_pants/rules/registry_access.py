@@ -1,0 +1,65 @@
+"""One registry client per run: its connections, tokens and counts are shared by all of it."""
+
+from __future__ import annotations
+
+import threading
+
+from pants.engine.rules import _uncacheable_rule, collect_rules
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.reference import Reference
+from ko_pants.registry.client import RegistryClient
+from ko_pants.registry.config import RegistryConfig
+from ko_pants.rules.settings import RegistryEnvironment
+
+
+class RegistryAccess:
+    """The client of this run, and what it was told of tags of base images."""
+
+    def __init__(self, client: RegistryClient) -> None:
+        self.client = client
+        self._tags: dict[Reference, Descriptor] = {}
+        self._lock = threading.Lock()
+
+    def resolve_tag(self, reference: Reference) -> Descriptor:
+        """What a tag names, asked once per run.
+
+        :raises KoPantsError: it names nothing, or the registry cannot be reached.
+        """
+        with self._lock:
+            found = self._tags.get(reference)
+            if found is None:
+                found = self.client.session().head_manifest(reference)
+                if found is None:
+                    raise KoPantsError(
+                        f"base image {reference}: not found on {reference.registry}. Check the "
+                        "name and tag, and that you may read it (log in with `docker login` or "
+                        "`podman login`)"
+                    )
+                self._tags[reference] = found
+            return found
+
+
+_previous: list[RegistryClient] = []
+
+
+@_uncacheable_rule
+async def registry_access(environment: RegistryEnvironment) -> RegistryAccess:
+    """A new client for every run: credentials and tokens of an earlier one are forgotten."""
+    while _previous:
+        _previous.pop().close()
+    client = RegistryClient(
+        RegistryConfig(
+            env=dict(environment.variables),
+            insecure_registries=frozenset(environment.insecure),
+            ca_certs_path=environment.ca_certs_path,
+        )
+    )
+    _previous.append(client)
+    return RegistryAccess(client)
+
+
+def rules() -> list[object]:
+    """The rules of this module."""
+    return list(collect_rules())

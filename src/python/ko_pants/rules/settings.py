@@ -1,0 +1,154 @@
+"""Options and environment, put together once: option, else ko's variable, else default."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from pants.core.util_rules.distdir import DistDir
+from pants.engine.env_vars import EnvironmentVarsRequest
+from pants.engine.rules import collect_rules, rule
+from pants.option.global_options import GlobalOptions, NamedCachesDirOption
+from pants.util.frozendict import FrozenDict
+
+from ko_pants.engine import environment_vars
+from ko_pants.errors import KoPantsError
+from ko_pants.layers.encodings import encoding_of
+from ko_pants.subsystem import KoSubsystem
+
+KO_DEFAULT_BASE = "cgr.dev/chainguard/static:latest"
+
+_KO_VARIABLES = (
+    "KOCACHE",
+    "KO_DOCKER_REPO",
+    "KO_DEFAULTBASEIMAGE",
+    "KO_DEFAULTPLATFORMS",
+    "KO_DATA_DATE_EPOCH",
+    "SOURCE_DATE_EPOCH",
+    "PATH",
+)
+_REGISTRY_VARIABLES = (
+    "HOME",
+    "PATH",
+    "DOCKER_CONFIG",
+    "REGISTRY_AUTH_FILE",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the rules need of options and environment. Times are seconds since the epoch."""
+
+    base_image: str
+    platforms: tuple[str, ...]
+    default_repository: str
+    docker_repo: str
+    layout_path: str
+    kocache: str
+    trust_foreign_layers: bool
+    encoding: str
+    level: int
+    search_path: tuple[str, ...]
+    created: int | None
+    kodata_created: int | None
+    named_caches: str
+
+
+@dataclass(frozen=True)
+class GoEnvironment:
+    """The variables that `go build` gets from the outside."""
+
+    variables: FrozenDict[str, str]
+
+
+@dataclass(frozen=True)
+class RegistryEnvironment:
+    """What a registry client gets from the outside. Never part of a process."""
+
+    variables: FrozenDict[str, str]
+    insecure: tuple[str, ...]
+    ca_certs_path: str | None
+
+    def __repr__(self) -> str:
+        return "RegistryEnvironment(...)"
+
+
+@rule
+async def settings(
+    ko: KoSubsystem, dist_dir: DistDir, named_caches: NamedCachesDirOption
+) -> Settings:
+    """Options first, then ko's environment variables, then defaults."""
+    env = await environment_vars(EnvironmentVarsRequest(_KO_VARIABLES))
+    path = [entry for entry in env.get("PATH", "").split(os.pathsep) if entry]
+    search = [p for entry in ko.go_search_paths for p in (path if entry == "<PATH>" else [entry])]
+    platforms = ko.default_platforms or [
+        p.strip() for p in env.get("KO_DEFAULTPLATFORMS", "").split(",") if p.strip()
+    ]
+    created = _epoch(env, "SOURCE_DATE_EPOCH")
+    encoding = encoding_of(ko.layer_compression)
+    level = ko.layer_compression_level
+    level = encoding.default_level if level is None else level
+    encoding.check_level(level)
+    return Settings(
+        base_image=ko.default_base_image or env.get("KO_DEFAULTBASEIMAGE") or KO_DEFAULT_BASE,
+        platforms=tuple(platforms or ["linux/amd64"]),
+        default_repository=ko.default_repository,
+        docker_repo=ko.docker_repo or env.get("KO_DOCKER_REPO", ""),
+        layout_path=ko.layout_path or str(dist_dir.relpath / "oci"),
+        kocache=ko.kocache
+        or env.get("KOCACHE")
+        or os.path.join(str(named_caches.val), "ko_pants_kocache"),
+        trust_foreign_layers=ko.trust_foreign_layers,
+        encoding=encoding.name,
+        level=level,
+        search_path=tuple(search),
+        created=created,
+        kodata_created=_epoch(env, "KO_DATA_DATE_EPOCH"),
+        named_caches=str(named_caches.val),
+    )
+
+
+@rule
+async def go_environment(ko: KoSubsystem) -> GoEnvironment:
+    """The variables of `[ko].go_env_vars`."""
+    env = await environment_vars(EnvironmentVarsRequest(ko.go_env_vars))
+    return GoEnvironment(FrozenDict(env))
+
+
+@rule
+async def registry_environment(
+    ko: KoSubsystem, global_options: GlobalOptions
+) -> RegistryEnvironment:
+    """Where credentials, proxies and certificates are found."""
+    env = await environment_vars(EnvironmentVarsRequest(_REGISTRY_VARIABLES))
+    return RegistryEnvironment(
+        FrozenDict(env), tuple(ko.insecure_registries), global_options.ca_certs_path
+    )
+
+
+def _epoch(env: FrozenDict[str, str], name: str) -> int | None:
+    text = env.get(name, "")
+    if not text:
+        return None
+    if not text.isdigit():
+        raise KoPantsError(
+            f"the environment variable {name} is {text!r}; expected seconds since the epoch, "
+            "a whole number such as 1700000000"
+        )
+    return int(text)
+
+
+def rules() -> list[object]:
+    """The rules of this module."""
+    return list(collect_rules())

@@ -1,0 +1,131 @@
+"""The options of the backend, scope `[ko]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pants.option.option_types import (
+    BoolOption,
+    DictOption,
+    IntOption,
+    StrListOption,
+    StrOption,
+)
+from pants.option.subsystem import Subsystem
+
+
+class KoSubsystem(Subsystem):
+    options_scope = "ko"
+    help = "OCI images of Go programs, without Docker (the `ko_pants` plugin)."
+
+    default_base_image = StrOption(
+        default=None,
+        help=(
+            "The base image of targets without `base_image`: a reference, `oci:<directory>` or "
+            "`scratch`. Default: `$KO_DEFAULTBASEIMAGE`, else ko's "
+            "`cgr.dev/chainguard/static:latest`."
+        ),
+    )
+    default_platforms = StrListOption(
+        default=[],
+        help=(
+            "The platforms of targets without `platforms`, as `os/arch[/variant]`, or `all`. "
+            "Default: `$KO_DEFAULTPLATFORMS` (separated by commas), else `linux/amd64`."
+        ),
+    )
+    default_repository = StrOption(
+        default="{name}",
+        help=(
+            "The repository of targets without `repository`. Placeholders: `{name}`, "
+            "`{directory}`, `{parent_directory}` and `{path}`, as for the field."
+        ),
+    )
+    registries = DictOption[Any](
+        default={},
+        fromfile=True,
+        help=(
+            "Registries to publish to, by alias, as Pants' `[docker].registries`:\n\n"
+            '    [ko.registries.prod]\n    address = "registry.example.com"\n    default = true\n'
+            '    repository = "shop/{name}"\n    extra_image_tags = ["stable"]\n'
+            "    skip_push = false\n\n"
+            "A target names them as `registries=['@prod']`."
+        ),
+    )
+    docker_repo = StrOption(
+        default=None,
+        help=(
+            "Where targets without a registry are published: `<registry>/<path>`, to which the "
+            "repository is appended. Default: `$KO_DOCKER_REPO`."
+        ),
+    )
+    layout_path = StrOption(
+        default=None,
+        help=(
+            "The OCI image layout to publish to where no registry is named, relative to the build "
+            "root. Default: `oci` below `--pants-distdir`."
+        ),
+    )
+    insecure_registries = StrListOption(
+        default=[],
+        help=(
+            "Registries (`host[:port]`) that may be spoken to without TLS. Loopback addresses "
+            "always may."
+        ),
+    )
+    kocache = StrOption(
+        default=None,
+        help=(
+            "The directory of the KOCACHE maps. Default: `$KOCACHE`, else a directory in Pants' "
+            "named caches."
+        ),
+    )
+    trust_foreign_layers = BoolOption(
+        default=False,
+        help=(
+            "Use a layer descriptor that another producer (ko, another version of the compressor) "
+            "left in KOCACHE. Off by default, so that the same sources give the same image digest "
+            "on every machine."
+        ),
+    )
+    layer_compression = StrOption(
+        default="gzip",
+        help="How layers are compressed: `gzip` (libdeflate), `zstd` or `none`.",
+    )
+    layer_compression_level = IntOption(
+        default=None,
+        help="The level of the compression. Default: 1 for gzip, 3 for zstd.",
+    )
+    go_search_paths = StrListOption(
+        default=["<PATH>"],
+        help=(
+            "Directories to search for the `go` tool (1.21 or newer), in this order. `<PATH>` "
+            "stands for the PATH of Pants' environment."
+        ),
+    )
+    go_env_vars = StrListOption(
+        default=[
+            "GOPROXY",
+            "GOPRIVATE",
+            "GONOPROXY",
+            "GONOSUMDB",
+            "GONOSUMCHECK",
+            "GOSUMDB",
+            "GOINSECURE",
+            "GOFLAGS",
+            "GOWORK",
+            "GOEXPERIMENT",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "NO_PROXY",
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+        ],
+        advanced=True,
+        help=(
+            "Environment variables for `go build`: `NAME` copies the value of Pants' environment, "
+            "`NAME=value` sets it. They are part of the cache key."
+        ),
+    )

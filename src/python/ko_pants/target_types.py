@@ -1,0 +1,241 @@
+"""Targets: `go_oci_image`, `go_executable` and the owners of Go files, `go_sources`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pants.core.goals.package import OutputPathField, PackageFieldSet
+from pants.engine.rules import collect_rules
+from pants.engine.target import (
+    COMMON_TARGET_FIELDS,
+    AsyncFieldMixin,
+    BoolField,
+    Dependencies,
+    DictStringToStringField,
+    MultipleSourcesField,
+    SingleSourceField,
+    StringField,
+    StringSequenceField,
+    Target,
+    TargetGenerator,
+)
+from pants.engine.unions import UnionRule
+
+ALL_DEFAULT_REGISTRIES = "<all default registries>"
+
+
+class GoOciImageDependenciesField(Dependencies):
+    pass
+
+
+class GoOciImageBinaryField(StringField, AsyncFieldMixin):
+    alias = "binary"
+    help = (
+        "The address of the program in the image: a `go_executable`, a `go_binary` of Pants' Go "
+        "backend (it is cross-compiled from its main package), or a `file`/`resource` target with "
+        "one prebuilt executable.\n\n"
+        "If left out, the main package in the directory of the BUILD file is compiled."
+    )
+
+
+class GoOciImagePlatformsField(StringSequenceField):
+    alias = "platforms"
+    help = (
+        "The platforms of the image, as `os/arch[/variant]`, for example "
+        "`['linux/amd64', 'linux/arm64']`. Several give an image index, one a single image. "
+        "`['all']` means every platform of the base image that Go can build for.\n\n"
+        "Default: `[ko].default_platforms`, or `$KO_DEFAULTPLATFORMS`."
+    )
+
+
+class GoOciImageBaseImageField(StringField):
+    alias = "base_image"
+    help = (
+        "The base image: a reference by tag or digest (`registry.example.com/static:latest`, "
+        "`...@sha256:...`), an OCI layout on disk (`oci:path/to/layout[:name]`, relative to the "
+        "build root), or `scratch`.\n\n"
+        "Default: `[ko].default_base_image`, or `$KO_DEFAULTBASEIMAGE`."
+    )
+
+
+class GoOciImageRepositoryField(StringField):
+    alias = "repository"
+    help = (
+        "The repository of the image, without registry and tag, for example `shop/{name}`.\n\n"
+        "Placeholders: `{name}` (the target's name), `{directory}` (the last directory of its "
+        "BUILD file), `{parent_directory}` (the one above), `{path}` (the whole path) and "
+        "`{default_repository}`. A registry of `[ko].registries` may override it.\n\n"
+        "Default: `[ko].default_repository`."
+    )
+
+
+class GoOciImageRegistriesField(StringSequenceField):
+    alias = "registries"
+    default = (ALL_DEFAULT_REGISTRIES,)
+    help = (
+        "Where to publish: addresses (`registry.example.com:5000`) or aliases of "
+        "`[ko].registries` (`@prod`).\n\n"
+        "By default all registries of `[ko].registries` with `default = true`, else "
+        "`$KO_DOCKER_REPO`, else the OCI image layout `[ko].layout_path` (below `dist/`)."
+    )
+
+
+class GoOciImageTagsField(StringSequenceField):
+    alias = "image_tags"
+    default = ("latest",)
+    help = "The tags that the image is published under."
+
+
+class GoOciImageLabelsField(DictStringToStringField):
+    alias = "image_labels"
+    help = "Labels of the image (`config.Labels`), added to those of the base image."
+
+
+class GoOciImageSkipPushField(BoolField):
+    alias = "skip_push"
+    default = False
+    help = "If true, `publish` builds the image but does not push it."
+
+
+class GoOciImageTarget(Target):
+    alias = "go_oci_image"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        GoOciImageBinaryField,
+        GoOciImagePlatformsField,
+        GoOciImageBaseImageField,
+        GoOciImageRepositoryField,
+        GoOciImageRegistriesField,
+        GoOciImageTagsField,
+        GoOciImageLabelsField,
+        GoOciImageSkipPushField,
+        GoOciImageDependenciesField,
+        OutputPathField,
+    )
+    help = (
+        "An OCI image of a Go program, built without Docker.\n\n"
+        "Beside a `main.go`, `go_oci_image()` is enough. `package` writes the image's descriptor, "
+        "`publish` pushes what is missing."
+    )
+
+
+@dataclass(frozen=True)
+class GoOciImageFieldSet(PackageFieldSet):
+    """What building an image needs of its target."""
+
+    required_fields = (GoOciImageRegistriesField, GoOciImageBaseImageField)
+
+    binary: GoOciImageBinaryField
+    platforms: GoOciImagePlatformsField
+    base_image: GoOciImageBaseImageField
+    labels: GoOciImageLabelsField
+    repository: GoOciImageRepositoryField
+    registries: GoOciImageRegistriesField
+    tags: GoOciImageTagsField
+    skip_push: GoOciImageSkipPushField
+    output_path: OutputPathField
+
+
+class GoExecutableMainField(StringField):
+    alias = "main"
+    default = "."
+    help = (
+        "The directory of the main package, relative to the BUILD file (`.` is the default), "
+        "for example `cmd/server`."
+    )
+
+
+class GoExecutableFlagsField(StringSequenceField):
+    alias = "flags"
+    help = "Flags for `go build`, for example `['-tags=netgo']`. As `flags` in ko's `.ko.yaml`."
+
+
+class GoExecutableLdflagsField(StringSequenceField):
+    alias = "ldflags"
+    help = "Flags for the linker, for example `['-s', '-w']`. As `ldflags` in ko's `.ko.yaml`."
+
+
+class GoExecutableEnvField(StringSequenceField):
+    alias = "env"
+    help = (
+        "Environment of `go build` as `NAME=value`, for example `['GOEXPERIMENT=...']`. "
+        "As `env` in ko's `.ko.yaml`."
+    )
+
+
+class GoExecutableDependenciesField(Dependencies):
+    pass
+
+
+class GoExecutableTarget(Target):
+    alias = "go_executable"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        GoExecutableMainField,
+        GoExecutableFlagsField,
+        GoExecutableLdflagsField,
+        GoExecutableEnvField,
+        GoExecutableDependenciesField,
+    )
+    help = (
+        "A Go main package, cross-compiled with the `go` tool for every platform that an image "
+        "wants. Needed only where `go build` takes flags, or where one program is in several "
+        "images."
+    )
+
+
+class GoSourceField(SingleSourceField):
+    pass
+
+
+class GoSourceDependenciesField(Dependencies):
+    pass
+
+
+class GoSourceTarget(Target):
+    alias = "go_source"
+    core_fields = (*COMMON_TARGET_FIELDS, GoSourceField, GoSourceDependenciesField)
+    help = "One file that Go builds read: source, go.mod, go.sum or an embedded file."
+
+
+class GoSourcesField(MultipleSourcesField):
+    default: ClassVar[tuple[str, ...]] = (
+        "**/*.go",
+        "**/*.s",
+        "**/*.h",
+        "**/*.syso",
+        "**/go.mod",
+        "**/go.sum",
+        "**/go.work",
+        "**/go.work.sum",
+        "**/vendor/modules.txt",
+    )
+    uses_source_roots = False
+    help = (
+        "Globs of the files to own, relative to the BUILD file. Files that these embed "
+        "(`//go:embed`) are owned as well."
+    )
+
+
+class GoSourcesTarget(TargetGenerator):
+    alias = "go_sources"
+    generated_target_cls = GoSourceTarget
+    core_fields = (*COMMON_TARGET_FIELDS, GoSourcesField)
+    copied_fields = COMMON_TARGET_FIELDS
+    moved_fields = (GoSourceDependenciesField,)
+    help = (
+        "Owns the Go files at and below the BUILD file, one `go_source` each, so that "
+        "`--changed-since` and `dependencies` see them. One `go_sources()` at the root of a module "
+        "is enough. Not needed where Pants' Go backend owns the files (`go_mod`, `go_package`)."
+    )
+
+
+def target_types() -> list[type[Target]]:
+    """The targets of the backend."""
+    return [GoOciImageTarget, GoExecutableTarget, GoSourcesTarget, GoSourceTarget]
+
+
+def rules() -> list[object]:
+    """The image is a package."""
+    return [*collect_rules(), UnionRule(PackageFieldSet, GoOciImageFieldSet)]
