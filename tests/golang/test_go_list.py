@@ -225,7 +225,48 @@ def module_proxy(root: Path, path: str, version: str, files: dict[str, str]) -> 
     (directory / f"{version}.zip").write_bytes(packed.getvalue())
 
 
-def test_packages_that_only_a_third_party_module_imports(tmp_path: Path) -> None:
+THIRD = "\n\nrequire example.com/third v1.0.0\n\nrequire example.com/fork v1.0.0\n"
+FORK = {
+    "fork/go.mod": "module example.com/fork\n\ngo 1.21\n",
+    "fork/used/by/third/x.go": 'package third\n\nimport _ "example.com/fork/more"\n',
+    "fork/more/m.go": "package more\n",
+    "fork/unused/u.go": "package unused\n",
+}
+PROGRAM = 'package main\n\nimport _ "example.com/third"\n\nfunc main() {}\n'
+IMPORTERS = {
+    "a replacement": (
+        {
+            **FORK,
+            "app/go.mod": "module example.com/app\n\ngo 1.21"
+            + THIRD
+            + "\nreplace example.com/fork => ../fork\n",
+            "app/main.go": PROGRAM,
+        },
+        "app",
+    ),
+    "a workspace": (
+        {
+            **FORK,
+            "go.work": "go 1.21\n\nuse ./app\n\nuse ./fork\n",
+            "app/go.mod": "module example.com/app\n\ngo 1.21" + THIRD,
+            "app/main.go": PROGRAM,
+        },
+        "app",
+    ),
+    "the main module": (
+        {
+            **FORK,
+            "fork/go.mod": "module example.com/fork\n\ngo 1.21\n\n"
+            "require example.com/third v1.0.0\n",
+            "fork/cmd/app/main.go": PROGRAM,
+        },
+        "fork/cmd/app",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IMPORTERS)
+def test_packages_that_only_a_third_party_module_imports(name: str, tmp_path: Path) -> None:
     """Go's error names them; a second search with them gives a build."""
     go = find_go()
     module_proxy(
@@ -237,38 +278,35 @@ def test_packages_that_only_a_third_party_module_imports(tmp_path: Path) -> None
             "t.go": 'package third\n\nimport _ "example.com/fork/used/by/third"\n',
         },
     )
-    files = {
-        "app/go.mod": "module example.com/app\n\ngo 1.21\n\nrequire example.com/third v1.0.0\n\n"
-        "require example.com/fork v1.0.0\n\nreplace example.com/fork => ../fork\n",
-        "app/main.go": 'package main\n\nimport _ "example.com/third"\n\nfunc main() {}\n',
-        "fork/go.mod": "module example.com/fork\n\ngo 1.21\n",
-        "fork/used/by/third/x.go": 'package third\n\nimport _ "example.com/fork/more"\n',
-        "fork/more/m.go": "package more\n",
-        "fork/unused/u.go": "package unused\n",
-    }
+    module_proxy(
+        tmp_path / "proxy", "example.com/fork", "v1.0.0", {"go.mod": "module example.com/fork\n"}
+    )
+    files, directory = IMPORTERS[name]
     variables = {
         "GOPROXY": (tmp_path / "proxy").as_uri(),
-        "GOSUMDB": "off",
+        "GONOSUMDB": "*",
         "GOFLAGS": "-modcacherw",
         "GOMODCACHE": str(tmp_path / "modcache"),
     }
     whole = write_tree(tmp_path / "whole", files)
     subprocess.run(
         [go, "mod", "download", "all"],
-        cwd=whole / "app",
+        cwd=whole / directory,
         env=go_env(Platform("linux", "amd64"), **variables),
         check=True,
     )
     tree = Tree(read_tree(whole))
-    closure = tree.closure("app")
+    closure = tree.closure(directory)
     assert closure.third_party == ("example.com/third",)
-    first = write_tree(tmp_path / "first", {p: c.decode() for p, c in tree.closed(closure).items()})
-    complaint = build(go, first, "app", **variables)
-    missing = missing_imports(complaint, tree.workspace("app"), closure)
+    first = tree.closed(closure)
+    assert not any(path.startswith("fork/used") for path in first)
+    copy = write_tree(tmp_path / "first", {p: c.decode() for p, c in first.items()})
+    complaint = build(go, copy, directory, **variables)
+    missing = missing_imports(complaint, tree.workspace(directory), closure)
     assert missing == ("example.com/fork/used/by/third",), complaint
-    closure = tree.closure("app", extra_imports=missing)
-    second = write_tree(
-        tmp_path / "second", {p: c.decode() for p, c in tree.closed(closure).items()}
-    )
-    assert "fork/unused/u.go" not in tree.closed(closure)
-    assert build(go, second, "app", **variables) == build(go, whole, "app", **variables)
+    second = tree.closed(tree.closure(directory, extra_imports=missing))
+    assert "fork/unused/u.go" not in second
+    copy = write_tree(tmp_path / "second", {p: c.decode() for p, c in second.items()})
+    built = build(go, whole, directory, **variables)
+    assert built.startswith("sha256:"), built
+    assert build(go, copy, directory, **variables) == built
