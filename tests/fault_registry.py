@@ -317,6 +317,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "wrong length":
             length = len(answer.body) + 7 if answer.body else 7
             answer.headers["Content-Length"] = str(length)
+            self.close_connection = True
+        elif kind == "length too small" and answer.body:
+            answer.headers["Content-Length"] = str(len(answer.body) - 7)
         elif kind == "wrong bytes" and answer.body:
             answer.body = bytes(len(answer.body))
         elif kind == "oversized":
