@@ -9,6 +9,7 @@ from ko_pants import target_types as targets
 from ko_pants.goals import package, publish
 from ko_pants.rules import (
     base_image,
+    dependencies,
     go_executable,
     go_sources,
     host_tools,
@@ -31,6 +32,7 @@ def rules() -> list[object]:
         *registry_access.rules(),
         *base_image.rules(),
         *image.rules(),
+        *dependencies.rules(),
         *package.rules(),
         *publish.rules(),
     ]

@@ -210,6 +210,7 @@ class GoSourcesField(MultipleSourcesField):
         "**/go.work",
         "**/go.work.sum",
         "**/vendor/modules.txt",
+        "**/kodata/**",
     )
     uses_source_roots = False
     help = (

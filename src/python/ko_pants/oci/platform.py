@@ -139,3 +139,8 @@ class Platform:
 def is_go_platform(platform: Platform) -> bool:
     """True if Go can build for the platform; variants that Go does not tell apart do not matter."""
     return platform.architecture in _GO_ARCHES.get(platform.os, ())
+
+
+def go_platforms() -> tuple[Platform, ...]:
+    """Every platform that Go can build for, without variants."""
+    return tuple(Platform(os, arch) for os, arches in _GO_ARCHES.items() for arch in arches)

@@ -268,11 +268,12 @@ class Publisher:
             return
         sent = 0
 
-        def count(n: int) -> None:
+        def count(sent_now: int) -> None:
+            # A new attempt counts from the beginning.
             nonlocal sent
-            sent += n
             with self._lock:
-                self._sent += n
+                self._sent += sent_now - sent
+            sent = sent_now
 
         outcome = publication.store.put_blob(
             descriptor,

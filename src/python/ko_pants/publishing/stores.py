@@ -41,7 +41,10 @@ class Store(Protocol):
         mount_from: Sequence[str],
         progress: Callable[[int], None],
     ) -> str:
-        """Write a blob that was found missing; returns the outcome."""
+        """Write a blob that was found missing; returns the outcome.
+
+        `progress` is told the number of bytes sent so far.
+        """
 
     def put_manifest(self, descriptor: Descriptor, content: bytes) -> None:
         """Write a child manifest by digest."""

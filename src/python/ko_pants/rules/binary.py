@@ -38,7 +38,13 @@ async def resolve_binary(
     owner = f"{binary.address}, field `binary`"
     target = await _one_target(binary.value, binary.address, owner)
     if target.has_field(GoExecutableMainField):
-        return executable_build(target), None
+        return executable_build(
+            target.address,
+            target[GoExecutableMainField],
+            target[GoExecutableFlagsField],
+            target[GoExecutableLdflagsField],
+            target[GoExecutableEnvField],
+        ), None
     main = next((f for f in target.field_values.values() if f.alias == "main"), None)
     if target.alias == "go_binary" and main is not None:
         directory = target.address.spec_path
@@ -48,24 +54,31 @@ async def resolve_binary(
     return None, await _prebuilt(target, owner)
 
 
-def executable_build(target: Target) -> GoBuild:
+def executable_build(
+    address: Address,
+    main_field: GoExecutableMainField,
+    flags_field: GoExecutableFlagsField,
+    ldflags_field: GoExecutableLdflagsField,
+    env_field: GoExecutableEnvField,
+) -> GoBuild:
     """How a `go_executable` is to be compiled.
 
     :raises KoPantsError: a directory outside of the repo, a flag or variable that cannot be used.
     """
-    owner = str(target.address)
-    main = target[GoExecutableMainField].value or "."
-    directory = posixpath.normpath(posixpath.join(target.address.spec_path, main))
+    owner = str(address)
+    main = main_field.value or "."
+    directory = posixpath.normpath(posixpath.join(address.spec_path, main))
     if main.startswith("/") or directory.startswith(".."):
         raise KoPantsError(
             f"{owner}, field `main`: expected a directory relative to the BUILD file, within the "
             f"build root; found {main!r}"
         )
-    flags = target[GoExecutableFlagsField].value or ()
-    ldflags = target[GoExecutableLdflagsField].value or ()
+    flags = flags_field.value or ()
     check_flags(flags, where=f"{owner}, field `flags`")
-    env = parse_env_field(target[GoExecutableEnvField].value or (), where=f"{owner}, field `env`")
-    return GoBuild(owner, "" if directory == "." else directory, flags, ldflags, env)
+    env = parse_env_field(env_field.value or (), where=f"{owner}, field `env`")
+    return GoBuild(
+        owner, "" if directory == "." else directory, flags, ldflags_field.value or (), env
+    )
 
 
 async def _one_target(value: str, relative_to: Address, owner: str) -> Target:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from pants.engine.addresses import Address
 from pants.engine.fs import EMPTY_DIGEST, Digest, PathGlobs
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
@@ -33,20 +34,22 @@ from ko_pants.products import (
 )
 from ko_pants.rules.binary import resolve_binary
 from ko_pants.rules.settings import Settings
-from ko_pants.target_types import GoOciImageFieldSet
+from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
 # kodata layers differ by operating system only; any architecture stands for all.
 _KODATA_ARCHITECTURE = "amd64"
 
 
-def wanted_platforms(field_set: GoOciImageFieldSet, settings: Settings) -> tuple[Platform, ...]:
+def wanted_platforms(
+    address: Address, field: GoOciImagePlatformsField, settings: Settings
+) -> tuple[Platform, ...]:
     """The platforms of a target, each once; empty for `all`.
 
     :raises KoPantsError: unknown or malformed; names target and field, or the option.
     """
-    values = field_set.platforms.value or settings.platforms
-    where = f"{field_set.address}, " + (
-        "field `platforms`" if field_set.platforms.value else "option [ko].default_platforms"
+    values = field.value or settings.platforms
+    where = f"{address}, " + (
+        "field `platforms`" if field.value else "option [ko].default_platforms"
     )
     if tuple(values) == ("all",):
         return ()
@@ -150,7 +153,7 @@ async def build_image(field_set: GoOciImageFieldSet, settings: Settings) -> Buil
         target and field.
     """
     owner = str(field_set.address)
-    wanted = wanted_platforms(field_set, settings)
+    wanted = wanted_platforms(field_set.address, field_set.platforms, settings)
     base = await _base(field_set, settings, wanted)
     build, prebuilt = await resolve_binary(field_set.binary)
     platforms = tuple(m.platform for m in base.manifests)

@@ -1,0 +1,186 @@
+"""What an image depends on: the targets that own the files of its program's closure.
+
+So `--changed-since`, `dependencies` and `dependents` see through `go:embed`, `replace` and go.work
+to every file that can change the image, and to nothing else.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from pants.engine.addresses import Address, UnparsedAddressInputs
+from pants.engine.fs import PathGlobs
+from pants.engine.internals.graph import OwnersRequest
+from pants.engine.rules import collect_rules, rule
+from pants.engine.target import (
+    FieldSet,
+    GeneratedTargets,
+    GenerateTargetsRequest,
+    InferDependenciesRequest,
+    InferredDependencies,
+    SourcesPathsRequest,
+)
+from pants.engine.unions import UnionMembership, UnionRule
+
+from ko_pants.engine import (
+    analysed_directories,
+    go_closure,
+    owners_of,
+    paths_of_globs,
+    source_paths,
+    targets_of,
+)
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.embed import EmbedFilter, embed_globs
+from ko_pants.oci.platform import Platform, go_platforms
+from ko_pants.products import GoBuild, GoDirectoryRequest, GoExecutableRequest
+from ko_pants.rules.binary import executable_build, resolve_binary
+from ko_pants.rules.go_executable import closure_request
+from ko_pants.rules.image import wanted_platforms
+from ko_pants.rules.settings import GoEnvironment, Settings
+from ko_pants.target_types import (
+    GoExecutableDependenciesField,
+    GoExecutableEnvField,
+    GoExecutableFlagsField,
+    GoExecutableLdflagsField,
+    GoExecutableMainField,
+    GoOciImageBinaryField,
+    GoOciImageDependenciesField,
+    GoOciImagePlatformsField,
+    GoSourceField,
+    GoSourcesField,
+    GoSourcesTarget,
+    GoSourceTarget,
+)
+
+
+@dataclass(frozen=True)
+class ImageInferenceFieldSet(FieldSet):
+    """What an image's dependencies come from."""
+
+    required_fields = (GoOciImageDependenciesField, GoOciImageBinaryField)
+
+    binary: GoOciImageBinaryField
+    platforms: GoOciImagePlatformsField
+
+
+class InferImageDependencies(InferDependenciesRequest):
+    infer_from = ImageInferenceFieldSet
+
+
+@dataclass(frozen=True)
+class ExecutableInferenceFieldSet(FieldSet):
+    """What an executable's dependencies come from."""
+
+    required_fields = (GoExecutableDependenciesField, GoExecutableMainField)
+
+    main: GoExecutableMainField
+    flags: GoExecutableFlagsField
+    ldflags: GoExecutableLdflagsField
+    env: GoExecutableEnvField
+
+
+class InferExecutableDependencies(InferDependenciesRequest):
+    infer_from = ExecutableInferenceFieldSet
+
+
+class GenerateGoSources(GenerateTargetsRequest):
+    generate_from = GoSourcesTarget
+
+
+async def _closure_owners(
+    build: GoBuild, platforms: tuple[Platform, ...], outside: GoEnvironment
+) -> tuple[Address, ...]:
+    """The owners of the closure's files and of kodata beside the main package."""
+    wanted = platforms or go_platforms()
+    request = GoExecutableRequest(wanted[0], wanted, build)
+    try:
+        closure = await go_closure(closure_request(request, outside))
+    except KoPantsError as e:
+        raise KoPantsError(f"{build.owner}: {e}") from None
+    kodata = await paths_of_globs(PathGlobs([posixpath.join(build.directory, "kodata", "**")]))
+    owners = await owners_of(OwnersRequest((*closure.files, *kodata.files)))
+    return tuple(owners)
+
+
+@rule
+async def infer_image_dependencies(
+    request: InferImageDependencies, settings: Settings, outside: GoEnvironment
+) -> InferredDependencies:
+    """The owners of the program's files, and the target of `binary`."""
+    field_set = request.field_set
+    found: list[Address] = []
+    if field_set.binary.value:
+        targets = await targets_of(
+            UnparsedAddressInputs(
+                [field_set.binary.value],
+                owning_address=field_set.address,
+                description_of_origin=f"the field `binary` of {field_set.address}",
+            )
+        )
+        found += [target.address for target in targets]
+    build, _ = await resolve_binary(field_set.binary)
+    if build is not None:
+        platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
+        found += await _closure_owners(build, platforms, outside)
+    return InferredDependencies(address for address in found if address != field_set.address)
+
+
+@rule
+async def infer_executable_dependencies(
+    request: InferExecutableDependencies, settings: Settings, outside: GoEnvironment
+) -> InferredDependencies:
+    """The owners of the program's files, for the default platforms."""
+    field_set = request.field_set
+    build = executable_build(
+        field_set.address, field_set.main, field_set.flags, field_set.ldflags, field_set.env
+    )
+    platforms = tuple(Platform.parse(p) for p in settings.platforms if p != "all")
+    return InferredDependencies(await _closure_owners(build, platforms, outside))
+
+
+@rule
+async def generate_go_sources(
+    request: GenerateGoSources, union_membership: UnionMembership
+) -> GeneratedTargets:
+    """One target a file: what the globs match, and what these files embed."""
+    generator = request.generator
+    paths = await source_paths(SourcesPathsRequest(generator[GoSourcesField]))
+    directories = {posixpath.dirname(path) for path in paths.files if path.endswith(".go")}
+    analysed = await analysed_directories(GoDirectoryRequest(d) for d in sorted(directories))
+    embeds = [
+        EmbedFilter(
+            a.directory.path,
+            tuple(sorted({p for file in a.directory.files for p in file.embed_patterns})),
+        )
+        for a in analysed
+    ]
+    files = set(paths.files)
+    globs = embed_globs(embeds)
+    if globs:
+        embedded = await paths_of_globs(PathGlobs(globs))
+        files.update(p for p in embedded.files if any(e.matches(p) for e in embeds))
+    root = generator.address.spec_path
+    names = sorted(posixpath.relpath(path, root or ".") for path in files)
+    return GeneratedTargets(
+        generator,
+        (
+            GoSourceTarget(
+                {**request.template, GoSourceField.alias: name},
+                request.template_address.create_file(name),
+                union_membership,
+            )
+            for name in names
+        ),
+    )
+
+
+def rules() -> list[object]:
+    """The rules of this module."""
+    return [
+        *collect_rules(),
+        UnionRule(InferDependenciesRequest, InferImageDependencies),
+        UnionRule(InferDependenciesRequest, InferExecutableDependencies),
+        UnionRule(GenerateTargetsRequest, GenerateGoSources),
+    ]
