@@ -99,8 +99,11 @@ async def _closure_owners(
         closure = await go_closure(closure_request(request, outside))
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
-    kodata = await paths_of_globs(PathGlobs([posixpath.join(build.directory, "kodata", "**")]))
-    owners = await owners_of(OwnersRequest((*closure.files, *kodata.files)))
+    # Only what exists: of a missing go.sum Pants would take the generator for the owner, and with
+    # it every file of the module.
+    kodata = posixpath.join(build.directory, "kodata", "**")
+    paths = await paths_of_globs(PathGlobs([*closure.files, kodata]))
+    owners = await owners_of(OwnersRequest(paths.files))
     return tuple(owners)
 
 
