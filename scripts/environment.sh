@@ -108,13 +108,14 @@ ko_use_environment() {
 }
 
 # Has a pantsd that was started from another environment restarted: its modules are not ours, and
-# nothing that Pants compares would tell. Without the fingerprint file Pants starts a new daemon in
-# the old one's place. $ko_root/.pids/environment names the environment of the last run.
+# nothing that Pants compares would tell. Without fingerprint and port (the native client of 2.18.0a0
+# compares no fingerprint) Pants starts a new daemon in the old one's place.
+# $ko_root/.pids/environment names the environment of the last run.
 ko_leave_old_daemon() {
   ko_last=
   [ ! -r "$ko_root/.pids/environment" ] || IFS= read -r ko_last < "$ko_root/.pids/environment" || :
   [ "$ko_last" != "$ko_env" ] || return 0
-  rm -f "$ko_root"/.pids/*/pantsd/fingerprint
+  rm -f "$ko_root"/.pids/*/pantsd/fingerprint "$ko_root"/.pids/*/pantsd/socket
   mkdir -p "$ko_root/.pids" && printf '%s\n' "$ko_env" > "$ko_root/.pids/environment"
 } 2> /dev/null
 

@@ -229,17 +229,19 @@ def test_where_environments_live(fresh: Checkout) -> None:
 def test_version_and_requirements_choose_the_environment(used: Checkout) -> None:
     before = used.environments()
     assert used.run().code == 0
-    fingerprint = used.root / ".pids/host/pantsd/fingerprint"
-    fingerprint.parent.mkdir(parents=True)
-    fingerprint.touch()
+    daemon = used.root / ".pids/host/pantsd"
+    daemon.mkdir(parents=True)
+    for name in ("fingerprint", "pid", "socket"):
+        (daemon / name).touch()
     assert used.run().err == []
-    assert fingerprint.exists()
+    assert len(list(daemon.iterdir())) == 3
 
     used.configure("1.2.3", "# why\nstub-library==1.0\n")
     changed = used.run()
     assert changed.code == 0, changed
     assert len(used.environments()) == len(before) + 1
-    assert not fingerprint.exists(), "a daemon of the old environment would go on unnoticed"
+    # With what else is there, the next run would talk to a daemon of the old environment.
+    assert [path.name for path in daemon.iterdir()] == ["pid"]
 
     used.env["PANTS_VERSION"] = "1.2.4"
     assert "for Pants 1.2.4 " in used.first_lines(1)[0]
