@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Iterator
 
 import pytest
-from fault_registry import PASSWORD, FaultRegistry, digest_of, fault_registry
+from fault_registry import ENDPOINTS, PASSWORD, FaultRegistry, digest_of, fault_registry
 from registry_support import FakeTime, auth_env, client_for, descriptor_of
 
 from ko_pants.oci import media_types
@@ -24,22 +24,10 @@ from ko_pants.registry.client import RegistryClient, RegistryError
 # Endpoint -> what can go wrong with it once, and is then survived.
 _STATUSES = ("408", "429 seconds", "429 date", "500", "502", "503", "503 html", "504")
 _TRANSIENT = {
-    **{
-        endpoint: ("reset before", "reset after", "reset in body", *_STATUSES, "401 expired")
-        for endpoint in (
-            "HEAD manifest",
-            "GET manifest",
-            "PUT manifest",
-            "PUT tag",
-            "HEAD blob",
-            "GET blob",
-            "POST mount",
-            "POST upload",
-            "PATCH upload",
-            "GET upload",
-            "PUT upload",
-        )
-    },
+    **dict.fromkeys(
+        (e for e in ENDPOINTS if e != "token"),
+        ("reset before", "reset after", "reset in body", *_STATUSES, "401 expired"),
+    ),
     "token": ("reset before", "reset after", "reset in body", *_STATUSES),
 }
 # Oddities and lies which happen once, and are seen through.

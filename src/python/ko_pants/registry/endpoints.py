@@ -104,11 +104,18 @@ def resolve_location(location: str, request_url: str) -> str:
 
     :raises UnsafeUrl: no http(s) URL, or with a user name.
     """
-    url = urllib.parse.urldefrag(urllib.parse.urljoin(request_url, location.strip())).url
+    location = location.strip(" \t")
+    # urllib drops some of these without a word.
+    if not location.isascii() or any(ord(c) <= 32 or ord(c) == 127 for c in location):
+        raise UnsafeUrl("it has characters in it that no URL has")
+    try:
+        url = urllib.parse.urldefrag(urllib.parse.urljoin(request_url, location)).url
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        raise UnsafeUrl("it is malformed") from None
     target, source = Origin.of(url), Origin.of(request_url)
-    parts = urllib.parse.urlsplit(url)
-    if "@" in parts.netloc or any(ord(c) <= 32 or ord(c) == 127 for c in url):
-        raise UnsafeUrl("it has a user name or white space in it")
+    if "@" in parts.netloc:
+        raise UnsafeUrl("it has a user name in it")
     if target.scheme == "http" and source.scheme == "https" and target.host == source.host:
         same_port = target.port == source.port
         default_ports = parts.port is None and source.port == _PORTS["https"]
@@ -164,6 +171,8 @@ def _covers(entry: str, origin: Origin) -> bool:
     try:
         if "/" in entry:
             return ipaddress.ip_address(origin.host) in ipaddress.ip_network(entry, strict=False)
+        if entry.count(":") > 1 and "[" not in entry:
+            return entry == origin.host
         host, port = split_host(entry)
     except ValueError:
         return False

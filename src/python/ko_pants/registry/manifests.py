@@ -182,7 +182,7 @@ class Manifests:
                 if outcome.status == 201 and said == descriptor.digest:
                     return outcome
                 refusal = self._requester.error(outcome, ref, "store the manifest")
-                if isinstance(refusal, MissingBlobsError):
+                if isinstance(refusal, MissingBlobsError) or outcome.status == 401:
                     raise refusal
             # Whatever went wrong, it is there or not: an immutable tag at the right digest, a
             # commit whose reply was lost, a proxy that answered for the registry.
