@@ -6,7 +6,7 @@ from pants.engine.target import Target
 
 import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
 from ko_pants import target_types as targets
-from ko_pants.goals import package, publish
+from ko_pants.goals import kocache, package, publish
 from ko_pants.rules import (
     base_image,
     dependencies,
@@ -35,6 +35,7 @@ def rules() -> list[object]:
         *dependencies.rules(),
         *package.rules(),
         *publish.rules(),
+        *kocache.rules(),
     ]
 
 

@@ -1,7 +1,8 @@
 """`publish`: only what is missing is pushed, and the tags move when all images are there.
 
-The goal asks for each target by itself; one publisher serves all of a run. What is up to date has no process and shows as skipped, with the reason; what
-was pushed has a process that moves the tags (see `publishing.commit_gate`).
+The goal asks for each target by itself; one publisher serves all of a run. What is up to date has
+no process and shows as skipped, with the reason; what was pushed has a process that moves the tags
+(see `publishing.commit_gate`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pants.core.goals.publish import (
 from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess, Process, ProcessCacheScope
 from pants.engine.rules import _uncacheable_rule, collect_rules, rule
+from pants.util.frozendict import FrozenDict
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import layer_blobs, run_processes, settle
@@ -69,12 +71,12 @@ _SOURCES = {
 }
 
 
-class PublishGoOciImageRequest(PublishRequest):
+class PublishGoOciImageRequest(PublishRequest):  # type: ignore[type-arg]
     """One image is to be published."""
 
 
 @dataclass(frozen=True)
-class PublishGoOciImageFieldSet(PublishFieldSet):
+class PublishGoOciImageFieldSet(PublishFieldSet):  # type: ignore[type-arg]
     """What naming an image needs of its target."""
 
     publish_request_type = PublishGoOciImageRequest
@@ -162,7 +164,7 @@ def _destinations(
     return destinations(
         ImageNames(
             target=str(address),
-            name=address.target_name if not address.is_generated_target else address.generated_name,
+            name=address.generated_name or address.target_name,
             path=address.spec_path,
             repository=field_set.repository.value or "",
             registries=field_set.registries.value or (),
@@ -287,16 +289,18 @@ def _output(publication: Publication, built: BuiltImage, run_id: RunId) -> Publi
         }
         for executable, layer in zip(built.executables, built.layers[1::2])
     }
-    return PublishOutputData.deep_freeze(
-        {
-            "publisher": "ko_pants",
-            "digest": image.descriptor.digest,
-            "media_type": image.descriptor.media_type,
-            "platforms": [str(m.platform) for m in image.manifests],
-            "requests": publication.store.requests,
-            "layers": layers,
-            "build": build,
-        }
+    return PublishOutputData(
+        FrozenDict.deep_freeze(
+            {
+                "publisher": "ko_pants",
+                "digest": image.descriptor.digest,
+                "media_type": image.descriptor.media_type,
+                "platforms": [str(m.platform) for m in image.manifests],
+                "requests": publication.store.requests,
+                "layers": layers,
+                "build": build,
+            }
+        )
     )
 
 
@@ -367,7 +371,6 @@ async def publish_image(
     moving = [p for p in pushed if not p.up_to_date]
     for publication in moving:
         publisher.begin_upload(publication, files)
-    open_kocache(settings.kocache).save_counters()
     return PublishProcesses(_package(p, built, run, run_id) for p in publications)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
+from ko_pants.golang.executable import HEAD_SIZE
 from ko_pants.oci.platform import Platform
 
 #: Where the sandbox has things, relative to its root.
@@ -15,10 +16,8 @@ GO_CACHE = ".ko_pants/gocache"
 GO_PATH = ".ko_pants/gopath"
 OUTPUT_DIRECTORY = ".ko_pants/out"
 
-#: How much of the executable's head the process prints, so that its build id and headers come with
-#: a cached result and the file itself need not.
-HEAD_BYTES = 32768
-
+# The head of the executable is printed: its build id and headers come with a cached result, and the
+# file itself need not.
 # $1: toolchain link, $2: directory of the main package's module, $3: package, $4: output name, then
 # flags. PATH has git for private modules.
 _SCRIPT = f"""
@@ -33,14 +32,17 @@ module=$2 package=$3 name=$4
 shift 4
 cd "./$module"
 go build -trimpath -buildvcs=false "$@" -o "$root/{OUTPUT_DIRECTORY}/$name" "$package"
-head -c {HEAD_BYTES} "$root/{OUTPUT_DIRECTORY}/$name"
+head -c {HEAD_SIZE} "$root/{OUTPUT_DIRECTORY}/$name"
 """
 
-HEAD_SCRIPT = f'head -c {HEAD_BYTES} "$1"'
+HEAD_SCRIPT = f'head -c {HEAD_SIZE} "$1"'
 
 # Set by the plugin: another value would break the cache key or the build itself.
 _RESERVED = frozenset(
-    "CGO_ENABLED GOOS GOARCH GOROOT GOCACHE GOPATH GOMODCACHE GOENV GOTOOLCHAIN GOTMPDIR".split()
+    {
+        *("CGO_ENABLED", "GOOS", "GOARCH", "GOROOT", "GOCACHE", "GOPATH", "GOMODCACHE", "GOENV"),
+        *("GOTOOLCHAIN", "GOTMPDIR"),
+    }
 )
 _FORBIDDEN_FLAGS = ("toolexec", "o", "C", "n", "exec", "overlay", "modfile")
 

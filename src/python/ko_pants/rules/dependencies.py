@@ -65,7 +65,7 @@ class ImageInferenceFieldSet(FieldSet):
     platforms: GoOciImagePlatformsField
 
 
-class InferImageDependencies(InferDependenciesRequest):
+class InferImageDependencies(InferDependenciesRequest[ImageInferenceFieldSet]):
     infer_from = ImageInferenceFieldSet
 
 
@@ -81,11 +81,11 @@ class ExecutableInferenceFieldSet(FieldSet):
     env: GoExecutableEnvField
 
 
-class InferExecutableDependencies(InferDependenciesRequest):
+class InferExecutableDependencies(InferDependenciesRequest[ExecutableInferenceFieldSet]):
     infer_from = ExecutableInferenceFieldSet
 
 
-class GenerateGoSources(GenerateTargetsRequest):
+class GenerateGoSources(GenerateTargetsRequest[GoSourcesTarget]):
     generate_from = GoSourcesTarget
 
 

@@ -114,7 +114,7 @@ async def _compile(
         closure = await go_closure(wanted)
     else:
         raise KoPantsError(f"{build.owner}: `go build` failed for {platform}:\n{stderr}")
-    entry = await _one_file(result.output_digest)
+    entry = await one_file(result.output_digest)
     return GoExecutable(
         digest=result.output_digest,
         path=entry.path,
@@ -144,7 +144,7 @@ async def _prebuilt(request: GoExecutableRequest, prebuilt: PrebuiltFile) -> GoE
             f"{prebuilt.owner}: {prebuilt.path} cannot be read: "
             + result.stderr.decode("utf-8", "replace").strip()
         )
-    entry = await _one_file(prebuilt.digest)
+    entry = await one_file(prebuilt.digest)
     return GoExecutable(
         digest=prebuilt.digest,
         path=entry.path,
@@ -159,7 +159,8 @@ async def _prebuilt(request: GoExecutableRequest, prebuilt: PrebuiltFile) -> GoE
     )
 
 
-async def _one_file(digest: Digest) -> FileEntry:
+async def one_file(digest: Digest) -> FileEntry:
+    """The one file of a digest; its own digest and size without its bytes."""
     entries = await digest_entries(digest)
     (entry,) = (e for e in entries if isinstance(e, FileEntry))
     return entry

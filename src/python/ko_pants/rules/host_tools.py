@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pants.engine.rules import _uncacheable_rule, collect_rules
 
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.executable import inspect_executable
+from ko_pants.golang.executable import HEAD_SIZE, inspect_executable
 from ko_pants.golang.toolchain import meets_minimum, parse_version
 from ko_pants.products import HostTools, HostToolsRequest
 from ko_pants.rules.settings import Settings
@@ -89,7 +89,7 @@ def _inspect_go(path: str) -> _Go | None:
         with open(os.path.join(goroot, "VERSION")) as f:
             version = parse_version(f.readline())
         with open(os.path.join(goroot, "bin", "go"), "rb") as binary:
-            build_id = inspect_executable(binary.read(32768)).build_id
+            build_id = inspect_executable(binary.read(HEAD_SIZE)).build_id
     except OSError:
         return None
     if version is None:

@@ -15,7 +15,7 @@ from pants.engine.process import Process
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import create_digest, digest_entries, host_tools, layer_blob, run_process
+from ko_pants.engine import create_digest, host_tools, layer_blob, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.kocache.cache import CachedLayer, KoCache
 from ko_pants.kocache.keys import LayerKey, build_key
@@ -29,6 +29,7 @@ from ko_pants.products import (
     LayerRequest,
     Origin,
 )
+from ko_pants.rules.go_executable import one_file
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
 from ko_pants.rules.settings import Settings
 
@@ -136,7 +137,7 @@ async def make_layer(request: LayerBlobRequest, settings: Settings) -> LayerBlob
     if result.exit_code:
         stderr = result.stderr.decode("utf-8", "replace").strip()
         raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
-    (entry,) = await digest_entries(result.output_digest)
+    entry = await one_file(result.output_digest)
     diff_id = json.loads(result.stdout)["diff_id"]
     descriptor = Descriptor(
         encoding.oci_media_type,

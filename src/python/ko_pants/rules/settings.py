@@ -104,7 +104,7 @@ async def settings(
         base_image=ko.default_base_image or env.get("KO_DEFAULTBASEIMAGE") or KO_DEFAULT_BASE,
         platforms=tuple(platforms or ["linux/amd64"]),
         default_repository=ko.default_repository,
-        docker_repo=ko.docker_repo or env.get("KO_DOCKER_REPO", ""),
+        docker_repo=ko.docker_repo or env.get("KO_DOCKER_REPO") or "",
         layout_path=ko.layout_path or str(dist_dir.relpath / "oci"),
         kocache=ko.kocache
         or env.get("KOCACHE")

@@ -1,0 +1,131 @@
+"""`ko-cache`: what KOCACHE holds, whether it tells the truth, and keeping it small."""
+
+from __future__ import annotations
+
+from pants.engine.console import Console
+from pants.engine.goal import Goal, GoalSubsystem
+from pants.engine.rules import collect_rules, goal_rule
+from pants.engine.target import FilteredTargets
+from pants.option.option_types import BoolOption, FloatOption, IntOption
+
+from ko_pants.engine import built_images, layer_blobs
+from ko_pants.kocache.cache import CachedLayer, KoCache, Verdict
+from ko_pants.layers.encodings import compressor_id
+from ko_pants.products import LayerBlobRequest
+from ko_pants.rules.layer import layer_key, open_kocache
+from ko_pants.rules.settings import Settings
+from ko_pants.target_types import GoOciImageFieldSet
+
+_DAY_SECONDS = 24 * 3600
+_MEBIBYTE = 1 << 20
+
+
+class KoCacheSubsystem(GoalSubsystem):
+    name = "ko-cache"
+    help = (
+        "Show what KOCACHE holds: layers by Go build id, and base images.\n\n"
+        "With `--verify`, make the layers of the given targets again and compare them with the "
+        "maps. With `--prune`, delete what was not used for long, or is too much."
+    )
+
+    entries = BoolOption(default=False, help="List every layer.")
+    verify = BoolOption(
+        default=False,
+        help="Make the layers of the given `go_oci_image` targets and compare; heal what differs.",
+    )
+    prune = BoolOption(default=False, help="Delete what is old or too much. ko's files stay.")
+    max_age_days = FloatOption(
+        default=90.0, help="With `--prune`: delete what was not used for so many days."
+    )
+    max_size_mib = IntOption(
+        default=256, help="With `--prune`: then delete what was unused longest, down to this size."
+    )
+
+
+class KoCacheGoal(Goal):
+    subsystem_cls = KoCacheSubsystem
+    environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
+
+
+@goal_rule
+async def ko_cache(
+    console: Console, options: KoCacheSubsystem, settings: Settings, targets: FilteredTargets
+) -> KoCacheGoal:
+    """Show, verify or prune.
+
+    :raises KoPantsError: KOCACHE is no usable directory.
+    """
+    cache = open_kocache(settings.kocache)
+    cache.check_usable()
+    exit_code = 0
+    if options.verify:
+        field_sets = [
+            GoOciImageFieldSet.create(target)
+            for target in targets
+            if GoOciImageFieldSet.is_applicable(target)
+        ]
+        images = await built_images(field_sets)
+        layers = list(dict.fromkeys(layer for built in images for layer in built.layers))
+        blobs = await layer_blobs(LayerBlobRequest(layer.request) for layer in layers)
+        compressor = compressor_id(settings.encoding, settings.level)
+        wrong = 0
+        for layer, blob in zip(layers, blobs):
+            key = layer_key(layer.request)
+            rebuilt = CachedLayer(blob.diff_id, blob.descriptor, compressor)
+            verdict = cache.compare(key, rebuilt)
+            if verdict is not Verdict.SAME:
+                wrong += verdict is not Verdict.ABSENT
+                cache.record(key, rebuilt)
+                console.print_stdout(
+                    f"{verdict.value}: {key.import_path} {key.platform}; corrected to "
+                    f"{blob.descriptor.digest}"
+                )
+        console.print_stdout(
+            f"{len(layers)} layers of {len(images)} images made and compared, {wrong} were wrong"
+        )
+        exit_code = 1 if wrong else 0
+    if options.prune:
+        result = cache.prune(options.max_age_days * _DAY_SECONDS, options.max_size_mib * _MEBIBYTE)
+        console.print_stdout(
+            f"pruned {result.removed_files} files ({_mebibytes(result.removed_bytes)}); "
+            f"{_mebibytes(result.kept_bytes)} are left"
+        )
+    if options.entries:
+        for entry in cache.entries():
+            digest = entry.layer.descriptor.digest if entry.layer else "no descriptor"
+            console.print_stdout(
+                f"{entry.state} {entry.import_path} {entry.platform} {entry.diff_id} -> {digest}"
+            )
+    if not (options.verify or options.prune or options.entries):
+        _show(console, cache)
+    return KoCacheGoal(exit_code)
+
+
+def _show(console: Console, cache: KoCache) -> None:
+    usage = cache.stats()
+    console.print_stdout(f"KOCACHE: {cache.root}")
+    console.print_stdout(
+        f"layers: {usage.layers} of ours, {usage.foreign} of ko's, {usage.damaged} damaged, in "
+        f"{usage.map_files} map files ({_mebibytes(usage.map_bytes)})"
+    )
+    console.print_stdout(
+        f"base images: {usage.contents} manifests and configs ({_mebibytes(usage.content_bytes)})"
+    )
+    if usage.ko_bytes:
+        console.print_stdout(f"executables that ko keeps: {_mebibytes(usage.ko_bytes)}")
+    last = cache.last_run()
+    if last is not None:
+        console.print_stdout(
+            f"last run that asked: {last.hits} hits ({last.foreign} of another producer), "
+            f"{last.misses} misses ({last.half_hits} of them with a known diffID), "
+            f"{last.records} recorded"
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / _MEBIBYTE:.2f} MiB"
+
+
+def rules() -> list[object]:
+    """The rules of this module."""
+    return list(collect_rules())
