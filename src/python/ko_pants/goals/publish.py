@@ -47,7 +47,12 @@ from ko_pants.publishing.destinations import (
     destinations,
     parse_registries,
 )
-from ko_pants.publishing.publisher import Publication, Publisher, missing_layers
+from ko_pants.publishing.publisher import (
+    Publication,
+    Publisher,
+    RepositoryMemory,
+    missing_layers,
+)
 from ko_pants.rules.image import compose
 from ko_pants.rules.layer import layer_key, open_kocache
 from ko_pants.rules.registry_access import RegistryAccess
@@ -129,6 +134,7 @@ class PublishRun:
 
 
 _earlier: list[PublishRun] = []
+_memory: dict[str, RepositoryMemory] = {}
 
 
 @_uncacheable_rule
@@ -136,7 +142,7 @@ async def publish_run(access: RegistryAccess, build_root: BuildRoot) -> PublishR
     """One for all images of a run."""
     while _earlier:
         _earlier.pop().close()
-    run = PublishRun(Publisher(access.client, layout_root=build_root.path))
+    run = PublishRun(Publisher(access.client, layout_root=build_root.path, memory=_memory))
     _earlier.append(run)
     return run
 

@@ -30,6 +30,7 @@ import time
 import zlib
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Tuple
 
 from ko_pants.errors import KoPantsError
@@ -162,9 +163,10 @@ class KoCache:
         miss and one warning. A descriptor of ours is checked; a foreign one (ko's) has nothing to
         be checked by.
         """
-        paths = self._paths(key.directory, compressor)
+        directory = key.directory
+        paths = self._paths(directory, compressor)
         signatures = tuple(_signature(path) for path in paths)
-        memo_key = (key.directory, key.map_key, compressor)
+        memo_key = (directory, key.map_key, compressor)
         memo = self._memo.get(memo_key)
         if memo is not None and memo[0] == signatures:
             layer = memo[1]
@@ -254,9 +256,8 @@ class KoCache:
 
     def _paths(self, directory: str, compressor: str) -> tuple[str, ...]:
         """What a lookup depends on: build ids, the compressor's own file, ko's two files."""
-        place = os.path.join(self.root, directory)
         names = (BUILD_IDS, _own_file(compressor), DESCRIPTORS, KO_OUTPUT)
-        return tuple(os.path.join(place, name) for name in names)
+        return tuple(f"{self.root}/{directory}/{name}" for name in names)
 
     def _read_map(self, path: str) -> dict[str, Any]:
         return self._load(path)[0]
@@ -607,6 +608,7 @@ class _MapFiles:
                 surplus -= 1
 
 
+@lru_cache(maxsize=64)
 def _own_file(compressor: str) -> str:
     return f"{DESCRIPTORS}.{escape_component(compressor.replace('/', '_'))}"
 

@@ -73,6 +73,11 @@ class Destination:
         return f"{self.registry}/{self.repository}:{tag}"
 
     @property
+    def repository_name(self) -> str:
+        """Registry or layout, and repository."""
+        return f"{self.layout or self.registry}/{self.repository}"
+
+    @property
     def reference(self) -> Reference:
         """The bare repository, for the registry client."""
         return Reference(self.registry, self.repository)

@@ -67,6 +67,14 @@ class Publication:
         return self.outcomes.get(digest, ("reused", 0))
 
 
+@dataclass(frozen=True)
+class RepositoryMemory:
+    """What was last seen in a repository: an image and the tags that name it."""
+
+    digest: str
+    tags: frozenset[str]
+
+
 @dataclass
 class _Transfer:
     """A blob on its way to one registry or layout: who waits for it, who has it."""
@@ -81,13 +89,21 @@ class Publisher:
 
     :param client: the registry client of the run.
     :param layout_root: what layout paths are relative to.
+    :param memory: repository -> what earlier runs of this process saw there. It saves questions
+        and decides nothing: what it says is present is still asked for.
     """
 
     def __init__(
-        self, client: RegistryClient, *, layout_root: str, threads: int = _THREADS
+        self,
+        client: RegistryClient,
+        *,
+        layout_root: str,
+        memory: dict[str, RepositoryMemory] | None = None,
+        threads: int = _THREADS,
     ) -> None:
         self._client = client
         self._layout_root = layout_root
+        self._memory = {} if memory is None else memory
         self._pool = WorkerPool(threads)
         self._lock = threading.Lock()
         self._layouts: dict[str, dict[str, Descriptor]] = {}
@@ -140,17 +156,28 @@ class Publisher:
     def _check(self, publication: Publication) -> None:
         tags = publication.destination.tags
         image, store = publication.image, publication.store
-        stale = tuple(t for t in tags if not store.tagged(t, image))
+        # Of a tag that was never seen, on an image that was, the likely answer is no: asking for
+        # the image alone saves a request.
+        seen = self._memory.get(publication.destination.repository_name)
+        unlikely = set(tags) - seen.tags if seen and seen.digest == image.descriptor.digest else ()
+        stale = tuple(t for t in tags if t in unlikely or not store.tagged(t, image))
         publication.stale_tags = stale
         publication.missing = {}
         # A tag that names the image shows that it is there.
         publication.present = len(stale) < len(tags) or store.has_image(image)
+        if not stale:
+            self._remember(publication)
         if not publication.present:
             for descriptor in image.blobs().values():
                 self._pool.submit(
                     lambda d=descriptor: self._look(publication, d),  # type: ignore[misc]
                     publication.ticket,
                 )
+
+    def _remember(self, publication: Publication) -> None:
+        self._memory[publication.destination.repository_name] = RepositoryMemory(
+            publication.image.descriptor.digest, frozenset(publication.destination.tags)
+        )
 
     def _look(self, publication: Publication, descriptor: Descriptor) -> None:
         if not publication.store.has_blob(descriptor):
@@ -223,6 +250,7 @@ class Publisher:
             publication = publications[position]
             try:
                 publication.store.put_tags(publication.stale_tags, publication.image)
+                self._remember(publication)
             except KoPantsError as e:
                 failures[position] = str(e)
 
