@@ -43,10 +43,9 @@ MANIFEST = json.dumps(
 
 
 def find(tool: str) -> str:
-    places = os.pathsep.join(
-        [os.environ.get("PATH", ""), os.environ.get("KO_PANTS_PEERS", ""), "/opt/gobin"]
-    )
-    path = shutil.which(tool, path=places)
+    """From PATH, or where `go install` puts it."""
+    gobin = os.environ.get("GOBIN", os.path.expanduser("~/go/bin"))
+    path = shutil.which(tool, path=os.pathsep.join([os.environ.get("PATH", ""), gobin]))
     if path is None:
         pytest.skip(f"{tool} is not installed")
     return path
