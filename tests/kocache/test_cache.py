@@ -337,6 +337,7 @@ def ordinary_user() -> Iterator[None]:
 
 def test_a_read_only_cache_is_read_with_one_warning(caches: Caches, tmp_path: Path) -> None:
     assert caches().record(key(), layer())
+    caches().stats()  # imports what is read as root
     for directory, _, names in os.walk(caches.root):
         for name in names:
             os.chmod(os.path.join(directory, name), 0o444)
@@ -354,6 +355,8 @@ def test_a_read_only_cache_is_read_with_one_warning(caches: Caches, tmp_path: Pa
         assert not cache.write_content(DESCRIPTOR, CONFIG)
         assert cache.lookup(key(), GZIP) == layer()
         assert cache.lookup(key(1), GZIP) is None
+        with pytest.raises(KoCacheUnusable, match="Permission denied"):
+            cache.prune(max_age_seconds=-1)
     assert len(caches.warnings) == 1
     assert "not updated (Permission denied)" in caches.warnings[0]
     assert str(caches.root) in caches.warnings[0]

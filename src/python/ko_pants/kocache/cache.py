@@ -390,14 +390,22 @@ class KoCache:
         """Delete what nobody used for `max_age_seconds`, then the longest unused over `max_bytes`.
 
         Without arguments the bounds of this cache. What ko wrote stays: see `upkeep.prune()`.
+
+        :raises KoCacheUnusable: the cache cannot be locked, as when it is read-only.
         """
         from ko_pants.kocache import upkeep
 
-        return upkeep.prune(
-            self,
-            self.max_age_seconds if max_age_seconds is None else max_age_seconds,
-            self.max_bytes if max_bytes is None else max_bytes,
-        )
+        try:
+            return upkeep.prune(
+                self,
+                self.max_age_seconds if max_age_seconds is None else max_age_seconds,
+                self.max_bytes if max_bytes is None else max_bytes,
+            )
+        except OSError as error:
+            raise KoCacheUnusable(
+                f"KOCACHE is {self.root}, which cannot be pruned ({reason(error)}): make it "
+                "writable for this user, or end the process that holds its lock"
+            ) from None
 
     def entries(self) -> Iterator[MapEntry]:
         """Everything in the maps, sound or not, for a goal that shows it."""
@@ -450,7 +458,7 @@ class KoCache:
                 os.makedirs(os.path.dirname(stamp), exist_ok=True)
                 os.close(os.open(stamp, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
         if due:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, KoCacheUnusable):
                 os.utime(stamp)
                 self.prune()
 
