@@ -97,6 +97,8 @@ class FaultRegistry:
         self.tokens: dict[str, frozenset[str]] = {}
         self.seen: list[Seen] = []
         self.faults: dict[str, list[Fault]] = {}
+        #: How many connections were opened.
+        self.connections = 0
         #: How often each blob's bytes were committed.
         self.commits: Counter[str] = Counter()
         #: `none`, `basic` or `bearer`.
@@ -217,6 +219,11 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     registry: FaultRegistry
 
+    def setup(self) -> None:
+        super().setup()
+        with self.registry.lock:
+            self.registry.connections += 1
+
     def do_GET(self) -> None:
         registry = self.registry
         self.parts = urllib.parse.urlsplit(self.path)
@@ -267,6 +274,11 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "reset in body" and self.left:
             self.read(self.left // 2)
             return self.reset()
+        if kind == "silent":
+            # Until the client has given up and closes.
+            self.rfile.read(1)
+            self.close_connection = True
+            return False
         if kind == "401 expired":
             registry.tokens.clear()
             return True

@@ -11,7 +11,7 @@ import itertools
 import logging
 import threading
 from dataclasses import dataclass, field, replace
-from typing import Mapping
+from typing import Mapping, cast
 
 from pants.base.build_root import BuildRoot
 from pants.core.goals.publish import (
@@ -24,7 +24,6 @@ from pants.core.goals.publish import (
 from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess, Process, ProcessCacheScope
 from pants.engine.rules import _uncacheable_rule, collect_rules, rule
-from pants.util.frozendict import FrozenDict
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import layer_blobs, run_processes, settle
@@ -102,11 +101,20 @@ class ImagePublishPackages(PublishPackages):
     run_id: RunId | None = field(default=None, compare=False)
 
     def get_output_data(self, **extra_data: object) -> PublishOutputData:
-        """The documented contract of `--publish-output`."""
-        if self.publication is None or self.built is None or self.run_id is None:
-            return super().get_output_data(**extra_data)
-        data = _output(self.publication, self.built, self.run_id)
-        return super().get_output_data(**{**data, **extra_data})
+        """The documented contract of `--publish-output`.
+
+        A plain dict: Pants encodes it in every run, and would copy each level of a frozen one.
+        """
+        assert self.publication is not None
+        assert self.built is not None
+        assert self.run_id is not None
+        data: dict[str, object] = {
+            "names": list(self.names),
+            **self.data,
+            **_output(self.publication, self.built, self.run_id),
+            **extra_data,
+        }
+        return cast(PublishOutputData, data)
 
 
 class PublishRun:
@@ -271,7 +279,7 @@ def _what_lacked(publication: Publication) -> str:
     )
 
 
-def _output(publication: Publication, built: BuiltImage, run_id: RunId) -> PublishOutputData:
+def _output(publication: Publication, built: BuiltImage, run_id: RunId) -> dict[str, object]:
     image = publication.image
     layers = []
     for manifest in image.manifests:
@@ -295,19 +303,15 @@ def _output(publication: Publication, built: BuiltImage, run_id: RunId) -> Publi
         }
         for executable, layer in zip(built.executables, built.layers[1::2])
     }
-    return PublishOutputData(
-        FrozenDict.deep_freeze(
-            {
-                "publisher": "ko_pants",
-                "digest": image.descriptor.digest,
-                "media_type": image.descriptor.media_type,
-                "platforms": [str(m.platform) for m in image.manifests],
-                "requests": publication.store.requests,
-                "layers": layers,
-                "build": build,
-            }
-        )
-    )
+    return {
+        "publisher": "ko_pants",
+        "digest": image.descriptor.digest,
+        "media_type": image.descriptor.media_type,
+        "platforms": [str(m.platform) for m in image.manifests],
+        "requests": publication.store.requests,
+        "layers": layers,
+        "build": build,
+    }
 
 
 def _source(origin: Origin, run_id: RunId) -> str:
