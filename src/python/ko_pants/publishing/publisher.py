@@ -118,6 +118,9 @@ class Publisher:
     def close(self) -> None:
         """End with what has not begun; drop temporary files."""
         self._pool.close()
+        self._drop_spool()
+
+    def _drop_spool(self) -> None:
         if self._spool:
             shutil.rmtree(self._spool, ignore_errors=True)
 
@@ -224,12 +227,15 @@ class Publisher:
         """
         started = time.monotonic()
         for publication in publications:
-            while not publication.ticket.wait(_PROGRESS_SECONDS):
-                seconds = time.monotonic() - started
-                report(
-                    f"Uploading: {self._sent / 1e6:.1f} of {self._total / 1e6:.1f} MB, "
-                    f"{self._sent / 1e6 / seconds:.1f} MB/s"
-                )
+            try:
+                while not publication.ticket.wait(_PROGRESS_SECONDS):
+                    seconds = time.monotonic() - started
+                    report(
+                        f"Uploading: {self._sent / 1e6:.1f} of {self._total / 1e6:.1f} MB, "
+                        f"{self._sent / 1e6 / seconds:.1f} MB/s"
+                    )
+            except KoPantsError as e:
+                raise KoPantsError(f"{publication.target}: {e}") from None
 
     def commit(
         self, publications: Sequence[Publication], report: Callable[[str], None]
@@ -244,6 +250,7 @@ class Publisher:
             self.wait(publications, report)
         except KoPantsError as e:
             return dict.fromkeys(range(len(publications)), f"not tagged: {e}")
+        self._drop_spool()
         failures: dict[int, str] = {}
 
         def move(position: int) -> None:
