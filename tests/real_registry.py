@@ -80,12 +80,13 @@ def wait_for_port(port: int, process: subprocess.Popen[Any], log_path: Path) -> 
 
 @contextlib.contextmanager
 def docker_registry(
-    tmp_path: Path, *, auth: str = "none", tls: bool = False, readonly: bool = False
+    tmp_path: Path, *, auth: str = "none", tls: bool = False, client_certs: bool = False
 ) -> Iterator[RealRegistry]:
     """Run `docker-registry` with its storage and log below `tmp_path`.
 
     `auth` is `none`, `htpasswd` or `token` (with a signing token server). With `tls`, it serves
-    HTTPS with a certificate of a private CA (`ca_cert`). Skips the test if it is not installed.
+    HTTPS with a certificate of a private CA (`ca_cert`); with `client_certs`, it wants one of that
+    CA from its clients. Skips the test if it is not installed.
     """
     binary = shutil.which("docker-registry")
     if binary is None:
@@ -98,7 +99,7 @@ def docker_registry(
         tokens = stack.enter_context(token_server(directory)) if auth == "token" else None
         for _ in range(5):
             port = free_port()
-            config = _config(directory, port, auth, tls, readonly, tokens)
+            config = _config(directory, port, auth, tls, client_certs, tokens)
             (directory / "config.json").write_text(json.dumps(config))
             with log_path.open("wb") as log:
                 process = subprocess.Popen(
@@ -125,10 +126,10 @@ def _config(
     port: int,
     auth: str,
     tls: bool,
-    readonly: bool,
+    client_certs: bool,
     tokens: TokenServer | None,
 ) -> dict[str, Any]:
-    maintenance = {"uploadpurging": {"enabled": False}, "readonly": {"enabled": readonly}}
+    maintenance = {"uploadpurging": {"enabled": False}}
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "info", "accesslog": {"disabled": False}},
@@ -156,6 +157,8 @@ def _config(
             "certificate": str(directory / "server.pem"),
             "key": str(directory / "server.key"),
         }
+    if client_certs:
+        config["http"]["tls"]["clientcas"] = [str(directory / "ca.pem")]
     return config
 
 

@@ -147,7 +147,11 @@ def test_credentials_show_no_secret() -> None:
 
 
 def test_helpers(tmp_path: Path, helper: Path) -> None:
-    for config in ({"credHelpers": {"r.io": "tests"}}, {"credsStore": "tests"}):
+    configs: list[dict[str, Any]] = [
+        {"credHelpers": {"r.io": "tests"}},
+        {"credsStore": "tests"},
+    ]
+    for config in configs:
         assert _user(_helper_env(tmp_path, **config), "r.io") == USERNAME
     env = _helper_env(tmp_path, credHelpers={"r.io": "tests"})
     assert _user(env, "else.io") is None

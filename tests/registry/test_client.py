@@ -9,7 +9,7 @@ import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, Iterator
+from typing import Any, BinaryIO, Callable, Iterator
 
 import pytest
 from fault_registry import FaultRegistry, digest_of, fault_registry
@@ -448,6 +448,41 @@ def test_plain_http_is_spoken_with_no_host_that_is_not_allowed_to(
     assert requester.base("plain.lan") == "https://plain.lan"
     assert requester.base("plain.lan:5000") == "http://plain.lan:5000"
     assert requester.base("both.lan") == "https://both.lan"
+
+
+def test_a_proxy_is_used_and_its_password_is_not_shown(
+    registry: FaultRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    # The registry plays the proxy: what arrives there has the whole URL.
+    env = {"http_proxy": f"http://user:canary-pw@{registry.host}", "NO_PROXY": "else.lan"}
+    client = client_for(env, insecure_registries=frozenset({"r.lan"}))
+    assert client.session().head_manifest(Reference("r.lan", "app", "v1")) is None
+    assert registry.seen[0].path == "http://r.lan/v2/app/manifests/v1"
+    assert "Proxy-Authorization" in registry.seen[0].headers
+    registry.fail("HEAD manifest", "reset before", None)
+    with pytest.raises(RegistryError, match="proxy") as caught:
+        client.session().head_manifest(Reference("r.lan", "app", "v1"))
+    assert "canary" not in caplog.text + str(caught.value)
+
+
+@pytest.mark.parametrize("endpoint", ["PUT upload", "PUT tag"])
+def test_a_registry_that_is_down_is_not_hammered(registry: FaultRegistry, endpoint: str) -> None:
+    registry.put_blob("app", b"{}")
+    for each in ("PUT upload", "PUT tag", "HEAD blob", "HEAD manifest"):
+        registry.fail(each, "500", None)
+    session = client_for({}).session()
+    app = Reference(registry.host, "app", "v1")
+    push: dict[str, Callable[[], object]] = {
+        "PUT tag": lambda: session.put_manifest(app, *_manifest()),
+        "PUT upload": lambda: session.push_blob(
+            app, _blob(b"x"), lambda: io.BytesIO(b"x"), known_missing=True
+        ),
+    }
+    with pytest.raises(RegistryError):
+        push[endpoint]()
+    assert registry.count(endpoint) == 6
+    assert session.requests <= 18
 
 
 def test_a_silent_registry_times_out(registry: FaultRegistry) -> None:

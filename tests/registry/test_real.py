@@ -32,7 +32,13 @@ from registry_support import descriptor_of
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
 from ko_pants.oci.reference import Reference
-from ko_pants.registry.client import RegistryClient, RegistryConfig, RegistryError, RegistrySession
+from ko_pants.registry.client import (
+    RegistryClient,
+    RegistryConfig,
+    RegistryError,
+    RegistrySession,
+    RetryPolicy,
+)
 
 KINDS = ["none", "htpasswd", "token", "tls", "htpasswd over tls"]
 
@@ -200,6 +206,17 @@ def test_a_private_authority_is_needed(tmp_path: Path) -> None:
         assert registry.ca_cert is not None
         shutil.copy(registry.ca_cert, certs / "ca.crt")
         assert RegistryClient(RegistryConfig(env)).session().head_manifest(ref) is None
+
+
+def test_a_client_certificate(tmp_path: Path) -> None:
+    with docker_registry(tmp_path, tls=True, client_certs=True) as registry:
+        ref = Reference(registry.host, "app", "v1")
+        with pytest.raises(RegistryError, match=registry.host):
+            _client(tmp_path, registry, retry=RetryPolicy(attempts=1)).session().head_manifest(ref)
+        directory = registry.log_path.parent
+        pair = (str(directory / "server.pem"), str(directory / "server.key"))
+        session = _client(tmp_path, registry, client_certs={registry.host: pair}).session()
+        assert session.head_manifest(ref) is None
 
 
 def test_tokens_that_expire_in_the_middle_of_a_push(tmp_path: Path) -> None:

@@ -33,10 +33,10 @@ class Manifests:
         # Registries that were seen to take `?tag=`, or not to.
         self._takes_tags: dict[str, bool] = {}
 
-    def head(self, counter: Counter, ref: Reference) -> Descriptor | None:
-        """See `RegistrySession.head_manifest`."""
+    def head(self, counter: Counter, ref: Reference, *, retry: bool = True) -> Descriptor | None:
+        """See `RegistrySession.head_manifest`; without `retry` also raises TransferFailure."""
         headers = {"Accept": ACCEPT_MANIFESTS}
-        reply = self._requester.send(counter, "HEAD", ref, _path(ref), headers=headers)
+        reply = self._requester.send(counter, "HEAD", ref, _path(ref), headers=headers, retry=retry)
         if reply.status == 404:
             return None
         if reply.status == 200:
@@ -186,7 +186,8 @@ class Manifests:
                     raise refusal
             # Whatever went wrong, it is there or not: an immutable tag at the right digest, a
             # commit whose reply was lost, a proxy that answered for the registry.
-            if self._stored(counter, ref, descriptor):
+            held_back = isinstance(outcome, Reply) and self._requester.held_back(outcome)
+            if not held_back and self._stored(counter, ref, descriptor):
                 return None
             self._wait(ref, descriptor, outcome, attempts)
 
@@ -222,8 +223,8 @@ class Manifests:
 
     def _stored(self, counter: Counter, ref: Reference, descriptor: Descriptor) -> bool:
         try:
-            found = self.head(counter, ref)
-        except RegistryError:
+            found = self.head(counter, ref, retry=False)
+        except (RegistryError, TransferFailure):
             return False
         return found is not None and found.digest == descriptor.digest
 

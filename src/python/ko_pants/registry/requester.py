@@ -207,6 +207,10 @@ class Requester:
             return None
         return parse_retry_after(reply.headers.get("Retry-After"), self.config.clock.wall())
 
+    def held_back(self, reply: Reply) -> bool:
+        """True if the host did nothing and wants no other request now."""
+        return reply.status == 429 or self.retry_after(reply) is not None
+
     def location(self, ref: Reference, reply: Reply) -> str | None:
         """The checked absolute URL of a reply's `Location`.
 

@@ -132,14 +132,17 @@ class Uploader:
         self._requester = requester
         self.ledger = BlobLedger()
 
-    def has_blob(self, counter: Counter, ref: Reference, digest: str, *, push: bool) -> bool:
+    def has_blob(
+        self, counter: Counter, ref: Reference, digest: str, *, push: bool, retry: bool = True
+    ) -> bool:
         """HEAD a blob.
 
         :raises RegistryError: neither there nor not there.
+        :raises TransferFailure: no reply came (without `retry`).
         """
         path = f"/v2/{ref.repository}/blobs/{digest}"
         actions = _PUSH if push else ("pull",)
-        reply = self._requester.send(counter, "HEAD", ref, path, actions=actions)
+        reply = self._requester.send(counter, "HEAD", ref, path, actions=actions, retry=retry)
         if reply.status == 405:
             # Some registries know no HEAD; of a GET only the status is read.
             reply = self._requester.send(counter, "GET", ref, path, actions=actions, stream=True)
@@ -264,7 +267,7 @@ class Uploader:
                 refusal = e
             except _Refused as e:
                 refusal = e.reply
-            if self._committed(counter, upload):
+            if self._committed(counter, upload, refusal):
                 return
             self._prepare_again(counter, upload, refusal)
 
@@ -341,11 +344,16 @@ class Uploader:
             retry=False,
         )
 
-    def _committed(self, counter: Counter, upload: _Upload) -> bool:
+    def _committed(
+        self, counter: Counter, upload: _Upload, refusal: Reply | TransferFailure | None
+    ) -> bool:
         """After any doubt: does the registry have the blob?"""
+        if isinstance(refusal, Reply) and self._requester.held_back(refusal):
+            return False
+        digest = upload.descriptor.digest
         try:
-            return self.has_blob(counter, upload.ref, upload.descriptor.digest, push=True)
-        except RegistryError:
+            return self.has_blob(counter, upload.ref, digest, push=True, retry=False)
+        except (RegistryError, TransferFailure):
             return False
 
     def _prepare_again(
