@@ -146,8 +146,11 @@ _memory: dict[str, RepositoryMemory] = {}
 
 
 @_uncacheable_rule
-async def publish_run(access: RegistryAccess, build_root: BuildRoot) -> PublishRun:
+async def publish_run(
+    access: RegistryAccess, build_root: BuildRoot, settings: Settings
+) -> PublishRun:
     """One for all images of a run."""
+    open_kocache(settings.kocache).begin_run()
     while _earlier:
         _earlier.pop().close()
     run = PublishRun(Publisher(access.client, layout_root=build_root.path, memory=_memory))
@@ -381,6 +384,7 @@ async def publish_image(
     moving = [p for p in pushed if not p.up_to_date]
     for publication in moving:
         publisher.begin_upload(publication, files)
+    open_kocache(settings.kocache).save_counters()
     return PublishProcesses(_package(p, built, run, run_id) for p in publications)
 
 

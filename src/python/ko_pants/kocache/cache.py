@@ -28,7 +28,7 @@ import os
 import threading
 import time
 import zlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Tuple
@@ -143,6 +143,7 @@ class KoCache:
         self.max_age_seconds = max_age_seconds
         self.max_bytes = max_bytes
         self._warn = warn
+        self._saved = self._run_base = Counters()
         self._mutex = threading.Lock()
         self._warned: set[str] = set()
         self._memo: dict[
@@ -425,9 +426,21 @@ class KoCache:
         with self._mutex:
             return Counters(**self._counts)
 
+    def begin_run(self) -> None:
+        """What is asked after the last `save_counters()` belongs to a new run."""
+        self._run_base = self._saved
+
     def save_counters(self) -> bool:
-        """Keep the counters as those of the last run; False if the cache cannot be written."""
-        content = (json.dumps(asdict(self.counters)) + "\n").encode()
+        """Keep what this run asked as that of the last run; nothing asked leaves the file alone.
+
+        False if the cache cannot be written.
+        """
+        total = self.counters
+        if total in (self._saved, self._run_base):
+            return True
+        self._saved = total
+        run = {name: getattr(total, name) - getattr(self._run_base, name) for name in _COUNTERS}
+        content = (json.dumps(run) + "\n").encode()
         state = os.path.join(self.root, "ko-pants")
         try:
             os.makedirs(state, exist_ok=True)

@@ -22,7 +22,9 @@ from ko_pants.registry.requester import Counter, Requester
 
 _NEXT = re.compile(r"<([^>]*)>\s*;[^,]*\brel=\"?next\"?")
 _MAX_PAGES = 100
-_UPDATES = 8
+_UPDATES = 24
+# Seconds in which two writers of one fallback tag are likely to notice each other.
+_SETTLE = 0.2
 
 
 @dataclass(frozen=True)
@@ -149,25 +151,30 @@ class Referrers:
         with self._lock:
             key = (tagged.registry, tagged.repository, tagged.tag)
             lock = self._tags.setdefault(key, threading.Lock())
-        attempts = self._requester.attempts()
+        clock = self._requester.config.clock
+        written = settled = False
         with lock:
             for _ in range(_UPDATES):
                 entries, index, digest = self._fallback(counter, subject)
-                # Read back after each write: without a registry that knows If-Match, nothing else
-                # tells that another process has overwritten it.
+                # Few registries know If-Match; with the others, only a look some time after the
+                # write tells that another process has overwritten it.
                 if any(e.descriptor.digest == entry.descriptor.digest for e in entries):
-                    return
+                    if settled or not written:
+                        return
+                    settled = True
+                    clock.sleep(_SETTLE * (1 + clock.random()))
+                    continue
                 index["manifests"] = [*index["manifests"], entry.to_json()]
                 content = json.dumps(index, separators=(",", ":")).encode()
                 descriptor = Descriptor(OCI_INDEX, sha256_digest(content), len(content))
-                headers = {"If-Match": f'"{digest}"'} if digest else {}
+                headers = {"If-Match": f'"{digest}"'} if digest else {"If-None-Match": "*"}
                 try:
                     self._manifests.put_once(counter, tagged, descriptor, content, headers=headers)
+                    written, settled = True, False
                 except RegistryError as e:
                     if e.status != 412:
                         raise
-                    if not attempts.again(self._requester.pool(subject.registry).pace):
-                        break
+                    clock.sleep(_SETTLE * clock.random())
         raise RegistryError(
             f"others keep changing {tagged} while a referrer of {subject.digest} is added to it; "
             "run again"

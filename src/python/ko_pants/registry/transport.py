@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 
 import requests
 import requests.adapters
+import urllib3
 import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 
@@ -108,7 +109,12 @@ class _HostAdapter(requests.adapters.HTTPAdapter):
     """An adapter for one origin, whose TLS context is ours."""
 
     def __init__(self, make_context: Callable[[], ssl.SSLContext] | None, pool: int) -> None:
-        self._ssl: dict[str, Any] = {"ssl_context": make_context()} if make_context else {}
+        self._ssl: dict[str, Any] = {}
+        if make_context is not None:
+            context = self._ssl["ssl_context"] = make_context()
+            if urllib3.__version__.startswith("1."):
+                # It names no IP address to the context, and compares the name itself in this case.
+                context.check_hostname = False
         super().__init__(pool_connections=1, pool_maxsize=pool)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
