@@ -1,0 +1,277 @@
+"""A real registry on loopback, started for a run and stopped after it; its log counts requests."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import gzip
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator, Optional
+
+_ACCESS = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/v2/\S*) HTTP/[0-9.]+" [0-9]{3} ')
+_BINARIES = ("docker-registry", "registry")  # as Debian and as `go install` call distribution's
+
+BASE_REPOSITORY = "base/static"
+BASE_PLATFORMS = (
+    ("amd64", ""),
+    ("arm64", "v8"),
+    ("arm", "v7"),
+    ("ppc64le", ""),
+    ("s390x", ""),
+    ("arm", "v6"),
+    ("386", ""),
+    ("riscv64", ""),
+)
+
+_INDEX = "application/vnd.oci.image.index.v1+json"
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+@dataclass
+class Requests:
+    """Requests by method, as the registry's access log has them."""
+
+    by_method: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.by_method.values())
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{count} {method}" for method, count in sorted(self.by_method.items()))
+        return f"{self.total} ({parts})" if parts else "0"
+
+
+class Registry:
+    """A running registry; `reset` gives it empty storage and the base image on the same address."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._runs = 0
+        self.binary = _find_binary()
+        self.host = f"127.0.0.1:{_free_port()}"
+
+    @property
+    def base_image(self) -> str:
+        """The reference of the base image."""
+        return f"{self.host}/{BASE_REPOSITORY}:latest"
+
+    def start(self) -> None:
+        """Run it on empty storage, and push the base image."""
+        self._runs += 1
+        place = self._directory / str(self._runs)
+        place.mkdir(parents=True)
+        self._log = place / "log"
+        config = {
+            "version": "0.1",
+            "log": {"level": "info", "accesslog": {"disabled": False}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(place / "storage"), "maxthreads": 100},
+                "cache": {"blobdescriptor": "inmemory"},
+                "maintenance": {"uploadpurging": {"enabled": False}},
+            },
+            "http": {"addr": self.host, "secret": "only-for-benchmarks"},
+        }
+        (place / "config.json").write_text(json.dumps(config))
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [self.binary, "serve", str(place / "config.json")],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={"PATH": os.defpath, "OTEL_TRACES_EXPORTER": "none"},
+            )
+        self._wait()
+        push_base(self.host)
+
+    def stop(self) -> None:
+        """End it and drop what it stored."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            shutil.rmtree(self._directory / str(self._runs) / "storage", ignore_errors=True)
+
+    def reset(self) -> None:
+        """As if it were new."""
+        self.stop()
+        self.start()
+
+    def position(self) -> int:
+        """Where the log ends now."""
+        return self._log.stat().st_size
+
+    def requests_since(self, position: int) -> Requests:
+        """What was answered since `position`; waits until the log is at rest."""
+        size = -1
+        while size != (size := self.position()):
+            time.sleep(0.05)
+        with self._log.open("rb") as log:
+            log.seek(position)
+            return count_requests(log.read().decode(errors="replace"))
+
+    def _wait(self) -> None:
+        host, _, port = self.host.partition(":")
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                raise SystemExit(f"the registry ended: {self._log.read_text()[-2000:]}")
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+                return
+            time.sleep(0.01)
+        raise SystemExit(f"no registry on {self.host} after 30 s")
+
+
+@contextlib.contextmanager
+def running_registry(directory: Path) -> Iterator[Registry]:
+    """A registry for the length of a `with`."""
+    registry = Registry(directory)
+    registry.start()
+    try:
+        yield registry
+    finally:
+        registry.stop()
+
+
+def count_requests(log: str) -> Requests:
+    """Count the lines of an access log (Apache's combined form) that are about /v2/."""
+    counts: dict[str, int] = {}
+    for match in _ACCESS.finditer(log):
+        counts[match["method"]] = counts.get(match["method"], 0) + 1
+    return Requests(counts)
+
+
+def push_base(host: str) -> None:
+    """Push an index of a one-file image per platform, made by hand, under BASE_REPOSITORY."""
+    for digest, content in base_blobs().items():
+        _push_blob(host, digest, content)
+    manifests = []
+    for content, descriptor in base_manifests():
+        _put_manifest(host, descriptor["digest"], _MANIFEST, content)
+        manifests.append(descriptor)
+    _put_manifest(host, "latest", _INDEX, base_index(manifests))
+
+
+def base_blobs() -> dict[str, bytes]:
+    """Digest -> content of the base's layer and configs."""
+    layer = _layer()
+    blobs = [gzip.compress(layer, mtime=0)]
+    blobs += [_config(architecture, variant) for architecture, variant in BASE_PLATFORMS]
+    return {_digest(blob): blob for blob in blobs}
+
+
+def base_manifests() -> list[tuple[bytes, dict[str, Any]]]:
+    """Content and descriptor of the manifest of each platform."""
+    layer = gzip.compress(_layer(), mtime=0)
+    out = []
+    for architecture, variant in BASE_PLATFORMS:
+        content = _json(
+            {
+                "schemaVersion": 2,
+                "mediaType": _MANIFEST,
+                "config": _descriptor(_CONFIG, _config(architecture, variant)),
+                "layers": [_descriptor(_LAYER, layer)],
+            }
+        )
+        platform = {"os": "linux", "architecture": architecture}
+        if variant:
+            platform["variant"] = variant
+        out.append((content, {**_descriptor(_MANIFEST, content), "platform": platform}))
+    return out
+
+
+def base_index(manifests: list[dict[str, Any]]) -> bytes:
+    """The index of these descriptors."""
+    return _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": manifests})
+
+
+def _layer() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        content = b"nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"
+        info = tarfile.TarInfo("etc/passwd")
+        info.size, info.mode = len(content), 0o644
+        tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _config(architecture: str, variant: str) -> bytes:
+    config: dict[str, Any] = {
+        "os": "linux",
+        "architecture": architecture,
+        "config": {"User": "65532", "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]},
+        "rootfs": {"type": "layers", "diff_ids": [_digest(_layer())]},
+        "history": [{"created_by": "bench"}],
+    }
+    if variant:
+        config["variant"] = variant
+    return _json(config)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": _digest(content), "size": len(content)}
+
+
+def _push_blob(host: str, digest: str, content: bytes) -> None:
+    url = f"http://{host}/v2/{BASE_REPOSITORY}/blobs/uploads/"
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST")) as reply:
+        location = reply.headers["Location"]
+    query = f"{'&' if '?' in location else '?'}digest={digest}"
+    _put(location + query, "application/octet-stream", content)
+
+
+def _put_manifest(host: str, name: str, media_type: str, content: bytes) -> None:
+    _put(f"http://{host}/v2/{BASE_REPOSITORY}/manifests/{name}", media_type, content)
+
+
+def _put(url: str, media_type: str, content: bytes) -> None:
+    headers = {"Content-Type": media_type}
+    request = urllib.request.Request(url, data=content, method="PUT", headers=headers)
+    urllib.request.urlopen(request).close()
+
+
+def _find_binary() -> str:
+    for name in _BINARIES:
+        found = shutil.which(name)
+        if found is not None and _is_distribution(found):
+            return found
+    raise SystemExit(
+        "no registry on PATH: expected CNCF distribution, as `docker-registry` (Debian package "
+        "docker-registry) or `registry` (go install github.com/distribution/distribution/v3/"
+        "cmd/registry@latest)"
+    )
+
+
+def _is_distribution(binary: str) -> bool:
+    """go-containerregistry has a `registry` too, without an access log."""
+    done = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+    return "distribution" in done.stdout + done.stderr
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
