@@ -525,7 +525,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if registry.immutable_tags and old is not None:
                     return _error(400, "TAG_INVALID", "the tag is immutable")
                 match = self.headers.get("If-Match")
-                if match is not None and match != f'"{old}"':
+                exists = self.headers.get("If-None-Match") == "*" and old is not None
+                if exists or (match is not None and match != f'"{old}"'):
                     return _error(412, "PRECONDITION_FAILED")
             registry.manifests[name, digest] = (self.headers.get("Content-Type", ""), content)
             for tag in tags:

@@ -24,6 +24,8 @@ PASSWORD = "s3cr3t-canary-passw0rd"
 # bcrypt of PASSWORD: docker-registry takes no other kind, and bcrypt is not in the stdlib.
 _HTPASSWD = USERNAME + ":$2b$04$.3.mXaQ6RVEaSFu6mPJgcegmov4KOoBjl161kj9EjiQ1jU5Z28KtW\n"
 
+NAMES = "IP:127.0.0.1,DNS:localhost"
+
 _ACCESS = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/\S*) HTTP/[0-9.]+" (?P<status>[0-9]{3}) ')
 
 
@@ -80,7 +82,12 @@ def wait_for_port(port: int, process: subprocess.Popen[Any], log_path: Path) -> 
 
 @contextlib.contextmanager
 def docker_registry(
-    tmp_path: Path, *, auth: str = "none", tls: bool = False, client_certs: bool = False
+    tmp_path: Path,
+    *,
+    auth: str = "none",
+    tls: bool = False,
+    client_certs: bool = False,
+    names: str = NAMES,
 ) -> Iterator[RealRegistry]:
     """Run `docker-registry` with its storage and log below `tmp_path`.
 
@@ -94,7 +101,7 @@ def docker_registry(
     directory = tmp_path / "docker-registry"
     directory.mkdir(parents=True, exist_ok=True)
     log_path = directory / "log"
-    ca_cert = make_certificate(directory)[0] if tls else None
+    ca_cert = make_certificate(directory, names)[0] if tls else None
     with contextlib.ExitStack() as stack:
         tokens = stack.enter_context(token_server(directory)) if auth == "token" else None
         for _ in range(5):
@@ -170,16 +177,14 @@ def _openssl(*args: str, cwd: Path) -> bytes:
     return done.stdout
 
 
-def make_certificate(directory: Path) -> tuple[Path, Path, Path]:
-    """A private CA and a certificate for 127.0.0.1 and localhost.
+def make_certificate(directory: Path, names: str = NAMES) -> tuple[Path, Path, Path]:
+    """A private CA and a certificate for `names` (OpenSSL's subjectAltName).
 
     Returns the CA certificate (`ca.pem`), the server's certificate (`server.pem`) and its key.
     """
     directory.mkdir(parents=True, exist_ok=True)
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    (directory / "ext").write_text(
-        "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n"
-    )
+    (directory / "ext").write_text(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
     _openssl(
         *("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30"),
         *("-subj", "/CN=ko_pants test CA"),

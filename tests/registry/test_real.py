@@ -208,6 +208,16 @@ def test_a_private_authority_is_needed(tmp_path: Path) -> None:
         assert RegistryClient(RegistryConfig(env)).session().head_manifest(ref) is None
 
 
+@pytest.mark.parametrize("names", ["DNS:else.test", "IP:127.0.0.2"])
+def test_a_certificate_for_another_name(tmp_path: Path, names: str) -> None:
+    with docker_registry(tmp_path, tls=True, names=names) as registry:
+        with pytest.raises(RegistryError, match="not trusted"):
+            _client(tmp_path, registry).session().head_manifest(
+                Reference(registry.host, "app", "v")
+            )
+        assert not [r for r in registry.requests() if r[2] != 400]
+
+
 def test_a_client_certificate(tmp_path: Path) -> None:
     with docker_registry(tmp_path, tls=True, client_certs=True) as registry:
         ref = Reference(registry.host, "app", "v1")

@@ -112,7 +112,7 @@ class _HostAdapter(requests.adapters.HTTPAdapter):
         self._ssl: dict[str, Any] = {}
         if make_context is not None:
             context = self._ssl["ssl_context"] = make_context()
-            if urllib3.__version__.startswith("1."):
+            if getattr(urllib3, "__version__", "").startswith("1."):
                 # It names no IP address to the context, and compares the name itself in this case.
                 context.check_hostname = False
         super().__init__(pool_connections=1, pool_maxsize=pool)
@@ -287,9 +287,11 @@ class Transport:
         """What a library's exception means to a user."""
         chain = tuple(_causes(error))
         for cause in chain:
-            if isinstance(cause, ssl.SSLCertVerificationError):
+            verified = getattr(cause, "verify_message", "")
+            # urllib3 1.26 has an error of its own for a wrong name.
+            if verified or type(cause).__name__ == "CertificateError":
                 return TransferFailure(
-                    f"its certificate is not trusted ({cause.verify_message}); name the authority "
+                    f"its certificate is not trusted ({verified or cause}); name the authority "
                     "in `ca_certs_path` or put it into certs.d",
                     connect=True,
                     permanent=True,
