@@ -252,19 +252,26 @@ class Publisher:
             return dict.fromkeys(range(len(publications)), f"not tagged: {e}")
         self._drop_spool()
         failures: dict[int, str] = {}
+        by_layout: dict[str, dict[str, Descriptor]] = {}
 
         def move(position: int) -> None:
             publication = publications[position]
             try:
-                publication.store.put_tags(publication.stale_tags, publication.image)
-                self._remember(publication)
+                named = publication.store.put_tags(publication.stale_tags, publication.image)
             except KoPantsError as e:
                 failures[position] = str(e)
+                return
+            self._remember(publication)
+            if named:
+                with self._lock:
+                    by_layout.setdefault(publication.store.place, {}).update(named)
 
         ticket = Ticket()
         for position in range(len(publications)):
             self._pool.submit(lambda p=position: move(p), ticket)  # type: ignore[misc]
         ticket.wait()
+        for path, references in by_layout.items():
+            Layout(path).update(references)
         return failures
 
     def _transfer(self, digest: str, transfer: _Transfer) -> None:

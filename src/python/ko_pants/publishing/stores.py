@@ -49,8 +49,12 @@ class Store(Protocol):
     def put_manifest(self, descriptor: Descriptor, content: bytes) -> None:
         """Write a child manifest by digest."""
 
-    def put_tags(self, tags: Sequence[str], image: Image) -> None:
-        """Let the tags name the image, whose parts are all there. The one visible step."""
+    def put_tags(self, tags: Sequence[str], image: Image) -> dict[str, Descriptor]:
+        """Let the tags name the image, whose parts are all there. The one visible step.
+
+        :returns: reference names that a layout's index has to take up, which is one write for all
+            images; empty where the step is done.
+        """
 
 
 class RegistryStore:
@@ -97,10 +101,11 @@ class RegistryStore:
             self.repository.with_digest(descriptor.digest), descriptor, content
         )
 
-    def put_tags(self, tags: Sequence[str], image: Image) -> None:
+    def put_tags(self, tags: Sequence[str], image: Image) -> dict[str, Descriptor]:
         self._session.put_manifest(
             self.repository.with_tag(tags[0]), image.descriptor, image.content, tags=tags[1:]
         )
+        return {}
 
 
 class LayoutStore:
@@ -148,6 +153,6 @@ class LayoutStore:
         if not self._layout.has_blob(descriptor):
             self._layout.write_blob(descriptor, io.BytesIO(content))
 
-    def put_tags(self, tags: Sequence[str], image: Image) -> None:
+    def put_tags(self, tags: Sequence[str], image: Image) -> dict[str, Descriptor]:
         self.put_manifest(image.descriptor, image.content)
-        self._layout.update({f"{self._repository}:{tag}": image.descriptor for tag in tags})
+        return {f"{self._repository}:{tag}": image.descriptor for tag in tags}
