@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,6 +44,8 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])
+    import email.utils
+
     try:
         when = email.utils.parsedate_to_datetime(text)
         return max(0.0, when.timestamp() - now)
