@@ -250,14 +250,17 @@ class Publisher:
             self.wait(publications, report)
         except KoPantsError as e:
             return dict.fromkeys(range(len(publications)), f"not tagged: {e}")
-        self._drop_spool()
         failures: dict[int, str] = {}
         by_layout: dict[str, dict[str, Descriptor]] = {}
 
         def move(position: int) -> None:
             publication = publications[position]
             try:
-                named = publication.store.put_tags(publication.stale_tags, publication.image)
+                named = publication.store.put_tags(
+                    publication.stale_tags,
+                    publication.image,
+                    lambda digests: self._repair(publication, digests),
+                )
             except KoPantsError as e:
                 failures[position] = str(e)
                 return
@@ -272,6 +275,7 @@ class Publisher:
         ticket.wait()
         for path, references in by_layout.items():
             Layout(path).update(references)
+        self._drop_spool()
         return failures
 
     def _transfer(self, digest: str, transfer: _Transfer) -> None:
@@ -299,10 +303,25 @@ class Publisher:
         for child in publication.image.children:
             self._pool.submit(
                 lambda c=child: publication.store.put_manifest(  # type: ignore[misc]
-                    c.descriptor, c.manifest
+                    c.descriptor, c.manifest, lambda d: self._repair(publication, d)
                 ),
                 publication.ticket,
             )
+
+    def _repair(self, publication: Publication, digests: Sequence[str]) -> None:
+        """Bring what a registry said it had and now refuses a manifest for the want of."""
+        blobs = publication.image.blobs()
+        for digest in digests:
+            if digest in blobs:
+                publication.missing[digest] = blobs[digest]
+                self._bring_blob(digest, publication, [])
+        for child in publication.image.children:
+            if child.descriptor.digest in digests:
+                publication.store.put_manifest(
+                    child.descriptor,
+                    child.manifest,
+                    lambda missing: self._repair(publication, missing),
+                )
 
     def _bring_blob(self, digest: str, publication: Publication, have: list[str]) -> None:
         descriptor = publication.missing[digest]
@@ -332,11 +351,16 @@ class Publisher:
             return io.BytesIO(config)
         if digest in publication.files:
             return open(publication.files[digest], "rb")
+        of_base = {layer.digest for m in publication.base.manifests for layer in m.layers}
+        if digest not in of_base:
+            raise KoPantsError(
+                f"{publication.destination.repository_name} answered that it has the blob {digest} "
+                "and then refused a manifest that names it. Run again; if it lasts, the registry "
+                "has lost the blob: delete the image there, or publish to another repository"
+            )
         source = publication.base.source
         if source.startswith("oci:"):
             return open(Layout(source[len("oci:") :]).blob_path(digest), "rb")
-        if not source:
-            raise KoPantsError(f"{publication.target}: no source for blob {digest}")
         reference = Reference.parse(source, default_tag="")
         return self._client.session().open_blob(reference, publication.missing[digest])
 

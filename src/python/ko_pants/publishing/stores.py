@@ -6,13 +6,17 @@ Both answer the same few questions, so that the publisher knows neither.
 from __future__ import annotations
 
 import io
-from typing import BinaryIO, Callable, Protocol, Sequence
+from typing import BinaryIO, Callable, Protocol, Sequence, Tuple
 
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import Image
 from ko_pants.oci.layout import Layout
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.client import RegistryClient
+
+
+#: Brings blobs or child manifests, by digest, that a registry had answered for and lacks.
+Repair = Callable[[Tuple[str, ...]], None]
 
 
 class Store(Protocol):
@@ -46,10 +50,10 @@ class Store(Protocol):
         `progress` is told the number of bytes sent so far.
         """
 
-    def put_manifest(self, descriptor: Descriptor, content: bytes) -> None:
-        """Write a child manifest by digest."""
+    def put_manifest(self, descriptor: Descriptor, content: bytes, repair: Repair) -> None:
+        """Write a child manifest by digest; `repair` brings what the place turns out to lack."""
 
-    def put_tags(self, tags: Sequence[str], image: Image) -> dict[str, Descriptor]:
+    def put_tags(self, tags: Sequence[str], image: Image, repair: Repair) -> dict[str, Descriptor]:
         """Let the tags name the image, whose parts are all there. The one visible step.
 
         :returns: reference names that a layout's index has to take up, which is one write for all
@@ -96,14 +100,18 @@ class RegistryStore:
             known_missing=True,
         )
 
-    def put_manifest(self, descriptor: Descriptor, content: bytes) -> None:
+    def put_manifest(self, descriptor: Descriptor, content: bytes, repair: Repair) -> None:
         self._session.put_manifest(
-            self.repository.with_digest(descriptor.digest), descriptor, content
+            self.repository.with_digest(descriptor.digest), descriptor, content, repair=repair
         )
 
-    def put_tags(self, tags: Sequence[str], image: Image) -> dict[str, Descriptor]:
+    def put_tags(self, tags: Sequence[str], image: Image, repair: Repair) -> dict[str, Descriptor]:
         self._session.put_manifest(
-            self.repository.with_tag(tags[0]), image.descriptor, image.content, tags=tags[1:]
+            self.repository.with_tag(tags[0]),
+            image.descriptor,
+            image.content,
+            tags=tags[1:],
+            repair=repair,
         )
         return {}
 
@@ -149,10 +157,10 @@ class LayoutStore:
         progress(descriptor.size)
         return "written"
 
-    def put_manifest(self, descriptor: Descriptor, content: bytes) -> None:
+    def put_manifest(self, descriptor: Descriptor, content: bytes, repair: Repair) -> None:
         if not self._layout.has_blob(descriptor):
             self._layout.write_blob(descriptor, io.BytesIO(content))
 
-    def put_tags(self, tags: Sequence[str], image: Image) -> dict[str, Descriptor]:
-        self.put_manifest(image.descriptor, image.content)
+    def put_tags(self, tags: Sequence[str], image: Image, repair: Repair) -> dict[str, Descriptor]:
+        self.put_manifest(image.descriptor, image.content, repair)
         return {f"{self._repository}:{tag}": image.descriptor for tag in tags}
