@@ -40,18 +40,13 @@ from ko_pants.products import (
     SettleRequest,
 )
 from ko_pants.publishing.commit_gate import CommitGate
-from ko_pants.publishing.destinations import (
-    Destination,
-    ImageNames,
-    destinations,
-    parse_registries,
-)
 from ko_pants.publishing.publisher import (
     Publication,
     Publisher,
     RepositoryMemory,
     missing_layers,
 )
+from ko_pants.rules.destinations import destinations_of
 from ko_pants.rules.image import compose
 from ko_pants.rules.layer import layer_key, open_kocache
 from ko_pants.rules.registry_access import RegistryAccess
@@ -172,27 +167,6 @@ def _finish_check(publisher: Publisher, publication: Publication) -> None:
         publisher.finish_check(publication)
     except KoPantsError as e:
         raise KoPantsError(f"{publication.target}: {e}") from None
-
-
-def _destinations(
-    field_set: PublishGoOciImageFieldSet, ko: KoSubsystem, settings: Settings
-) -> tuple[Destination, ...]:
-    address = field_set.address
-    return destinations(
-        ImageNames(
-            target=str(address),
-            name=address.generated_name or address.target_name,
-            path=address.spec_path,
-            repository=field_set.repository.value or "",
-            registries=field_set.registries.value or (),
-            tags=field_set.tags.value or (),
-            skip_push=field_set.skip_push.value,
-        ),
-        parse_registries(ko.registries),
-        default_repository=settings.default_repository,
-        docker_repo=settings.docker_repo,
-        layout=settings.layout_path,
-    )
 
 
 def _heal(built: BuiltImage, drifted: Mapping[str, LayerBlob], settings: Settings) -> BuiltImage:
@@ -344,7 +318,7 @@ async def publish_image(
     publisher = run.publisher
     publications = [
         publisher.publication(built.owner, built.image, built.base, destination)
-        for destination in _destinations(request.field_set, ko, settings)
+        for destination in destinations_of(request.field_set, ko, settings)
     ]
     pushed = [p for p in publications if not p.destination.skip]
     for publication in pushed:

@@ -133,7 +133,10 @@ def destinations(
     for registry in chosen:
         repository = _repository(names, registry.repository, default_repository)
         tags = _tags(names, (*names.tags, *registry.extra_image_tags))
-        check_registry(registry.address, f"{registry.address}/{repository}")
+        try:
+            check_registry(registry.address, f"{registry.address}/{repository}")
+        except KoPantsError as e:
+            raise KoPantsError(f"{names.target}, field `registries`: {e}") from None
         skip = ""
         if names.skip_push:
             skip = f"by `skip_push` on {names.target}"
@@ -197,9 +200,12 @@ def _in_docker_repo(
     if not ("." in head or ":" in head or head == "localhost"):
         # As ko: no host means Docker Hub.
         head, path = "index.docker.io", docker_repo.rstrip("/")
-    check_registry(head, docker_repo)
     full = f"{path}/{repository}" if path else repository
-    check_repository(full, f"{docker_repo}/{repository}")
+    try:
+        check_registry(head, docker_repo)
+        check_repository(full, f"{docker_repo}/{repository}")
+    except KoPantsError as e:
+        raise KoPantsError(f"{where}: {e}") from None
     return Destination(full, tags, registry=head, skip=skip)
 
 

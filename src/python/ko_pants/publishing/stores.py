@@ -14,7 +14,6 @@ from ko_pants.oci.layout import Layout
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.client import RegistryClient
 
-
 #: Brings blobs or child manifests, by digest, that a registry had answered for and lacks.
 Repair = Callable[[Tuple[str, ...]], None]
 

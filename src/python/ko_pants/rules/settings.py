@@ -96,10 +96,16 @@ async def settings(
         p.strip() for p in env.get("KO_DEFAULTPLATFORMS", "").split(",") if p.strip()
     ]
     created = _epoch(env, "SOURCE_DATE_EPOCH")
-    encoding = encoding_of(ko.layer_compression)
+    try:
+        encoding = encoding_of(ko.layer_compression)
+    except KoPantsError as e:
+        raise KoPantsError(f"option [ko].layer_compression: {e}") from None
     level = ko.layer_compression_level
     level = encoding.default_level if level is None else level
-    encoding.check_level(level)
+    try:
+        encoding.check_level(level)
+    except KoPantsError as e:
+        raise KoPantsError(f"option [ko].layer_compression_level: {e}") from None
     return Settings(
         base_image=ko.default_base_image or env.get("KO_DEFAULTBASEIMAGE") or KO_DEFAULT_BASE,
         platforms=tuple(platforms or ["linux/amd64"]),
