@@ -68,8 +68,12 @@ class Run:
 
     @property
     def processes(self) -> list[str]:
-        """Descriptions of the processes that Pants started (no cache had them), sorted."""
-        return sorted(m.group(1).strip() for m in _STARTED.finditer(self.stderr))
+        """Descriptions of the processes that Pants started (no cache had them), sorted.
+
+        Each once: when the system is late to tell of a file that was edited before the run, Pants
+        starts over what it has begun.
+        """
+        return sorted({m.group(1).strip() for m in _STARTED.finditer(self.stderr)})
 
     @property
     def errors(self) -> list[str]:
