@@ -14,7 +14,6 @@ from ko_pants.engine import built_image, create_digest
 from ko_pants.products import BuiltImage
 from ko_pants.rules.destinations import destinations_of
 from ko_pants.rules.settings import Settings
-from ko_pants.subsystem import KoSubsystem
 from ko_pants.target_types import GoOciImageFieldSet
 
 #: Ending of the directory that `package` writes below dist/.
@@ -29,14 +28,12 @@ class BuiltImageArtifact(BuiltPackageArtifact):
 
 
 @rule
-async def package_image(
-    field_set: GoOciImageFieldSet, ko: KoSubsystem, settings: Settings
-) -> BuiltPackage:
+async def package_image(field_set: GoOciImageFieldSet, settings: Settings) -> BuiltPackage:
     """Write `image.json` (a summary), and index, manifests and configs by digest.
 
     :raises KoPantsError: anything wrong with the target; a name before anything is compiled for it.
     """
-    destinations_of(field_set, ko, settings)
+    destinations_of(field_set, settings)
     built = await built_image(field_set)
     path = field_set.output_path.value_or_default(file_ending=ENDING)
     image = built.image

@@ -20,6 +20,7 @@ from pants.core.goals.publish import (
     PublishPackages,
     PublishProcesses,
     PublishRequest,
+    PublishSubsystem,
 )
 from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess, Process, ProcessCacheScope
@@ -51,7 +52,6 @@ from ko_pants.rules.image import compose
 from ko_pants.rules.layer import layer_key, open_kocache
 from ko_pants.rules.registry_access import RegistryAccess
 from ko_pants.rules.settings import Settings
-from ko_pants.subsystem import KoSubsystem
 from ko_pants.target_types import (
     GoOciImageRegistriesField,
     GoOciImageRepositoryField,
@@ -95,20 +95,14 @@ class ImagePublishPackages(PublishPackages):
     built: BuiltImage | None = field(default=None, compare=False)
     run_id: RunId | None = field(default=None, compare=False)
 
+    # Pants encodes the data of every run, and a frozen one level by level: so it is a plain dict,
+    # and has its details only where a run id says that somebody reads them.
     def get_output_data(self, **extra_data: object) -> PublishOutputData:
-        """The documented contract of `--publish-output`.
-
-        A plain dict: Pants encodes it in every run, and would copy each level of a frozen one.
-        """
-        assert self.publication is not None
-        assert self.built is not None
-        assert self.run_id is not None
-        data: dict[str, object] = {
-            "names": list(self.names),
-            **self.data,
-            **_output(self.publication, self.built, self.run_id),
-            **extra_data,
-        }
+        """The documented contract of `--publish-output`."""
+        data: dict[str, object] = {"names": list(self.names), **self.data}
+        if self.publication is not None and self.built is not None and self.run_id is not None:
+            data.update(_output(self.publication, self.built, self.run_id))
+        data.update(extra_data)
         return cast(PublishOutputData, data)
 
 
@@ -217,7 +211,7 @@ async def _spool(blobs: Mapping[str, LayerBlob], files: Mapping[str, str]) -> No
 
 
 def _package(
-    publication: Publication, built: BuiltImage, run: PublishRun, run_id: RunId
+    publication: Publication, built: BuiltImage, run: PublishRun, run_id: RunId | None
 ) -> PublishPackages:
     image, destination = publication.image, publication.destination
     platforms = ", ".join(str(m.platform) for m in image.manifests)
@@ -301,7 +295,7 @@ def _source(origin: Origin, run_id: RunId) -> str:
 async def publish_image(
     request: PublishGoOciImageRequest,
     run: PublishRun,
-    ko: KoSubsystem,
+    goal: PublishSubsystem,
     settings: Settings,
     run_id: RunId,
 ) -> PublishProcesses:
@@ -318,7 +312,7 @@ async def publish_image(
     publisher = run.publisher
     publications = [
         publisher.publication(built.owner, built.image, built.base, destination)
-        for destination in destinations_of(request.field_set, ko, settings)
+        for destination in destinations_of(request.field_set, settings)
     ]
     pushed = [p for p in publications if not p.destination.skip]
     for publication in pushed:
@@ -359,7 +353,9 @@ async def publish_image(
     for publication in moving:
         publisher.begin_upload(publication, files)
     open_kocache(settings.kocache).save_counters()
-    return PublishProcesses(_package(p, built, run, run_id) for p in publications)
+    return PublishProcesses(
+        _package(p, built, run, run_id if goal.output else None) for p in publications
+    )
 
 
 def rules() -> list[object]:

@@ -203,6 +203,8 @@ class Publisher:
         publication.ticket = Ticket()
         publication.files = dict(files)
         publication.waiting = set(publication.missing)
+        if publication.present:
+            return
         if not publication.waiting:
             self._submit_children(publication)
         for digest in list(publication.missing):

@@ -10,10 +10,8 @@ from ko_pants.publishing.destinations import (
     Destination,
     ImageNames,
     destinations,
-    parse_registries,
 )
 from ko_pants.rules.settings import Settings
-from ko_pants.subsystem import KoSubsystem
 from ko_pants.target_types import (
     GoOciImageRegistriesField,
     GoOciImageRepositoryField,
@@ -37,9 +35,7 @@ class NamingFieldSet(Protocol):
     def skip_push(self) -> GoOciImageSkipPushField: ...
 
 
-def destinations_of(
-    field_set: NamingFieldSet, ko: KoSubsystem, settings: Settings
-) -> tuple[Destination, ...]:
+def destinations_of(field_set: NamingFieldSet, settings: Settings) -> tuple[Destination, ...]:
     """:raises KoPantsError: a malformed name; the text names target and field, or the option."""
     address = field_set.address
     return destinations(
@@ -52,7 +48,7 @@ def destinations_of(
             tags=field_set.tags.value or (),
             skip_push=field_set.skip_push.value,
         ),
-        parse_registries(ko.registries),
+        settings.registries,
         default_repository=settings.default_repository,
         docker_repo=settings.docker_repo,
         layout=settings.layout_path,

@@ -14,6 +14,7 @@ from pants.util.frozendict import FrozenDict
 from ko_pants.engine import environment_vars
 from ko_pants.errors import KoPantsError
 from ko_pants.layers.encodings import encoding_of
+from ko_pants.publishing.destinations import Registry, parse_registries
 from ko_pants.subsystem import KoSubsystem
 
 KO_DEFAULT_BASE = "cgr.dev/chainguard/static:latest"
@@ -53,6 +54,7 @@ class Settings:
     base_image: str
     platforms: tuple[str, ...]
     default_repository: str
+    registries: tuple[Registry, ...]
     docker_repo: str
     layout_path: str
     kocache: str
@@ -110,6 +112,7 @@ async def settings(
         base_image=ko.default_base_image or env.get("KO_DEFAULTBASEIMAGE") or KO_DEFAULT_BASE,
         platforms=tuple(platforms or ["linux/amd64"]),
         default_repository=ko.default_repository,
+        registries=parse_registries(ko.registries),
         docker_repo=ko.docker_repo or env.get("KO_DOCKER_REPO") or "",
         layout_path=ko.layout_path or str(dist_dir.relpath / "oci"),
         kocache=ko.kocache
