@@ -47,8 +47,14 @@ def _source(name: str) -> bytes:
 
 def _package_files(encoding: Encoding) -> dict[str, bytes]:
     spec = util.find_spec(encoding.package)
-    if spec is None or not spec.submodule_search_locations:
+    if spec is None:
         raise not_installed(encoding.package)
+    if not spec.submodule_search_locations:
+        # Before 0.8 (the last for CPython 3.8) deflate is one extension module.
+        if not spec.origin:
+            raise not_installed(encoding.package)
+        with open(spec.origin, "rb") as file:
+            return {os.path.basename(spec.origin): file.read()}
     directory = spec.submodule_search_locations[0]
     files: dict[str, bytes] = {}
     for module in encoding.modules:
