@@ -318,28 +318,27 @@ def test_skip_push(first: Run, repo: Workspace, registry: RealRegistry) -> None:
     assert entry["requests"] == 0 == len(traffic.of("team/skip", 0))
 
 
-def test_registries_of_the_options(
-    first: Run, make_workspace: Callable[..., Workspace], registry: RealRegistry
-) -> None:
-    workspace = make_workspace(
-        options=f'[ko.registries.prod]\naddress = "{registry.host}"\n'
-        'repository = "prod/{name}"\nextra_image_tags = ["stable"]\n'
-        f'[ko.registries.here]\naddress = "{registry.host}"\ndefault = true\n'
-    )
-    workspace.write(
+def test_registries_of_the_options(first: Run, repo: Workspace, registry: RealRegistry) -> None:
+    registries = {
+        "prod": {
+            "address": registry.host,
+            "repository": "prod/{name}",
+            "extra_image_tags": ["stable"],
+        },
+        "here": {"address": registry.host, "default": True},
+    }
+    repo.write(
         {
-            "a/go.mod": go_mod("example.com/a"),
-            "a/main.go": SMALL,
-            "a/BUILD": "go_oci_image(name='by-default')\n"
+            "aliases/go.mod": go_mod("example.com/a"),
+            "aliases/main.go": SMALL,
+            "aliases/BUILD": "go_oci_image(name='by-default')\n"
             "go_oci_image(name='named', registries=['@prod'])\n",
         }
     )
 
-    run = workspace.publish("a:").ok()
+    run = repo.publish("aliases:", flags=[f"--ko-registries={registries!r}"]).ok()
 
-    assert run.images["a:by-default"]["names"] == [f"{registry.host}/by-default:latest"]
-    assert run.images["a:named"]["names"] == [
-        f"{registry.host}/prod/named:{tag}" for tag in ("latest", "stable")
-    ]
-    stable = published_on(registry.host, "prod/named", "stable")
-    assert stable.digest == run.images["a:named"]["digest"]
+    entry = run.images["aliases:named"]
+    assert run.images["aliases:by-default"]["names"] == [f"{registry.host}/by-default:latest"]
+    assert entry["names"] == [f"{registry.host}/prod/named:{tag}" for tag in ("latest", "stable")]
+    assert published_on(registry.host, "prod/named", "stable").digest == entry["digest"]
