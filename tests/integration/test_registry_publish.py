@@ -259,6 +259,7 @@ def test_another_repository_mounts(first: Run, repo: Workspace, registry: RealRe
 
 def test_only_what_changed_is_sent(first: Run, repo: Workspace, registry: RealRegistry) -> None:
     before = published_on(registry.host, "team/hello")
+    traffic = Traffic(registry)
     repo.write({"hello/main.go": HELLO.replace('"hello"', '"hello again"')})
 
     try:
@@ -267,6 +268,7 @@ def test_only_what_changed_is_sent(first: Run, repo: Workspace, registry: RealRe
         repo.write({"hello/main.go": HELLO})
 
     entry = run.images["hello:hello"]
+    assert len(traffic.of("team/hello", entry["requests"])) == entry["requests"]
     assert {(layer["kind"], layer["outcome"]) for layer in entry["layers"]} == {
         ("kodata", "reused"),
         ("binary", "uploaded"),
@@ -280,6 +282,26 @@ def test_only_what_changed_is_sent(first: Run, repo: Workspace, registry: RealRe
     assert after.digest == entry["digest"] != before.digest
     # The old image is still there, by its digest.
     assert published_on(registry.host, "team/hello", before.digest) == before
+
+
+def test_edit_and_new_repository_with_a_warm_daemon(
+    first: Run, repo: Workspace, registry: RealRegistry
+) -> None:
+    """What the daemon remembers of the last run must not be published in this one."""
+    repo.write({"edits/go.mod": go_mod("example.com/edits"), "edits/BUILD": "go_oci_image()\n"})
+
+    for number in range(4):
+        repo.write({"edits/main.go": SMALL.replace("small", f"edit {number}")})
+        traffic = Traffic(registry)
+        env = {"KO_DOCKER_REPO": f"{registry.host}/edit{number}"}
+        run = repo.publish("edits:", env=env).ok()
+
+        entry = run.images["edits:edits"]
+        repository = f"edit{number}/edits"
+        assert published_on(registry.host, repository).digest == entry["digest"]
+        requests = traffic.of(repository, entry["requests"])
+        ours = [r for r in requests if not r.startswith("GET")]
+        assert len(ours) == entry["requests"]
 
 
 def test_no_tag_moves_beside_a_failure(first: Run, repo: Workspace, registry: RealRegistry) -> None:
