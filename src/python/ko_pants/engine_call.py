@@ -19,7 +19,7 @@ from pants.core.goals.package import (
     environment_aware_package,
 )
 from pants.core.util_rules.env_vars import environment_vars_subset
-from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import (
     CreateDigest,
@@ -140,6 +140,10 @@ async def environment_vars(request: EnvironmentVarsRequest) -> EnvironmentVars:
 
 async def targets_of(request: UnparsedAddressInputs) -> Targets:
     return await resolve_targets(**implicitly({request: UnparsedAddressInputs}))
+
+
+async def targets_at(addresses: Addresses) -> Targets:
+    return await resolve_targets(**implicitly({addresses: Addresses}))
 
 
 async def hydrate_sources(request: HydrateSourcesRequest) -> HydratedSources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterable
 
 from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
-from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import (
     CreateDigest,
@@ -108,6 +108,10 @@ async def environment_vars(request: EnvironmentVarsRequest) -> EnvironmentVars:
 
 async def targets_of(request: UnparsedAddressInputs) -> Targets:
     return await Get(Targets, UnparsedAddressInputs, request)
+
+
+async def targets_at(addresses: Addresses) -> Targets:
+    return await Get(Targets, Addresses, addresses)
 
 
 async def hydrate_sources(request: HydrateSourcesRequest) -> HydratedSources:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Mapping, cast
+from typing import Callable, Mapping, cast
 
 from pants.base.build_root import BuildRoot
 from pants.core.goals.publish import (
@@ -22,12 +23,13 @@ from pants.core.goals.publish import (
     PublishRequest,
     PublishSubsystem,
 )
+from pants.engine.addresses import Addresses
 from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess, Process, ProcessCacheScope
 from pants.engine.rules import _uncacheable_rule, collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import layer_blobs, run_processes, settle
+from ko_pants.engine import built_image, layer_blobs, run_processes, settle, targets_at
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
 from ko_pants.kocache.cache import CachedLayer
@@ -53,6 +55,7 @@ from ko_pants.rules.layer import layer_key, open_kocache
 from ko_pants.rules.registry_access import RegistryAccess
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import (
+    GoOciImageFieldSet,
     GoOciImageRegistriesField,
     GoOciImageRepositoryField,
     GoOciImageSkipPushField,
@@ -113,15 +116,33 @@ class PublishRun:
         self.publisher = publisher
         self._lock = threading.Lock()
         self._moving: list[Publication] = []
+        self._moved: dict[int, str | None] = {}
         self._gate: CommitGate | None = None
 
     def enter_gate(self, publication: Publication) -> tuple[str, ...]:
         """The process that waits until the publication's tags have moved."""
         with self._lock:
             if self._gate is None:
-                self._gate = CommitGate(lambda report: self.publisher.commit(self._moving, report))
+                self._gate = CommitGate(self._commit)
             self._moving.append(publication)
             return self._gate.enter(len(self._moving) - 1)
+
+    def _commit(self, number: int, report: Callable[[str], None]) -> str | None:
+        """Move the tags of the image that knocked, and with them those of all that will knock.
+
+        When a file changes in the middle of a run, the engine asks for an image anew: then two
+        publications have the same name, and only the one that knocks is meant.
+        """
+        if number not in self._moved:
+            names = Counter(p.destination.names for p in self._moving)
+            batch = [
+                n
+                for n, p in enumerate(self._moving)
+                if n == number or (n not in self._moved and names[p.destination.names] == 1)
+            ]
+            failures = self.publisher.commit([self._moving[n] for n in batch], report)
+            self._moved.update({n: failures.get(i) for i, n in enumerate(batch)})
+        return self._moved[number]
 
     def close(self) -> None:
         """End what an earlier run has left, if it failed."""
@@ -309,6 +330,12 @@ async def publish_image(
         for artifact in package.artifacts
         if isinstance(artifact, BuiltImageArtifact) and artifact.built is not None
     )
+    # With a daemon, the engine begins a run by asking again what it asked in the last one, with the
+    # packages of then, until it finds that they are others now. Nothing may come of that.
+    (target,) = await targets_at(Addresses([request.field_set.address]))
+    current = await built_image(GoOciImageFieldSet.create(target))
+    if current != built or PublishGoOciImageFieldSet.create(target) != request.field_set:
+        return PublishProcesses()
     publisher = run.publisher
     publications = [
         publisher.publication(built.owner, built.image, built.base, destination)

@@ -2,9 +2,9 @@
 
 Pants runs the processes of `publish` one after another, and only when every rule of the run has
 succeeded: when all packages are built. So each image's process is a few lines of shell that knock
-at a named pipe and wait for the answer; the first knock moves the tags of all images at once, from
-here, with the connections and tokens of the run. If the run fails or is interrupted before, nobody
-knocks and no tag moves.
+at a named pipe and wait for the answer. From the first knock on, the tags of the run may move: from
+here, all at once, with the connections and tokens of the run. If the run fails or is interrupted
+before, nobody knocks and no tag moves.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import threading
-from typing import Callable, Mapping, TextIO
+from typing import Callable, TextIO
 
 #: `$1` the gate's directory, `$2` the image's number.
 KNOCK = """
@@ -35,11 +35,11 @@ _END = "end"
 class CommitGate:
     """A gate for the images of one run; `enter` gives each its number.
 
-    :param commit: moves all tags; takes a function for lines of progress, and returns number ->
-        error text of those that failed.
+    :param commit: makes sure that the tags of an image have moved; takes its number and a function
+        for lines of progress, and returns what went wrong, or None.
     """
 
-    def __init__(self, commit: Callable[[Callable[[str], None]], Mapping[int, str]]) -> None:
+    def __init__(self, commit: Callable[[int, Callable[[str], None]], str | None]) -> None:
         self._count = 0
         self._commit = commit
         self.directory = tempfile.mkdtemp(prefix="ko_pants_publish_")
@@ -66,17 +66,14 @@ class CommitGate:
                 pipe.write(f"{_END}\n")
 
     def _serve(self) -> None:
-        failures: Mapping[int, str] | None = None
+        served = 0
         try:
-            served = 0
-            while failures is None or served < self._count:
+            while served == 0 or served < self._count:
                 word = self._knocks.readline().strip()
                 if word == _END:
                     return
                 with open(os.path.join(self.directory, word), "w", buffering=1) as answer:
-                    if failures is None:
-                        failures = self._try_commit(answer)
-                    error = failures.get(int(word))
+                    error = self._try_commit(int(word), answer)
                     answer.write("exit 0\n" if error is None else f"{error}\nexit 1\n")
                 served += 1
         except OSError:
@@ -86,8 +83,8 @@ class CommitGate:
             self._knocks.close()
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _try_commit(self, answer: TextIO) -> Mapping[int, str]:
+    def _try_commit(self, number: int, answer: TextIO) -> str | None:
         try:
-            return self._commit(lambda line: print(line, file=answer))
+            return self._commit(number, lambda line: print(line, file=answer))
         except Exception as e:  # the user must see it, and the process must not wait for ever
-            return {number: f"{type(e).__name__}: {e}" for number in range(self._count)}
+            return f"{type(e).__name__}: {e}"
