@@ -173,6 +173,68 @@ def test_a_helper_asks_for_what_its_signature_says() -> None:
             assert annotation(asked.args[1]) == annotation(function.args.args[0].annotation), name
 
 
+def rule_calls() -> Iterator[Tuple[str, Function, ast.Call, str, Function]]:
+    """Of the call spelling: helper, and the rule of ours that it calls, in which module."""
+    rules = {
+        alias.asname or alias.name: ((node.module or "").partition(".")[2], alias.name)
+        for node in MODULES["engine_call"].body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ko_pants.rules.")
+        for alias in node.names
+    }
+    for name, helper in functions("engine_call").items():
+        for node in ast.walk(helper):
+            if isinstance(node, ast.Call) and called(node) in rules:
+                module, rule = rules[called(node)]
+                yield name, helper, node, module, functions(module)[rule]
+
+
+def test_a_rule_of_ours_takes_and_gives_what_its_helper_says() -> None:
+    found = list(rule_calls())
+    assert found
+    for name, helper, call, module, rule in found:
+        parameters = rule.args.args
+        assert is_rule(rule), name
+        assert annotation(rule.returns) == annotation(helper.returns), name
+        assert annotation(parameters[0].annotation) == annotation(helper.args.args[0].annotation)
+        # What a rule takes besides its request, the engine has to find.
+        assert len(call.args) == 1, name
+        assert [called(k.value) for k in call.keywords] == ["implicitly"] * (len(parameters) > 1), (
+            f"{name} calls a rule of {module} with {len(parameters)} parameters"
+        )
+
+
+def test_every_rule_finds_its_helpers_complete_when_it_loads() -> None:
+    """The newer engine reads a rule, and all helpers it calls, when its decorator runs."""
+    bound = {"tuple"}
+    loaded = {"engine"}
+    wrong = []
+
+    def load(module: str) -> None:
+        if module in loaded or module not in MODULES:
+            return
+        loaded.add(module)
+        for node in MODULES[module].body:
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("ko_"):
+                continue
+            source = (node.module or "").partition(".")[2]
+            load(source)
+            for alias in node.names:
+                load(f"{source}.{alias.name}".strip("."))
+                if source == "engine" and alias.name not in bound:
+                    wrong.append(f"{module} loads before the helper {alias.name} is there")
+
+    for node in MODULES["engine_call"].body:
+        if isinstance(node, ast.ImportFrom):
+            if (node.module or "").startswith("ko_pants."):
+                load((node.module or "").partition(".")[2])
+            bound |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.AsyncFunctionDef):
+            names = {called(n) for n in ast.walk(node) if isinstance(n, ast.Call)}
+            wrong += [f"{node.name} stands above {n}" for n in names - bound]
+            bound.add(node.name)
+    assert wrong == []
+
+
 def test_this_pants_has_the_spelling_that_was_chosen() -> None:
     pytest.importorskip("pants.engine.rules", reason="Pants is not installed for this Python")
     import pants.engine.rules

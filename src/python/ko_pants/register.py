@@ -10,13 +10,16 @@ from ko_pants.goals import kocache, package, publish
 from ko_pants.rules import (
     base_image,
     dependencies,
+    go_closure,
     go_executable,
     go_sources,
     host_tools,
     image,
     layer,
+    layer_blob,
     registry_access,
     settings,
+    settle,
 )
 
 
@@ -27,12 +30,15 @@ def rules() -> list[object]:
         *settings.rules(),
         *host_tools.rules(),
         *go_sources.rules(),
+        *go_closure.rules(),
         *go_executable.rules(),
+        *layer_blob.rules(),
         *layer.rules(),
         *registry_access.rules(),
         *base_image.rules(),
         *image.rules(),
         *dependencies.rules(),
+        *settle.rules(),
         *package.rules(),
         *publish.rules(),
         *kocache.rules(),

@@ -39,7 +39,6 @@ from ko_pants.products import (
     LayerBlob,
     LayerBlobRequest,
     Origin,
-    Settled,
     SettleRequest,
 )
 from ko_pants.publishing.commit_gate import CommitGate
@@ -166,12 +165,6 @@ async def publish_run(
     run = PublishRun(Publisher(access.client, layout_root=build_root.path, memory=_memory))
     _earlier.append(run)
     return run
-
-
-@_uncacheable_rule
-async def settled(request: SettleRequest) -> Settled:
-    """Nothing: see `SettleRequest`."""
-    return Settled()
 
 
 _numbers = itertools.count()

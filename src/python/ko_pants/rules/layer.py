@@ -8,33 +8,16 @@ what it found.
 from __future__ import annotations
 
 import functools
-import json
 
-from pants.engine.fs import CreateDigest, FileContent
-from pants.engine.process import Process
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import create_digest, host_tools, layer_blob, run_process
-from ko_pants.errors import KoPantsError
+from ko_pants.engine import layer_blob
 from ko_pants.kocache.cache import CachedLayer, KoCache
 from ko_pants.kocache.keys import LayerKey, build_key
-from ko_pants.layers.encodings import compressor_id, encoding_of
-from ko_pants.oci.descriptor import Descriptor
-from ko_pants.products import (
-    HostToolsRequest,
-    Layer,
-    LayerBlob,
-    LayerBlobRequest,
-    LayerRequest,
-    Origin,
-)
-from ko_pants.rules.go_executable import one_file
-from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
+from ko_pants.layers.encodings import compressor_id
+from ko_pants.products import Layer, LayerBlobRequest, LayerRequest
 from ko_pants.rules.settings import Settings
-
-_PYTHON_LINKS = ".ko_pants/python"
-_TOOL = ".ko_pants/tool"
 
 # kodata layers are kept under no import path: equal trees are one layer, whoever has them.
 _KODATA_PATH = "kodata"
@@ -83,68 +66,6 @@ async def find_layer(request: LayerRequest, settings: Settings) -> Layer:
     blob = await layer_blob(LayerBlobRequest(request))
     cache.record(key, CachedLayer(blob.diff_id, blob.descriptor, compressor))
     return Layer(request, blob.diff_id, blob.descriptor, blob.origin)
-
-
-@rule(desc="Make layer", level=LogLevel.DEBUG)
-async def make_layer(request: LayerBlobRequest, settings: Settings) -> LayerBlob:
-    """Run the layer process.
-
-    Its tool travels as input files and its Python is reached through a named cache, so the key is
-    the same on every machine with the same kind of OS, CPU, Python and compressor.
-
-    :raises KoPantsError: the process failed; its own message.
-    """
-    from ko_pants.layers.tool_files import ENTRY_POINT, tool_files
-
-    layer = request.request
-    executable = layer.executable
-    encoding = encoding_of(settings.encoding)
-    spec = {
-        "os": layer.platform.os,
-        "encoding": settings.encoding,
-        "level": settings.level,
-        "output": "layer",
-    }
-    if executable is None:
-        inputs, name = layer.kodata, "kodata"
-        spec.update(layout="kodata", root="kodata", epoch=layer.kodata_epoch)
-    else:
-        inputs, name = executable.digest, f"{executable.import_path} for {layer.platform}"
-        spec.update(layout="binary", app_name=executable.app_name, executable=executable.path)
-    tools = await host_tools(HostToolsRequest(python_only=True))
-    tool = await create_digest(
-        CreateDigest(
-            FileContent(path, content) for path, content in tool_files(settings.encoding).items()
-        )
-    )
-    result = await run_process(
-        Process(
-            (
-                f"{_PYTHON_LINKS}/{tools.python}",
-                "-I",
-                "-S",
-                f"{_TOOL}/{ENTRY_POINT}",
-                json.dumps(spec, sort_keys=True),
-            ),
-            input_digest=inputs,
-            immutable_input_digests={_TOOL: tool},
-            append_only_caches={PYTHON_CACHE_NAME: _PYTHON_LINKS},
-            output_files=("layer",),
-            description=f"Make layer of {name}",
-            level=LogLevel.INFO,
-        )
-    )
-    if result.exit_code:
-        stderr = result.stderr.decode("utf-8", "replace").strip()
-        raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
-    entry = await one_file(result.output_digest)
-    diff_id = json.loads(result.stdout)["diff_id"]
-    descriptor = Descriptor(
-        encoding.oci_media_type,
-        f"sha256:{entry.file_digest.fingerprint}",
-        entry.file_digest.serialized_bytes_length,
-    )
-    return LayerBlob(result.output_digest, diff_id, descriptor, Origin(result.metadata))
 
 
 def rules() -> list[object]:
