@@ -10,7 +10,8 @@ from typing import Any, Callable, Iterator
 import pytest
 from integration.podman import run_with_podman
 from integration.published import has_tag, published_on
-from integration.workspace import HELLO, SMALL, Run, Workspace, go_mod, tool, wait_until
+from integration.traffic import Traffic
+from integration.workspace import HELLO, SMALL, Run, Workspace, go_mod, tool
 from real_registry import RealRegistry, docker_registry
 
 PLATFORMS = ["linux/amd64", "linux/arm64"]
@@ -21,31 +22,6 @@ ENTRY_KEYS = {
     *("platforms", "requests", "layers", "build"),
 }
 LAYER_KEYS = {"platform", "kind", "digest", "diff_id", "size", "outcome", "bytes"}
-
-
-class Traffic:
-    """What a registry was asked since the last look."""
-
-    def __init__(self, registry: RealRegistry) -> None:
-        self._registry = registry
-        self._seen = len(registry.requests())
-
-    def of(self, repository: str, expected: int) -> list[str]:
-        """Requests about a repository, as `METHOD kind status`.
-
-        The log is written after the answer: waits until `expected` are there.
-        """
-        prefix = f"/v2/{repository}/"
-
-        def found() -> list[str]:
-            return [
-                f"{method} {path[len(prefix) :].split('?')[0].split('/')[0]} {status}"
-                for method, path, status in self._registry.requests()[self._seen :]
-                if path.startswith(prefix)
-            ]
-
-        wait_until(lambda: len(found()) >= expected, f"{expected} requests for {repository}", 5)
-        return found()
 
 
 @pytest.fixture(scope="module")
