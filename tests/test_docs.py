@@ -1,0 +1,274 @@
+"""The documentation against the code: every name in it is there, and every link leads somewhere.
+
+Sources are parsed, not imported, so that no Pants is needed.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Dict, Iterator, List, Set, Tuple
+
+import pytest
+import yaml
+
+REPO = Path(__file__).resolve().parent.parent
+PACKAGE = REPO / "src" / "python" / "ko_pants"
+REFERENCE = REPO / "docs" / "reference.md"
+PAGES = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")])
+
+# Pants' own fields that the reference describes because the plugin gives them a meaning.
+FIELDS_OF_PANTS = {"OutputPathField": "output_path"}
+ALIASES_OF_PANTS = {"SingleSourceField": "source", "MultipleSourcesField": "sources"}
+COMMON = {"COMMON_TARGET_FIELDS"}
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def classes(path: Path) -> Dict[str, ast.ClassDef]:
+    return {n.name: n for n in ast.parse(read(path)).body if isinstance(n, ast.ClassDef)}
+
+
+def assigned(node: ast.ClassDef) -> Dict[str, ast.expr]:
+    return {
+        target.id: statement.value
+        for statement in node.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def targets() -> Dict[str, Set[str]]:
+    """Target alias -> aliases of its fields, without Pants' common fields and dependencies."""
+    found = classes(PACKAGE / "target_types.py")
+
+    def field_alias(name: str) -> str:
+        if name in FIELDS_OF_PANTS:
+            return FIELDS_OF_PANTS[name]
+        node = found[name]
+        alias = assigned(node).get("alias")
+        if isinstance(alias, ast.Constant):
+            return str(alias.value)
+        bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+        if "Dependencies" in bases:
+            return ""
+        return ALIASES_OF_PANTS[bases[0]]
+
+    out = {}
+    for node in found.values():
+        values = assigned(node)
+        fields, alias = values.get("core_fields"), values.get("alias")
+        if isinstance(fields, ast.Tuple) and isinstance(alias, ast.Constant):
+            names = [n.id for n in ast.walk(fields) if isinstance(n, ast.Name)]
+            aliases = {field_alias(n) for n in names if n not in COMMON}
+            out[str(alias.value)] = aliases - {""}
+    return out
+
+
+def options(path: Path, name: str) -> Set[str]:
+    """Names of the options of a subsystem."""
+    return {
+        option
+        for option, value in assigned(classes(path)[name]).items()
+        if isinstance(value, ast.Call) and "Option" in ast.dump(value.func)
+    }
+
+
+def strings(path: Path, name: str) -> Set[str]:
+    """The strings of a tuple or list that is assigned at the top of a module or to an option."""
+    for node in ast.walk(ast.parse(read(path))):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == name for t in node.targets
+        ):
+            value: ast.AST = node.value
+            if isinstance(value, ast.Call):
+                value = next(k.value for k in value.keywords if k.arg == "default")
+            return {str(n.value) for n in ast.walk(value) if isinstance(n, ast.Constant)}
+    raise AssertionError(f"{path} has no {name}")
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next one of its own or a higher level."""
+    lines = text.split("\n")
+    start = lines.index(heading) + 1
+    level = len(heading) - len(heading.lstrip("#"))
+    for end in range(start, len(lines)):
+        marks = len(lines[end]) - len(lines[end].lstrip("#"))
+        if 0 < marks <= level:
+            return "\n".join(lines[start:end])
+    return "\n".join(lines[start:])
+
+
+def first_column(text: str) -> Set[str]:
+    """Everything in backticks in the first column of the tables of a section."""
+    cells = [line.split("|")[1] for line in text.split("\n") if line.startswith("|")]
+    return {word for cell in cells for word in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_every_target_and_no_other_is_documented() -> None:
+    headings = set(re.findall(r"^### `(go_\w+)`$", read(REFERENCE), re.MULTILINE))
+    assert headings == set(targets())
+
+
+@pytest.mark.parametrize("target", sorted(targets()))
+def test_every_field_and_no_other_is_documented(target: str) -> None:
+    documented = first_column(section(read(REFERENCE), f"### `{target}`"))
+    assert documented == targets()[target]
+
+
+def test_every_option_and_no_other_is_documented() -> None:
+    documented = first_column(section(read(REFERENCE), "## Options `[ko]`"))
+    assert documented == options(PACKAGE / "subsystem.py", "KoSubsystem")
+
+
+def test_every_option_of_the_goal_and_no_other_is_documented() -> None:
+    documented = first_column(section(read(REFERENCE), "### `ko-cache`"))
+    names = options(PACKAGE / "goals" / "kocache.py", "KoCacheSubsystem")
+    assert documented == {f"--ko-cache-{name.replace('_', '-')}" for name in names}
+
+
+def test_every_variable_and_no_other_is_documented() -> None:
+    documented = first_column(section(read(REFERENCE), "## Environment variables"))
+    settings = PACKAGE / "rules" / "settings.py"
+    assert documented == strings(settings, "_KO_VARIABLES") | strings(
+        settings, "_REGISTRY_VARIABLES"
+    )
+
+
+def test_every_variable_of_go_is_documented() -> None:
+    text = section(read(REFERENCE), "## Options `[ko]`")
+    listed = text[text.index("Default of `go_env_vars`") :].partition("\n\n")[0]
+    names = set(re.findall(r"`(\w+)`", listed)) - {"go_env_vars"}
+    assert names == strings(PACKAGE / "subsystem.py", "go_env_vars")
+
+
+def test_keys_of_a_registry_are_documented() -> None:
+    documented = first_column(section(read(REPO / "docs/registries.md"), "### `[ko].registries`"))
+    documented -= {"true", "false"}
+    assert documented == strings(PACKAGE / "publishing" / "destinations.py", "_REGISTRY_KEYS")
+
+
+def output_keys() -> Tuple[Set[str], Set[str]]:
+    """Keys of an image and of a layer in `--publish-output`, as goals/publish.py writes them."""
+    tree = ast.parse(read(PACKAGE / "goals" / "publish.py"))
+    function = next(
+        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "_output"
+    )
+    dicts = [
+        {str(k.value) for k in n.keys if isinstance(k, ast.Constant)}
+        for n in ast.walk(function)
+        if isinstance(n, ast.Dict)
+    ]
+    image = next(keys for keys in dicts if "requests" in keys)
+    layer = next(keys for keys in dicts if "outcome" in keys)
+    return image, layer
+
+
+def test_the_example_of_the_output_has_every_key() -> None:
+    text = section(read(REFERENCE), "### `publish --publish-output=FILE`")
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    (image,) = json.loads(example)
+    image_keys, layer_keys = output_keys()
+    assert set(image) == image_keys | {"target", "names", "published", "status", "exit_code"}
+    assert all(set(layer) == layer_keys for layer in image["layers"])
+    documented = first_column(text)
+    assert image_keys - {"layers", "build"} <= documented
+
+
+def test_placeholders_are_documented() -> None:
+    documented = first_column(section(read(REFERENCE), "### Placeholders"))
+    tree = ast.parse(read(PACKAGE / "publishing" / "destinations.py"))
+    function = next(
+        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "_repository"
+    )
+    fields = next(n for n in ast.walk(function) if isinstance(n, ast.Dict))
+    names = {str(k.value) for k in fields.keys if isinstance(k, ast.Constant)}
+    assert documented == {f"{{{name}}}" for name in names | {"default_repository"}}
+
+
+def test_every_word_that_looks_like_an_option_exists() -> None:
+    known = options(PACKAGE / "subsystem.py", "KoSubsystem")
+    for page in PAGES:
+        used = set(re.findall(r"\[ko\]\.(\w+)", read(page)))
+        used |= {
+            flag.replace("-", "_") for flag in re.findall(r"--ko-((?!cache-)[a-z-]+)", read(page))
+        }
+        assert used <= known, page.name
+
+
+def anchors(text: str) -> Set[str]:
+    """The anchors that GitHub makes of headings."""
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", without_code(text), re.MULTILINE):
+        words = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower())
+        found.add(words.replace(" ", "-"))
+    return found
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def links(page: Path) -> Iterator[Tuple[str, str]]:
+    """(path, anchor) of every link that leaves neither the repository nor the page's meaning."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(read(page))):
+        if not re.match(r"[a-z]+:", target):
+            path, _, anchor = target.partition("#")
+            yield path, anchor
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    problems: List[str] = []
+    for path, anchor in links(page):
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists():
+            problems.append(f"{path}: no such file")
+        elif anchor and anchor not in anchors(read(file)):
+            problems.append(f"{path}#{anchor}: no such heading")
+    assert problems == []
+
+
+def test_readme_begins_with_the_two_commands() -> None:
+    first_screen = read(REPO / "README.md").split("\n## ")[0]
+    assert re.search(r"^\$ \./pants publish testprojects::", first_screen, re.MULTILINE)
+    assert re.search(r"^\$ scripts/test\b", first_screen, re.MULTILINE)
+
+
+def scripts_in(document: object) -> Iterator[object]:
+    """What the steps and scripts of a CI configuration are: strings, if YAML reads them right."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key in ("run", "script"):
+                yield from value if isinstance(value, list) else [value]
+            else:
+                yield from scripts_in(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from scripts_in(value)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_can_be_read(page: Path) -> None:
+    """BUILD files compile, and YAML means what it looks like (a line that ends in `::` may not)."""
+    for language, code in re.findall(r"^```(\w+)\n(.*?)^```", read(page), re.DOTALL | re.MULTILINE):
+        if language == "python":
+            compile(code, str(page), "exec")
+        elif language == "yaml":
+            assert all(isinstance(script, str) for script in scripts_in(yaml.safe_load(code)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    """Paths of this repository in backticks, such as `scripts/test` or `publishing/stores.py`."""
+    roots = (REPO, PACKAGE)
+    top = [d.name for root in roots for d in root.iterdir() if d.is_dir() and d.name.isalpha()]
+    # dist is a user's; src is given whole.
+    pattern = rf"`((?:{'|'.join(name for name in top if name != 'dist')})/[\w./-]+)`"
+    for name in re.findall(pattern, without_code(read(page))):
+        assert any((root / name).exists() for root in roots), name
