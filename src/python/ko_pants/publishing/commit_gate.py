@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 import threading
 from typing import Callable, TextIO
+
+from ko_pants.publishing.temporary import make_directory
 
 #: `$1` the gate's directory, `$2` the image's number.
 KNOCK = """
@@ -42,7 +43,7 @@ class CommitGate:
     def __init__(self, commit: Callable[[int, Callable[[str], None]], str | None]) -> None:
         self._count = 0
         self._commit = commit
-        self.directory = tempfile.mkdtemp(prefix="ko_pants_publish_")
+        self.directory = make_directory("publish")
         os.mkfifo(os.path.join(self.directory, "knock"), 0o600)
         # Read and write: opening does not wait, and reading never sees an end.
         self._knocks = os.fdopen(

@@ -16,7 +16,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from ko_pants.oci.layout import Layout
 from ko_pants.oci.reference import Reference
 from ko_pants.publishing.destinations import Destination, check_distinct
 from ko_pants.publishing.stores import LayoutStore, RegistryStore, Store
+from ko_pants.publishing.temporary import make_directory
 from ko_pants.publishing.worker_pool import Ticket, WorkerPool
 from ko_pants.registry.client import RegistryClient
 
@@ -191,7 +191,7 @@ class Publisher:
         """Where the bytes of a blob can be put for its upload; deleted with the run."""
         with self._lock:
             if not self._spool:
-                self._spool = tempfile.mkdtemp(prefix="ko_pants_blobs_")
+                self._spool = make_directory("blobs")
         return os.path.join(self._spool, digest.partition(":")[2])
 
     def begin_upload(self, publication: Publication, files: Mapping[str, str]) -> None:
