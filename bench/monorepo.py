@@ -92,7 +92,8 @@ class Monorepo:
     def edit_service(self) -> None:
         """A new value in one service."""
         number = self._next()
-        self._write(f"{self.services[-1]}/main.go", _main(self.shape, len(self.services) - 1, number))
+        last = len(self.services) - 1
+        self._write(f"{self.services[last]}/main.go", _main(self.shape, last, number))
         self.commit(f"service {number}")
 
     def edit_readme(self) -> None:
@@ -278,7 +279,7 @@ func Run(names ...string) {{
 
 _USES = {
     "strings": 'strings.ToUpper("{name}")',
-    "sync": "func() string {{ new(sync.Mutex).Lock(); return \"\" }}()",
+    "sync": 'func() string {{ new(sync.Mutex).Lock(); return "" }}()',
     "strconv": 'strconv.Quote("{name}")',
     "fmt": 'fmt.Sprint("{name}")',
 }

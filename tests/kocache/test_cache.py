@@ -27,9 +27,9 @@ from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
 from ko_pants.oci.platform import Platform
 
-GZIP = "libdeflate-1.24/gzip-1"
-GZIP6 = "libdeflate-1.24/gzip-6"
-ZSTD = "libzstd-1.5.7/zstd-3"
+GZIP = "deflate-0.8.1/gzip-1/1MiB"
+GZIP6 = "deflate-0.8.1/gzip-6/1MiB"
+ZSTD = "zstandard-0.23.0/zstd-3/2MiB"
 AMD64 = Platform("linux", "amd64")
 HERE = "bin/example.com/app/linux/amd64"
 

@@ -13,7 +13,7 @@ from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.platform import Platform
 
-GZIP = "libdeflate-1.24/gzip-1"
+GZIP = "deflate-0.8.1/gzip-1/1MiB"
 FIXTURES = Path(__file__).parent / "fixtures" / "ko-0.19.1"
 FIRST, SECOND = (
     LayerKey("example.com/hello", Platform("linux", "amd64"), build_id)

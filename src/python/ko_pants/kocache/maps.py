@@ -189,10 +189,11 @@ def foreign_layer(diff_id: str, value: object) -> CachedLayer | None:
 def same_encoding(layer: CachedLayer, compressor: str) -> bool:
     """True if `layer` is encoded as `compressor` encodes.
 
-    A compressor is `<library>-<version>/<encoding>-<level>`, the encoding `gzip`, `zstd` or `none`.
+    A compressor is `<library>-<version>/<encoding>-<level>[/<chunk>]`, or `none`.
     An encoding with more demands on its bytes than its media type says (estargz) is never the same.
     """
-    encoding = compressor.rpartition("/")[2].partition("-")[0]
+    parts = compressor.split("/")
+    encoding = parts[min(1, len(parts) - 1)].partition("-")[0]
     return _ENCODINGS.get(layer.descriptor.media_type) == encoding
 
 

@@ -81,7 +81,13 @@ def _choose(
         raise _lacks(name, missing, offered)
     if wanted:
         return [e for e in known if e.platform and any(e.platform.matches(p) for p in wanted)]
-    return [e for e in known if e.platform and is_go_platform(e.platform)]
+    buildable = [e for e in known if e.platform and is_go_platform(e.platform)]
+    if not buildable:
+        raise KoPantsError(
+            f"the base image {name} has no platform that Go can build for; it has "
+            f"{', '.join(sorted(map(str, offered))) or 'none'}. Choose another base image"
+        )
+    return buildable
 
 
 def _lacks(name: str, missing: Sequence[Platform], offered: Sequence[Platform]) -> KoPantsError:

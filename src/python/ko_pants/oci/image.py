@@ -140,7 +140,9 @@ class Image:
 
 def canonical_json(obj: object) -> bytes:
     """JSON with sorted keys and no white space, UTF-8: the same bytes everywhere."""
-    return json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # Half of a surrogate pair, which JSON can spell and UTF-8 cannot: U+FFFD, as Go writes it.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def scratch_base(platforms: Iterable[Platform]) -> BaseImage:
@@ -320,7 +322,7 @@ def parse_document(content: bytes, *, where: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(content)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise KoPantsError(f"{where}: expected JSON, found something else ({e})") from None
     if not isinstance(document, dict):
         raise KoPantsError(f"{where}: expected a JSON object, found {type(document).__name__}")
@@ -373,13 +375,27 @@ def read_manifest(
 def read_config_platform(config: bytes, *, where: str) -> Platform:
     """The platform that an image config names; linux/amd64 where it names none, as in ko.
 
-    :raises KoPantsError: if the config is no JSON object or its diff_ids are no digests.
+    :raises KoPantsError: if the config is no JSON object, its diff_ids are no digests, or what we
+        add to is of another kind.
     """
     document = parse_document(config, where=where)
     rootfs = document.get("rootfs")
     diff_ids = rootfs.get("diff_ids", []) if isinstance(rootfs, dict) else None
     if not isinstance(diff_ids, list) or not all(is_digest(d) for d in diff_ids):
         raise KoPantsError(f"{where}: expected `rootfs.diff_ids` to be a list of sha256 digests")
+    inner = document.get("config") or {}
+    for name, value, kind in (
+        ("config", inner, dict),
+        ("history", document.get("history") or [], list),
+        *(
+            (f"config.{key}", inner.get(key) or kind(), kind)
+            for key, kind in (("Env", list), ("Labels", dict))
+            if isinstance(inner, dict)
+        ),
+    ):
+        if not isinstance(value, kind):
+            expected = "an object" if kind is dict else "a list"
+            raise KoPantsError(f"{where}: expected `{name}` to be {expected}, found {value!r:.80}")
     platform = Platform.from_json(document)
     return Platform(
         platform.os or "linux",

@@ -77,7 +77,7 @@ class Layout:
         """
         return tuple(
             Descriptor.from_json(entry, where=os.path.join(self.path, "index.json"))
-            for entry in self._index().get("manifests", [])
+            for entry in self._index()["manifests"]
         )
 
     def write_blob(self, descriptor: Descriptor, stream: BinaryIO) -> None:
@@ -125,9 +125,7 @@ class Layout:
                 _replace(marker, b'{"imageLayoutVersion":"1.0.0"}')
             document = self._index()
             kept = [
-                entry
-                for entry in document.get("manifests", [])
-                if _reference_name(entry) not in references
+                entry for entry in document["manifests"] if _reference_name(entry) not in references
             ]
             for name in sorted(references):
                 entry = references[name].to_json()
@@ -142,10 +140,15 @@ class Layout:
             with open(path, "rb") as f:
                 content = f.read()
         except FileNotFoundError:
-            return {}
+            return {"manifests": []}
         except OSError as e:
             raise KoPantsError(f"OCI layout {path} cannot be read: {e.strerror}") from None
-        return parse_document(content, where=path)
+        document = parse_document(content, where=path)
+        # Go writes an empty list as null.
+        entries = document.get("manifests") or []
+        if not isinstance(entries, list):
+            raise KoPantsError(f"{path}: expected a list `manifests`, found {entries!r:.80}")
+        return {**document, "manifests": entries}
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -177,10 +180,14 @@ def find_in_layout(layout: Layout, name: str) -> Descriptor:
         if name and name in (entry.digest, dict(entry.annotations).get(ANNOTATION_REF_NAME)):
             return entry
     names = sorted(dict(e.annotations).get(ANNOTATION_REF_NAME, e.digest) for e in entries)
+    if name:
+        expected = f"an image named {name!r}"
+    elif names:
+        expected = "one image, but there are several: name one, `oci:<directory>:<name>`"
+    else:
+        expected = "an image"
     raise KoPantsError(
-        f"OCI layout {layout.path}: expected an image "
-        + (f"named {name!r}" if name else "(there are several: name one, `oci:<directory>:<name>`)")
-        + f", found {', '.join(names) or 'none'}"
+        f"OCI layout {layout.path}: expected {expected}; found {', '.join(names) or 'none'}"
     )
 
 

@@ -282,8 +282,8 @@ class Requester:
             hint = ""
         elif "TLS failed" in str(failure):
             hint = (
-                f"if it speaks plain HTTP only, mark {ref.registry} as insecure in the plugin's "
-                "registries option"
+                f"if it speaks plain HTTP only, add {ref.registry} to the option "
+                "[ko].insecure_registries"
             )
         elif failure.connect:
             hint = "check the host's name and port, and the network"
