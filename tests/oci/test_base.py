@@ -1,0 +1,269 @@
+"""Base images: an index or a single image, reduced to the platforms that are wanted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, Sequence
+
+import pytest
+from oci.images import AMD64, ARM7, ARM64, WINDOWS, base_config, base_layer
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci import media_types as mt
+from ko_pants.oci.base import read_base_image
+from ko_pants.oci.descriptor import Descriptor, sha256_digest
+from ko_pants.oci.image import BaseImage
+from ko_pants.oci.platform import Platform
+
+NAME = "registry.example.com/base:latest"
+
+
+class Documents:
+    """A registry's documents of one image, and which of them were read."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, bytes] = {}
+        self.read: list[str] = []
+
+    def add(self, media_type: str, document: Any, platform: Platform | None = None) -> Descriptor:
+        content = document if isinstance(document, bytes) else json.dumps(document).encode()
+        found = sha256_digest(content)
+        self.content[found] = content
+        return Descriptor(media_type, found, len(content), platform=platform)
+
+    def image(
+        self,
+        platform: Platform,
+        *,
+        entry: Platform | None = None,
+        docker: bool = False,
+        config: bytes | None = None,
+        **change: Any,
+    ) -> Descriptor:
+        """One platform's manifest and config; the descriptor as an index has it."""
+        types = (
+            (mt.DOCKER_MANIFEST, mt.DOCKER_CONFIG) if docker else (mt.OCI_MANIFEST, mt.OCI_CONFIG)
+        )
+        described = self.add(types[1], base_config(platform) if config is None else config)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": types[0],
+            "config": described.to_json(),
+            "layers": [base_layer(0).to_json()],
+            **change,
+        }
+        return self.add(types[0], manifest, platform if entry is None else entry)
+
+    def index(self, *entries: Descriptor, media_type: str = mt.OCI_INDEX) -> Descriptor:
+        document = {
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "manifests": [entry.to_json() for entry in entries],
+        }
+        return self.add(media_type, document)
+
+    def read_manifest(self, descriptor: Descriptor) -> bytes:
+        self.read.append(descriptor.digest)
+        return self.content[descriptor.digest]
+
+    read_config = read_manifest
+
+    def base(self, top: Descriptor, *wanted: Platform) -> BaseImage:
+        return read_base_image(
+            self,
+            top,
+            self.content[top.digest],
+            name=NAME,
+            origin="registry.example.com/base",
+            wanted=wanted,
+        )
+
+
+@pytest.fixture
+def documents() -> Documents:
+    return Documents()
+
+
+def platforms_of(base: BaseImage) -> Sequence[Platform]:
+    return [m.platform for m in base.manifests]
+
+
+def test_an_index_is_reduced_to_what_is_wanted_in_its_own_order(documents: Documents) -> None:
+    children = [documents.image(p) for p in (ARM64, AMD64, ARM7)]
+    top = documents.index(*children)
+    base = documents.base(top, AMD64, ARM64)
+    assert platforms_of(base) == [ARM64, AMD64]
+    assert [m.digest for m in base.manifests] == [children[0].digest, children[1].digest]
+    assert (base.name, base.digest, base.source) == (NAME, top.digest, "registry.example.com/base")
+    assert base.is_index
+    assert not base.docker
+    assert base.manifests[0].layers == (base_layer(0),)
+    assert base.manifests[0].config == base_config(ARM64)
+    # Of the third platform nothing is read, of layers nothing at all.
+    assert children[2].digest not in documents.read
+    assert len(documents.read) == 4
+
+
+def test_one_wanted_platform_of_an_index_is_a_single_image(documents: Documents) -> None:
+    base = documents.base(documents.index(documents.image(AMD64), documents.image(ARM64)), ARM64)
+    assert platforms_of(base) == [ARM64]
+    assert not base.is_index
+
+
+def test_all_means_every_platform_that_go_can_build_for(documents: Documents) -> None:
+    top = documents.index(
+        documents.image(AMD64),
+        documents.image(Platform("linux", "arm", "v8")),
+        documents.image(Platform("linux", "riscv128")),
+        documents.image(WINDOWS),
+    )
+    assert platforms_of(documents.base(top)) == [AMD64, Platform("linux", "arm", "v8"), WINDOWS]
+
+
+def test_a_bare_platform_takes_every_variant_and_version_as_ko(documents: Documents) -> None:
+    top = documents.index(
+        *(documents.image(Platform("linux", "arm", v)) for v in ("v6", "v7")),
+        *(documents.image(Platform("windows", "amd64", "", v)) for v in ("10.0.1.1", "10.0.2.1")),
+    )
+    assert platforms_of(documents.base(top, Platform("linux", "arm"))) == [
+        Platform("linux", "arm", "v6"),
+        Platform("linux", "arm", "v7"),
+    ]
+    assert platforms_of(documents.base(top, Platform.parse("windows/amd64:10.0.2"))) == [
+        Platform("windows", "amd64", "", "10.0.2.1")
+    ]
+
+
+def test_attestations_nested_indexes_and_entries_without_platform(documents: Documents) -> None:
+    top = documents.index(
+        documents.image(AMD64, entry=Platform("unknown", "unknown")),
+        documents.add(mt.OCI_INDEX, {"manifests": []}, AMD64),
+        replace(documents.image(ARM64), platform=None),
+        documents.image(AMD64),
+    )
+    for wanted in ((AMD64,), ()):
+        assert platforms_of(documents.base(top, *wanted)) == [AMD64]
+
+
+def test_the_indexs_word_for_a_platform_counts_not_the_configs(documents: Documents) -> None:
+    # Configs often lack the variant.
+    top = documents.index(documents.image(Platform("linux", "arm"), entry=ARM7))
+    assert platforms_of(documents.base(top, ARM7)) == [ARM7]
+
+
+@pytest.mark.parametrize("wanted", [(AMD64,), ()])
+def test_a_single_image_serves_the_platform_of_its_config(
+    documents: Documents, wanted: tuple[Platform, ...]
+) -> None:
+    top = documents.image(AMD64)
+    base = documents.base(top, *wanted)
+    assert platforms_of(base) == [AMD64]
+    assert (base.digest, base.is_index) == (top.digest, False)
+    assert base.manifests[0].digest == top.digest
+
+
+def test_docker_images_are_known_as_such(documents: Documents) -> None:
+    top = documents.index(
+        documents.image(AMD64, docker=True),
+        documents.image(ARM64, docker=True),
+        media_type=mt.DOCKER_INDEX,
+    )
+    base = documents.base(top)
+    assert base.docker
+    assert all(m.docker for m in base.manifests)
+    assert documents.base(documents.image(AMD64, docker=True), AMD64).docker
+
+
+def test_a_media_type_that_only_the_registry_tells(documents: Documents) -> None:
+    # OCI 1.0 documents may lack `mediaType`.
+    top = documents.image(AMD64, mediaType="")
+    assert platforms_of(documents.base(top, AMD64)) == [AMD64]
+    index = documents.add(mt.OCI_INDEX, {"manifests": [documents.image(AMD64).to_json()]})
+    assert platforms_of(documents.base(index, AMD64)) == [AMD64]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ((Platform("linux", "s390x"),), ["no platform linux/s390x"]),
+        (
+            (AMD64, Platform("linux", "s390x"), Platform("linux", "arm", "v5")),
+            ["no platform linux/s390x, linux/arm/v5"],
+        ),
+    ],
+)
+def test_a_platform_that_the_base_lacks_is_named_with_what_it_has(
+    documents: Documents, wanted: tuple[Platform, ...], words: list[str]
+) -> None:
+    top = documents.index(*(documents.image(p) for p in (ARM7, AMD64)))
+    with pytest.raises(KoPantsError) as e:
+        documents.base(top, *wanted)
+    for word in (NAME, *words, "it has linux/amd64, linux/arm/v7"):
+        assert word in str(e.value)
+    assert documents.read == []
+
+
+def test_a_platform_that_a_single_image_lacks(documents: Documents) -> None:
+    with pytest.raises(KoPantsError, match=r"no platform linux/arm64; it has linux/amd64"):
+        documents.base(documents.image(AMD64), AMD64, ARM64)
+
+
+def test_an_index_with_nothing_of_use(documents: Documents) -> None:
+    top = documents.index(documents.image(AMD64, entry=Platform("unknown", "unknown")))
+    with pytest.raises(KoPantsError, match=r"no platform linux/amd64; it has none"):
+        documents.base(top, AMD64)
+
+
+def test_all_of_a_base_that_has_nothing_for_go_is_an_error(documents: Documents) -> None:
+    top = documents.index(documents.image(AMD64, entry=Platform("unknown", "unknown")))
+    with pytest.raises(KoPantsError, match=r"registry\.example\.com/base:latest"):
+        documents.base(top)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "document", "found"),
+    [
+        (mt.OCI_INDEX, b"{", "expected JSON"),
+        (mt.OCI_INDEX, b"[]", "expected a JSON object"),
+        (mt.OCI_INDEX, {}, "list `manifests`"),
+        (mt.OCI_INDEX, {"manifests": [3]}, "expected a descriptor"),
+        (mt.OCI_MANIFEST, {}, "list `layers`"),
+        (mt.OCI_MANIFEST, {"layers": []}, "config: expected a descriptor"),
+        (
+            mt.OCI_MANIFEST,
+            {"mediaType": "application/vnd.oci.artifact.manifest.v1+json"},
+            "found 'application/vnd.oci.artifact.manifest.v1+json'",
+        ),
+        (
+            "application/vnd.docker.distribution.manifest.v1+prettyjws",
+            {"mediaType": "application/vnd.docker.distribution.manifest.v1+prettyjws"},
+            "manifest.v1+prettyjws'",
+        ),
+    ],
+)
+def test_a_document_that_is_no_image(
+    documents: Documents, media_type: str, document: object, found: str
+) -> None:
+    with pytest.raises(KoPantsError) as e:
+        documents.base(documents.add(media_type, document), AMD64)
+    assert NAME in str(e.value)
+    assert found in str(e.value)
+
+
+@pytest.mark.parametrize("config", [b"{]", b"[]", b'{"rootfs":3}', b"{}"])
+def test_a_damaged_config_is_named_with_its_manifest(documents: Documents, config: bytes) -> None:
+    child = documents.image(AMD64, config=config)
+    with pytest.raises(KoPantsError) as e:
+        documents.base(documents.index(child), AMD64)
+    assert NAME in str(e.value)
+    assert child.digest in str(e.value)
+
+
+def test_the_same_base_is_an_equal_product(documents: Documents) -> None:
+    # So that an unchanged answer stops the engine.
+    top = documents.index(documents.image(AMD64), documents.image(ARM64))
+    assert documents.base(top) == documents.base(top)
+    assert hash(documents.base(top)) == hash(documents.base(top))
+    other = documents.index(documents.image(AMD64))
+    assert documents.base(top, AMD64) != documents.base(other, AMD64)
