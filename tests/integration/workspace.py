@@ -104,14 +104,18 @@ class Workspace:
         self.store = store or root.parent / f"{root.name}-store"
         self.kocache = root.parent / f"{root.name}-kocache"
         self.home = root.parent / f"{root.name}-home"
+        self.temporary = root.parent / f"{root.name}-tmp"
         self.env = {
             **_environment(),
             "HOME": str(self.home),
+            # What a killed daemon leaves goes with the test's directories.
+            "TMPDIR": str(self.temporary),
             "KOCACHE": str(self.kocache),
             **(env or {}),
         }
         root.mkdir(parents=True, exist_ok=True)
         self.home.mkdir(exist_ok=True)
+        self.temporary.mkdir(exist_ok=True)
         self._numbers = iter(range(1_000_000))
         self.configure(options)
 
@@ -278,7 +282,7 @@ def _environment() -> dict[str, str]:
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
         home = os.path.join(cache, "ko_pants")
     env["PANTS_KO_HOME"] = home
-    for name in ("PYTHON", "GOROOT", "PANTS_VERSION", "TMPDIR"):
+    for name in ("PYTHON", "GOROOT", "PANTS_VERSION"):
         if name in os.environ:
             env[name] = os.environ[name]
     return env
