@@ -27,6 +27,11 @@ THIRD_PARTY = "example.com/unrelated"
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7", "linux/ppc64le", "linux/s390x")
 USERS_OF_A_LEAF = 5
 
+#: What the services import of the standard library.
+STANDARD_LIBRARY = (
+    *("embed", "encoding/json", "fmt", "net/http", "os", "strconv", "strings", "sync"),
+)
+
 _CORES = 4
 _DOMAINS = 8
 _FEATURES = 16

@@ -1,0 +1,133 @@
+"""`bench/run`: measures the rows that are asked for, prints the table and writes JSON."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Optional, Sequence
+
+from bench import report
+from bench.measure import Outcome
+from bench.registry import running_registry
+from bench.rows import ROWS, Bench, Options, Skip
+from bench.tools import Failure, remove, versions
+
+_OUT = Path(__file__).resolve().parent / "out"
+_QUICK = ("noop-one", "registry-lost", "cold-fleet", "noop-fleet", "new-tag", "leaf", "readme")
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the benchmark; the exit status is 1 if a row failed."""
+    arguments = _parse(argv)
+    if arguments.list:
+        for row in ROWS:
+            target = f" (to reach: {row.target:g} of ko's time)" if row.target else ""
+            print(f"{row.name}: {row.title}{target}")
+            print(
+                f"    set-up:   {row.setup}\n    measured: {row.measured}\n    peer:     {row.peer}"
+            )
+        return 0
+    wanted = arguments.rows.split(",") if arguments.rows else [row.name for row in ROWS]
+    if arguments.quick and not arguments.rows:
+        wanted = list(_QUICK)
+    unknown = sorted(set(wanted) - {row.name for row in ROWS})
+    if unknown:
+        print(f"no such row: {', '.join(unknown)}; see --list", file=sys.stderr)
+        return 2
+    for program in ("go", "git"):
+        if shutil.which(program) is None:
+            print(f"{program} is not on PATH", file=sys.stderr)
+            return 2
+    work = Path(arguments.work or tempfile.mkdtemp(prefix="ko_pants_bench_")).resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    options = Options(
+        work=work,
+        services=arguments.services or (5 if arguments.quick else 50),
+        many=arguments.many,
+        runs=arguments.runs or (2 if arguments.quick else 5),
+        cold_runs=arguments.cold_runs,
+        with_ko=not arguments.without_ko,
+        ko_repo=arguments.ko_repo.resolve() if arguments.ko_repo else None,
+        remote_cache=arguments.remote_cache,
+    )
+    machine = report.machine()
+    with running_registry(work / "probe") as registry:
+        machine["versions"] = versions(registry)
+    machine["date"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    if options.with_ko and shutil.which("ko") is None:
+        print("skipped: ko is not on PATH (go install github.com/google/ko@latest)")
+    finished = []
+    bench = Bench(options, lambda line: print(line, flush=True))
+    try:
+        for row in ROWS:
+            if row.name not in wanted:
+                continue
+            print(f"{row.name}: {row.title}", flush=True)
+            outcome: Optional[Outcome] = None
+            skipped = ""
+            try:
+                outcome = row.run(bench)
+            except Skip as e:
+                skipped = str(e)
+            except Failure as e:
+                skipped = "failed: " + str(e).splitlines()[0]
+                print(f"    {e}", file=sys.stderr)
+            finished.append(report.Finished(row.name, row.title, row.target, outcome, skipped))
+            _write(finished, machine, options, arguments.json)
+    finally:
+        bench.close()
+        if not arguments.work:
+            remove(work)
+    print("\n" + report.table(finished))
+    return 1 if any(row.skipped.startswith("failed") for row in finished) else 0
+
+
+def _write(
+    finished: Sequence[report.Finished],
+    machine: dict[str, object],
+    options: Options,
+    path: Optional[Path],
+) -> None:
+    if path is None:
+        started = time.strftime("%Y%m%d-%H%M%S", _STARTED)
+        path = _OUT / f"{started}.json"
+    settings = {
+        "services": options.services,
+        "many": options.many,
+        "runs": options.runs,
+        "cold_runs": options.cold_runs,
+    }
+    report.write(path, report.to_json(finished, machine, settings))
+    path.with_suffix(".md").write_text(report.table(finished))
+
+
+_STARTED = time.gmtime()
+
+
+def _parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bench/run",
+        description="Measures ko_pants beside ko and others that are on PATH, on loopback.",
+    )
+    parser.add_argument("--rows", help="names, separated by commas; default: all (see --list)")
+    parser.add_argument("--list", action="store_true", help="print the rows and what they do")
+    parser.add_argument("--services", type=int, help="main packages of the monorepo (50)")
+    parser.add_argument("--many", type=int, default=500, help="images of the row `many` (500)")
+    parser.add_argument("--runs", type=int, help="timed runs of a row, after one to warm up (5)")
+    parser.add_argument("--cold-runs", type=int, default=1, help="runs of cold rows (1)")
+    parser.add_argument("--quick", action="store_true", help="few rows, 5 services, 2 runs")
+    parser.add_argument("--without-ko", action="store_true", help="measure ours alone")
+    parser.add_argument("--ko-repo", type=Path, help="a checkout of ko, for the row `noop-ko`")
+    parser.add_argument("--remote-cache", default="", help="grpc://host:port of a REAPI cache")
+    parser.add_argument("--work", help="keep the work here; default: a temporary directory")
+    parser.add_argument("--json", type=Path, help="the result (default: bench/out/<time>.json)")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

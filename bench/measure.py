@@ -1,0 +1,82 @@
+"""Timing: tools take turns on the same state, the first turns are thrown away, medians count."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, field
+from typing import Callable, Mapping, Optional, Sequence
+
+from bench.registry import Registry, Requests
+
+OURS = "ko_pants"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run: wall seconds, and what the registry was asked in it."""
+
+    seconds: float
+    requests: Requests
+
+
+@dataclass
+class Outcome:
+    """What a row measured: samples by tool (ours first), and other figures by name."""
+
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def median_seconds(samples: Sequence[Sample]) -> float:
+    """The median of the times."""
+    return statistics.median(sample.seconds for sample in samples)
+
+
+def median_ratio(ours: Sequence[Sample], theirs: Sequence[Sample]) -> float:
+    """The median of the ratios ours / theirs of each turn: what else the machine does hits both."""
+    return statistics.median(a.seconds / b.seconds for a, b in zip(ours, theirs))
+
+
+def typical_requests(samples: Sequence[Sample]) -> Requests:
+    """The requests of the run in the middle, by their number."""
+    return sorted((s.requests for s in samples), key=lambda r: r.total)[len(samples) // 2]
+
+
+def once(registry: Registry, action: Callable[[], None]) -> Sample:
+    """Time one action and count its requests."""
+    position = registry.position()
+    started = time.perf_counter()
+    action()
+    seconds = time.perf_counter() - started
+    return Sample(seconds, registry.requests_since(position))
+
+
+def take_turns(
+    registry: Registry,
+    actions: Mapping[str, Callable[[], None]],
+    *,
+    runs: int,
+    warm_up: int = 1,
+    before_turn: Optional[Callable[[], None]] = None,
+    before_each: Optional[Callable[[], None]] = None,
+    say: Callable[[str], None] = print,
+) -> dict[str, list[Sample]]:
+    """Run every action once per turn, in an order that is reversed from turn to turn.
+
+    :param before_turn: what changes for all, such as an edit.
+    :param before_each: what every action finds, such as an empty registry.
+    """
+    samples: dict[str, list[Sample]] = {name: [] for name in actions}
+    for turn in range(warm_up + runs):
+        if before_turn is not None:
+            before_turn()
+        for name in sorted(actions, key=list(actions).index, reverse=bool(turn % 2)):
+            if before_each is not None:
+                before_each()
+            sample = once(registry, actions[name])
+            say(f"    {name}: {sample.seconds:.2f} s, {sample.requests} requests")
+            if turn >= warm_up:
+                samples[name].append(sample)
+    return samples

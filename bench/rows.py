@@ -1,0 +1,649 @@
+"""The rows of the table: how each is set up, what is timed, and what the peer does meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Iterator, Optional, Sequence, Union
+
+from bench.measure import OURS, Outcome, Sample, once, take_turns
+from bench.monorepo import PLATFORMS, Monorepo, Shape, write_proxy
+from bench.registry import BASE_PLATFORMS, Registry
+from bench.tools import (
+    ROOT,
+    Copier,
+    Failure,
+    Ko,
+    Ours,
+    Setting,
+    clean_environment,
+    compile_standard_library,
+    copiers,
+    remove,
+    run,
+)
+
+_VERSIONS_OF_THIRD_PARTY = 64
+_FRESH_SERVICES = 5
+
+Tool = Union[Ours, Ko]
+
+
+class Skip(Exception):
+    """A row cannot be measured here; the text says why."""
+
+
+@dataclass
+class Options:
+    """What the command line asks for."""
+
+    work: Path
+    services: int = 50
+    many: int = 500
+    runs: int = 5
+    cold_runs: int = 1
+    with_ko: bool = True
+    ko_repo: Optional[Path] = None
+    remote_cache: str = ""
+
+
+class Workspace:
+    """A repo with a registry of its own, and the tools that publish it there."""
+
+    def __init__(self, bench: Bench, name: str, repo: Path, services: Sequence[str]) -> None:
+        self.bench = bench
+        self.place = bench.options.work / name
+        self.repo = repo
+        self.services = list(services)
+        self.registry = Registry(self.place / "registry")
+        self.registry.start()
+        self.setting = Setting(repo, self.place, self.registry)
+        self.monorepo: Optional[Monorepo] = None
+        self.tools: list[Tool] = []
+        self.first: dict[str, Sample] = {}
+
+    def publish_first(self) -> None:
+        """Bring every tool from nothing to published, and keep the times."""
+        for tool in self.tools:
+            tool.start()
+            self.first[tool.name] = once(self.registry, lambda t=tool: t.publish_all(self.services))
+            self.bench.say(
+                f"    {tool.name}, first publication: {self.first[tool.name].seconds:.1f} s"
+            )
+
+    def turns(
+        self, *, edit: Optional[Callable[[], None]] = None, tags: Optional[Iterator[str]] = None
+    ) -> Outcome:
+        """Publish everything again and again."""
+        tag = ["latest"]
+
+        def before() -> None:
+            if edit is not None:
+                edit()
+            if tags is not None:
+                tag[0] = next(tags)
+
+        samples = take_turns(
+            self.registry,
+            {t.name: lambda t=t: t.publish_all(self.services, tag=tag[0]) for t in self.tools},
+            runs=self.bench.options.runs,
+            before_turn=before,
+            say=self.bench.say,
+        )
+        return Outcome(samples)
+
+    def close(self) -> None:
+        """Stop daemon and registry."""
+        for tool in self.tools:
+            if isinstance(tool, Ours):
+                tool.stop()
+        self.registry.stop()
+
+
+class Bench:
+    """One run of the benchmark: its workspaces are made when a row needs them."""
+
+    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+        self.options = options
+        self.say = say
+        self._workspaces: dict[str, Workspace] = {}
+        self._mirrors: list[Registry] = []
+
+    def close(self) -> None:
+        """Stop everything."""
+        for workspace in self._workspaces.values():
+            workspace.close()
+
+    def drop(self, name: str) -> None:
+        """Close a workspace and delete it: the next row needs the disk."""
+        workspace = self._workspaces.pop(name, None)
+        if workspace is not None:
+            workspace.close()
+            remove(workspace.place)
+
+    def standard_library(self) -> Path:
+        """A Go cache with the standard library for every platform of the base, compiled once."""
+        target = self.options.work / "standard-library" / "gocache"
+        done = target.parent / "done"
+        if not done.exists():
+            self.say("    compiling the standard library for every platform")
+            remove(target)
+            names = [_platform_name(*platform) for platform in BASE_PLATFORMS]
+            compile_standard_library(target, names)
+            done.touch()
+        return target
+
+    def make(
+        self,
+        name: str,
+        shape: Shape,
+        *,
+        platforms: Sequence[str] = PLATFORMS,
+        with_ko: bool = True,
+        warm_go: bool = True,
+    ) -> Workspace:
+        """Generate a monorepo with its tools, which know nothing yet."""
+        self.drop(name)
+        place = self.options.work / name
+        remove(place)
+        monorepo = Monorepo(place / "repo", shape)
+        monorepo.generate()
+        workspace = self._workspaces[name] = Workspace(self, name, monorepo.root, monorepo.services)
+        workspace.monorepo = monorepo
+        setting = workspace.setting
+        setting.platforms = tuple(platforms)
+        if warm_go:
+            setting.standard_library = self.standard_library()
+        if shape.third_party:
+            write_proxy(place / "proxy", _VERSIONS_OF_THIRD_PARTY)
+            setting.goproxy = f"file://{place / 'proxy'}"
+        workspace.tools = [Ours(setting)]
+        if with_ko and self.ko_is_there():
+            workspace.tools.append(Ko(setting))
+        return workspace
+
+    def ko_is_there(self) -> bool:
+        """False without ko on PATH, or where it is not wanted."""
+        return self.options.with_ko and shutil.which("ko") is not None
+
+    def published(self, name: str, make: Callable[[], Workspace]) -> Workspace:
+        """The workspace of this name, made and published at its first use."""
+        if name not in self._workspaces:
+            self.say(f"    setting up: {name}")
+            make().publish_first()
+        return self._workspaces[name]
+
+    def one(self) -> Workspace:
+        """One small service on five platforms."""
+        return self.published("one", lambda: self.make("one", Shape(services=1)))
+
+    def fleet(self) -> Workspace:
+        """All services; go.mod requires a module that none of them uses."""
+        shape = Shape(services=self.options.services, third_party=True)
+        return self.published("fleet", lambda: self.make("fleet", shape))
+
+
+def _monorepo(workspace: Workspace) -> Monorepo:
+    assert workspace.monorepo is not None
+    return workspace.monorepo
+
+
+def _noop_one(bench: Bench) -> Outcome:
+    return bench.one().turns()
+
+
+def _noop_ko(bench: Bench) -> Outcome:
+    source = bench.options.ko_repo
+    if source is None:
+        raise Skip("no checkout of ko given (--ko-repo)")
+    if not (source / "go.mod").is_file():
+        raise Skip(f"{source} has no go.mod")
+
+    def make() -> Workspace:
+        place = bench.options.work / "ko-repo"
+        remove(place)
+        shutil.copytree(source, place / "repo", symlinks=True)
+        repo = place / "repo"
+        (repo / "BUILD").write_text('go_oci_image(name="ko", repository="ours/ko")\n')
+        workspace = bench._workspaces["ko-repo"] = Workspace(bench, "ko-repo", repo, [""])
+        modules = subprocess.run(
+            ["go", "env", "GOMODCACHE", "GOPROXY"], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.split()
+        workspace.setting.goproxy = f"file://{modules[0]}/cache/download,{modules[1]}"
+        workspace.tools = [Ours(workspace.setting)]
+        if bench.ko_is_there():
+            workspace.tools.append(Ko(workspace.setting))
+        return workspace
+
+    return bench.published("ko-repo", make).turns()
+
+
+def _noop_fleet(bench: Bench) -> Outcome:
+    return bench.fleet().turns()
+
+
+def _new_tag(bench: Bench) -> Outcome:
+    return bench.fleet().turns(tags=(f"v{number}" for number in range(1, 1000)))
+
+
+def _leaf(bench: Bench) -> Outcome:
+    workspace = bench.fleet()
+    return workspace.turns(edit=_monorepo(workspace).edit_leaf)
+
+
+def _service(bench: Bench) -> Outcome:
+    workspace = bench.fleet()
+    return workspace.turns(edit=_monorepo(workspace).edit_service)
+
+
+def _readme(bench: Bench) -> Outcome:
+    workspace = bench.fleet()
+    outcome = workspace.turns(edit=_monorepo(workspace).edit_readme)
+    sent = sum(s.requests.by_method.get("PUT", 0) for s in outcome.samples[OURS])
+    outcome.figures["PUT requests of ko_pants, all runs"] = sent
+    return outcome
+
+
+def _bump(bench: Bench) -> Outcome:
+    workspace = bench.fleet()
+    return workspace.turns(edit=_monorepo(workspace).bump_third_party)
+
+
+def _cold_one(bench: Bench) -> Outcome:
+    return _cold(bench.one(), bench, warm_go=True)
+
+
+def _cold_one_no_go(bench: Bench) -> Outcome:
+    return _cold(bench.one(), bench, warm_go=False)
+
+
+def _cold(workspace: Workspace, bench: Bench, *, warm_go: bool) -> Outcome:
+    setting, kept = workspace.setting, workspace.setting.standard_library
+    setting.standard_library = kept if warm_go else None
+    outcome = Outcome()
+    try:
+        for _ in range(bench.options.cold_runs):
+            for tool in workspace.tools:
+                tool.forget()
+                tool.start()
+                workspace.registry.reset()
+                sample = once(workspace.registry, lambda t=tool: t.publish_all(workspace.services))
+                bench.say(f"    {tool.name}: {sample.seconds:.1f} s, {sample.requests} requests")
+                outcome.samples.setdefault(tool.name, []).append(sample)
+    finally:
+        setting.standard_library = kept
+    for tool in workspace.tools:  # later rows find both published
+        tool.publish_all(workspace.services)
+    return outcome
+
+
+def _cold_fleet(bench: Bench) -> Outcome:
+    return Outcome({name: [sample] for name, sample in bench.fleet().first.items()})
+
+
+def _registry_lost(bench: Bench) -> Outcome:
+    workspace = bench.one()
+    found, lacking = copiers()
+    place = workspace.place / "mirror"
+    mirror = Registry(place)
+    mirror.start()
+    try:
+        path = workspace.services[0]
+        source = f"{mirror.host}/ours/{path}:latest"
+        if found:
+            found[0].copy(f"{workspace.registry.host}/ours/{path}:latest", source, place / "log")
+        actions: dict[str, Callable[[], None]] = {
+            tool.name: lambda t=tool: t.publish_all(workspace.services) for tool in workspace.tools
+        }
+        for copier in found:
+            target = f"{workspace.registry.host}/{copier.name}/{path}:latest"
+            actions[copier.name] = lambda c=copier, t=target: c.copy(source, t, place / "log")
+        samples = take_turns(
+            workspace.registry,
+            actions,
+            runs=bench.options.runs,
+            before_each=workspace.registry.reset,
+            say=bench.say,
+        )
+    finally:
+        mirror.stop()
+    for tool in workspace.tools:
+        tool.publish_all(workspace.services)
+    return Outcome(samples, notes=[f"skipped: {reason}" for reason in lacking])
+
+
+def _caches_lost(bench: Bench) -> Outcome:
+    workspace = bench.one()
+    outcome = Outcome()
+    for _ in range(bench.options.cold_runs):
+        for tool in workspace.tools:
+            tool.forget()
+            tool.start()
+            sample = once(workspace.registry, lambda t=tool: t.publish_all(workspace.services))
+            bench.say(f"    {tool.name}: {sample.seconds:.1f} s, {sample.requests} requests")
+            outcome.samples.setdefault(tool.name, []).append(sample)
+    return outcome
+
+
+def _all_platforms(bench: Bench) -> Outcome:
+    def make() -> Workspace:
+        return bench.make("all", Shape(services=1), platforms=["all"])
+
+    return bench.published("all", make).turns()
+
+
+def _many(bench: Bench) -> Outcome:
+    """Both sizes with the same tiny services, so that the ratio is of the number alone."""
+    options = bench.options
+    medians = {}
+    outcome = Outcome()
+    for count in (max(1, options.many // 10), options.many):
+        name = f"tiny-{count}"
+        shape = Shape(services=count, tiny=True)
+        workspace = bench.published(name, lambda n=name, s=shape: bench.make(n, s, with_ko=False))
+        samples = workspace.turns().samples[OURS]
+        outcome.samples[f"{OURS}, {count} images"] = samples
+        medians[count] = sorted(s.seconds for s in samples)[len(samples) // 2]
+        bench.drop(name)
+    few, many = sorted(medians)
+    outcome.figures[f"time for {many} / time for {few}"] = round(medians[many] / medians[few], 2)
+    return outcome
+
+
+def _layer(bench: Bench) -> Outcome:
+    report = bench.options.work / "layer.json"
+    run(
+        [
+            *(sys.executable, str(ROOT / "bench" / "layer_throughput.py")),
+            *("--runs", str(bench.options.runs), "--json", str(report)),
+        ],
+        cwd=bench.options.work,
+        env={**clean_environment({}), "PYTHONPATH": str(ROOT / "src" / "python")},
+        log=bench.options.work / "layer.log",
+    )
+    found = json.loads(report.read_text())
+    outcome = Outcome()
+    for row in found["throughput"]:
+        times = f", {row['times_go']} x Go" if "times_go" in row else ""
+        outcome.notes.append(f"{row['name']}: {row['mb_per_s']} MB/s, ratio {row['ratio']}{times}")
+        if row["name"].startswith("ours gzip-1") and "times_go" in row:
+            outcome.figures[f"throughput, {row['name']} / Go gzip-1"] = row["times_go"]
+    peaks = found["peak_bytes"]
+    growth = (peaks["200 MB"] - peaks["20 MB"]) / 1e6
+    outcome.figures["peak memory, growth from 20 MB to 200 MB (MB)"] = round(growth, 1)
+    return outcome
+
+
+@dataclass
+class _Clone:
+    """A fresh checkout on a machine that has nothing else."""
+
+    workspace: Workspace
+    number: int = field(default=0)
+
+    def setting(self) -> Setting:
+        self.number += 1
+        place = self.workspace.place / f"fresh-{self.number}"
+        remove(place)
+        place.mkdir(parents=True)
+        subprocess.run(
+            ["git", "clone", "--quiet", str(self.workspace.repo), str(place / "repo")], check=True
+        )
+        old = self.workspace.setting
+        return Setting(place / "repo", place, old.registry, None, old.goproxy, old.platforms)
+
+
+def _fresh_source(bench: Bench) -> Workspace:
+    shape = Shape(services=_FRESH_SERVICES, tiny=True)
+    return bench.published("fresh", lambda: bench.make("fresh", shape, warm_go=False))
+
+
+def _fresh_kocache(bench: Bench) -> Outcome:
+    workspace = _fresh_source(bench)
+    clone = _Clone(workspace)
+    outcome = Outcome()
+    for _ in range(bench.options.cold_runs):
+        for tool in workspace.tools:
+            setting = clone.setting()
+            fresh: Tool = Ours(setting) if isinstance(tool, Ours) else Ko(setting)
+            shutil.copytree(tool.kocache, fresh.kocache, dirs_exist_ok=True)
+            _publish_fresh(bench, workspace, fresh, outcome)
+    return outcome
+
+
+def _fresh_remote(bench: Bench) -> Outcome:
+    workspace = _fresh_source(bench)
+    clone = _Clone(workspace)
+    outcome = Outcome()
+    with _remote_cache(bench) as (address, what):
+        outcome.notes.append(f"remote cache: {what}; ko has none, it starts from nothing")
+        seeder = Ours(clone.setting(), remote_cache=address)
+        seeder.publish_all(workspace.services)
+        seeder.stop()
+        for _ in range(bench.options.cold_runs):
+            for tool in workspace.tools:
+                setting = clone.setting()
+                fresh: Tool = (
+                    Ours(setting, remote_cache=address) if isinstance(tool, Ours) else Ko(setting)
+                )
+                _publish_fresh(bench, workspace, fresh, outcome)
+    return outcome
+
+
+def _publish_fresh(bench: Bench, workspace: Workspace, tool: Tool, outcome: Outcome) -> None:
+    """Timed with everything: a fresh runner has to start pantsd too."""
+    sample = once(workspace.registry, lambda: tool.publish_all(workspace.services))
+    bench.say(f"    {tool.name}: {sample.seconds:.1f} s, {sample.requests} requests")
+    outcome.samples.setdefault(tool.name, []).append(sample)
+    if isinstance(tool, Ours):
+        tool.stop()
+    remove(tool.setting.state)
+
+
+# Ends with its standard input.
+_STUB_CAS = """
+import sys
+from pants.engine.internals import native_engine
+cas = native_engine.PyStubCAS.builder().build(native_engine.PyExecutor(1, 4))
+print(cas.address, flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def _remote_cache(bench: Bench) -> Iterator[tuple[str, str]]:
+    given = bench.options.remote_cache
+    if given:
+        yield given, given
+        return
+    with subprocess.Popen(
+        [sys.executable, "-c", _STUB_CAS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        try:
+            if not address:
+                raise Skip("this Pants brings no PyStubCAS; name a server with --remote-cache")
+            yield address.replace("http://", "grpc://"), "the in-process server of Pants' wheel"
+        finally:
+            process.stdin.close()
+
+
+def _platform_name(architecture: str, variant: str) -> str:
+    name = f"linux/{architecture}"
+    return f"{name}/{variant}" if architecture == "arm" else name
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    :param target: the ratio to ko that is to be reached.
+    """
+
+    name: str
+    title: str
+    setup: str
+    measured: str
+    peer: str
+    run: Callable[[Bench], Outcome]
+    target: Optional[float] = None
+
+
+_KO = "`ko build --platform=... -P --sbom=none ./services/...` with KOCACHE, all in one invocation"
+_PUBLISHED = "everything published by both tools"
+
+ROWS = (
+    Row("noop-one", "no-op, one small service", _PUBLISHED, "publish again", _KO, _noop_one, 0.12),
+    Row(
+        "noop-ko",
+        "no-op, ko's own repo",
+        "a copy of the checkout given by --ko-repo, published by both tools",
+        "publish again",
+        "`ko build -P .`",
+        _noop_ko,
+        0.06,
+    ),
+    Row(
+        "registry-lost",
+        "one service, caches warm, registry empty",
+        "published before; the registry is emptied before every run",
+        "publish again",
+        f"{_KO}; `crane copy`, `skopeo copy --all`, `docker buildx imagetools create` of our "
+        "index from another registry",
+        _registry_lost,
+    ),
+    Row(
+        "caches-lost",
+        "one service, caches empty, registry has it",
+        "published before; the tools' caches are emptied, Go's has the standard library",
+        "publish again, pantsd running",
+        _KO,
+        _caches_lost,
+    ),
+    Row(
+        "cold-one",
+        "cold first publish, one service, standard library compiled",
+        "empty caches and registry; Go's cache has the standard library for both tools",
+        "publish, pantsd running",
+        _KO,
+        _cold_one,
+        1.1,
+    ),
+    Row(
+        "cold-one-go",
+        "cold first publish, one service, Go's cache empty",
+        "empty caches (Go's too, for both tools) and registry",
+        "publish, pantsd running",
+        _KO,
+        _cold_one_no_go,
+    ),
+    Row(
+        "all-platforms",
+        f"no-op, one service, platforms `all` ({len(BASE_PLATFORMS)})",
+        _PUBLISHED,
+        "publish again",
+        "`ko build --platform=all`",
+        _all_platforms,
+    ),
+    Row(
+        "cold-fleet",
+        "cold first publish, all services, standard library compiled",
+        "empty caches and registry; Go's cache has the standard library for both tools",
+        "publish, once, pantsd running",
+        _KO,
+        _cold_fleet,
+        1.0,
+    ),
+    Row("noop-fleet", "no-op, all services", _PUBLISHED, "publish again", _KO, _noop_fleet, 0.005),
+    Row(
+        "new-tag",
+        "new tag, all services",
+        f"{_PUBLISHED}; the tag is $BENCH_TAG, read by `env()` in the BUILD files",
+        "publish under a tag that is new in every run",
+        f"{_KO}, `--tags`",
+        _new_tag,
+        0.05,
+    ),
+    Row(
+        "leaf",
+        "one leaf edited that five services use",
+        f"{_PUBLISHED}; another value of a constant that is printed, committed, in every run",
+        "publish",
+        f"{_KO}: its version stamp changes all of them",
+        _leaf,
+        0.15,
+    ),
+    Row(
+        "service",
+        "one service edited",
+        f"{_PUBLISHED}; another constant in a main package, committed, in every run",
+        "publish",
+        _KO,
+        _service,
+    ),
+    Row(
+        "readme",
+        "README-only commit",
+        f"{_PUBLISHED}; two README files change and are committed in every run",
+        "publish",
+        _KO,
+        _readme,
+        0.005,
+    ),
+    Row(
+        "go-mod-bump",
+        "go.mod: another version of a module that no service uses",
+        f"{_PUBLISHED}; a require line and go.sum change and are committed in every run; the "
+        "module comes from a file:// GOPROXY",
+        "publish",
+        _KO,
+        _bump,
+    ),
+    Row(
+        "many",
+        "no-op, ten times as many images",
+        "services that import os only, published",
+        "publish again, for a tenth of them and for all",
+        "none",
+        _many,
+    ),
+    Row(
+        "layer",
+        "layer of a large executable",
+        "bench/layer_throughput.py",
+        "MB/s of input, compressed ratio, peak memory",
+        "Go's compress/gzip at level 1, which ko uses",
+        _layer,
+    ),
+    Row(
+        "fresh-kocache",
+        "fresh runner with KOCACHE only",
+        f"a new clone of {_FRESH_SERVICES} services that import os only, a copy of KOCACHE, nothing "
+        "else: Go's cache is empty for both tools",
+        "publish, with the start of pantsd",
+        _KO,
+        _fresh_kocache,
+    ),
+    Row(
+        "fresh-remote",
+        "fresh runner with a remote cache only",
+        f"a new clone of {_FRESH_SERVICES} services that import os only, and a remote cache that "
+        "another machine has filled",
+        "publish, with the start of pantsd",
+        f"{_KO} from nothing: it has no remote cache",
+        _fresh_remote,
+    ),
+)
+
+__all__ = ["ROWS", "Bench", "Copier", "Failure", "Options", "Row", "Skip"]

@@ -1,0 +1,331 @@
+"""The programs that are measured: our plugin under Pants, ko, and those that copy images."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping, Optional, Sequence
+
+from bench.monorepo import PLATFORMS, STANDARD_LIBRARY
+from bench.registry import Registry
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# A user's settings would make runs differ from machine to machine.
+_DROPPED = ("GO", "KO_", "KOCACHE", "PANTS_CONFIG", "DOCKER_", "SOURCE_DATE_EPOCH", "CGO_")
+
+
+class Failure(Exception):
+    """A program that was to be measured failed; says which, and its last output."""
+
+
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what steers Go, ko or Pants, and with `extra`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_DROPPED)}
+    return {**kept, **extra}
+
+
+def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
+    """Run a program with its output in a file, which costs no terminal's time.
+
+    :raises Failure: another exit status than 0.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as out:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise Failure(f"{' '.join(argv[:3])} ... ended with {done.returncode}:\n{tail}")
+
+
+@dataclass
+class Setting:
+    """What the tools of one workspace share.
+
+    :param standard_library: a Go cache with the compiled standard library; every tool starts from
+        a copy of it. None: from nothing.
+    :param goproxy: for modules that services require.
+    """
+
+    repo: Path
+    state: Path
+    registry: Registry
+    standard_library: Optional[Path] = None
+    goproxy: str = "off"
+    platforms: tuple[str, ...] = PLATFORMS
+
+    def go_environment(self) -> dict[str, str]:
+        """GOENV=off: what `go env -w` holds (such as -buildvcs=false) must not change the work."""
+        return {
+            "GOENV": "off",
+            "GOTOOLCHAIN": "local",
+            "GOPROXY": self.goproxy,
+            "GOSUMDB": "off",
+            "DOCKER_CONFIG": str(self.state / "docker"),
+        }
+
+    def copy_standard_library(self, target: Path) -> None:
+        """Start a Go cache at `target`."""
+        if self.standard_library is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(self.standard_library, target)
+
+
+class Ours:
+    """`pants publish`, with pantsd, as users run it."""
+
+    name = "ko_pants"
+
+    def __init__(self, setting: Setting, *, remote_cache: str = "", prefix: str = "ours") -> None:
+        self.setting = setting
+        self.prefix = prefix
+        self._remote_cache = remote_cache
+        self._number = 0
+        self.forget()
+
+    @property
+    def kocache(self) -> Path:
+        """The directory of the maps."""
+        return self._state / "kocache"
+
+    def forget(self) -> None:
+        """Lose every cache; the standard library is compiled if the setting says so."""
+        self.stop()
+        self._state = self.setting.state / f"ours-{self._number}"
+        self._number += 1
+        remove(self._state)
+        self.setting.copy_standard_library(self._state / "named" / "ko_pants_gocache")
+        self._configure()
+
+    def start(self) -> None:
+        """Have pantsd run: an image's first publication is seldom the first run of Pants."""
+        self._pants("roots")
+
+    def publish(self, paths: Sequence[str], *, tag: str = "latest") -> None:
+        """Publish the images of these directories."""
+        self._pants("publish", *(f"{path}:" for path in paths), tag=tag)
+
+    def publish_all(self, paths: Sequence[str], *, tag: str = "latest") -> None:
+        """Publish every image of the repo."""
+        self._pants("publish", "::", tag=tag)
+
+    def stop(self) -> None:
+        """End the pantsd of this repo."""
+        for path in self.setting.repo.glob(".pids/*/pantsd/pid"):
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(path.read_text())
+                os.kill(pid, signal.SIGTERM)
+                _wait_for_end(pid)
+
+    def _pants(self, *arguments: str, tag: str = "latest") -> None:
+        env = {**self.setting.go_environment(), "KOCACHE": str(self.kocache), "BENCH_TAG": tag}
+        run(
+            [str(ROOT / "pants"), *arguments],
+            cwd=self.setting.repo,
+            env=clean_environment(env),
+            log=self.setting.state / "pants.log",
+        )
+
+    def _configure(self) -> None:
+        setting = self.setting
+        remote = ""
+        if self._remote_cache:
+            remote = (
+                "remote_cache_read = true\nremote_cache_write = true\n"
+                f"remote_store_address = {json.dumps(self._remote_cache)}\n"
+            )
+        # GONOSUMDB and the like are the default's; GOENV is set by the plugin itself.
+        (setting.repo / "pants.toml").write_text(
+            "[GLOBAL]\n"
+            f"pants_version = {json.dumps(_pants_version())}\n"
+            f"pythonpath = [{json.dumps(str(ROOT / 'src' / 'python'))}]\n"
+            'backend_packages = ["ko_pants"]\n'
+            f"local_store_dir = {json.dumps(str(self._state / 'store'))}\n"
+            f"named_caches_dir = {json.dumps(str(self._state / 'named'))}\n"
+            f"{remote}\n"
+            "[anonymous-telemetry]\nenabled = false\n\n"
+            "[ko]\n"
+            f"default_base_image = {json.dumps(setting.registry.base_image)}\n"
+            f"default_platforms = {json.dumps(list(setting.platforms))}\n\n"
+            "[ko.registries.bench]\n"
+            f"address = {json.dumps(setting.registry.host)}\n"
+            f'default = true\nrepository = "{self.prefix}/{{path}}"\n'
+        )
+
+
+class Ko:
+    """`ko build`, one invocation for all services, with KOCACHE."""
+
+    name = "ko"
+
+    def __init__(self, setting: Setting, *, prefix: str = "ko") -> None:
+        self.setting = setting
+        self.prefix = prefix
+        self._number = 0
+        self.forget()
+
+    @property
+    def kocache(self) -> Path:
+        """The directory of the maps."""
+        return self._state / "kocache"
+
+    def forget(self) -> None:
+        """Lose every cache; the standard library is compiled if the setting says so."""
+        self._state = self.setting.state / f"ko-{self._number}"
+        self._number += 1
+        remove(self._state)
+        self.kocache.mkdir(parents=True)
+        self.setting.copy_standard_library(self._state / "gocache")
+
+    def start(self) -> None:
+        """Nothing runs before."""
+
+    def publish(self, paths: Sequence[str], *, tag: str = "latest") -> None:
+        """Publish the images of these directories."""
+        env = {
+            **self.setting.go_environment(),
+            "GOFLAGS": "-modcacherw",
+            "GOCACHE": str(self._state / "gocache"),
+            "GOPATH": str(self._state / "gopath"),
+            "KOCACHE": str(self.kocache),
+            "KO_DOCKER_REPO": f"{self.setting.registry.host}/{self.prefix}",
+            "KO_DEFAULTBASEIMAGE": self.setting.registry.base_image,
+        }
+        run(
+            [
+                *("ko", "build", f"--platform={','.join(self.setting.platforms)}"),
+                *("--preserve-import-paths", "--sbom=none", f"--tags={tag}"),
+                *(f"./{path}" if path else "." for path in paths),
+            ],
+            cwd=self.setting.repo,
+            env=clean_environment(env),
+            log=self.setting.state / "ko.log",
+        )
+
+    publish_all = publish
+
+
+@dataclass(frozen=True)
+class Copier:
+    """A program that copies an index with all its images from registry to registry."""
+
+    name: str
+    argv: tuple[str, ...]
+    url: str = ""
+
+    def copy(self, source: str, target: str, log: Path) -> None:
+        """Copy reference to reference."""
+        run(
+            [*self.argv, self.url + source, self.url + target],
+            cwd=log.parent,
+            env=clean_environment({}),
+            log=log,
+        )
+
+
+def copiers() -> tuple[list[Copier], list[str]]:
+    """Those that are there, and why others are not."""
+    found, lacking = [], []
+    if shutil.which("crane"):
+        found.append(Copier("crane", ("crane", "copy", "--insecure")))
+    else:
+        lacking.append("crane is not on PATH")
+    if shutil.which("skopeo"):
+        tls = ("--src-tls-verify=false", "--dest-tls-verify=false")
+        argv = ("skopeo", "copy", "--quiet", "--all", "--preserve-digests", *tls)
+        found.append(Copier("skopeo", argv, "docker://"))
+    else:
+        lacking.append("skopeo is not on PATH")
+    if not shutil.which("docker"):
+        lacking.append("docker is not on PATH")
+    elif not _succeeds("docker", "buildx", "version"):
+        lacking.append("docker has no buildx, which copies images of several platforms")
+    else:
+        found.append(_DockerBuildx("docker", ("docker", "buildx", "imagetools", "create", "--tag")))
+    return found, lacking
+
+
+class _DockerBuildx(Copier):
+    def copy(self, source: str, target: str, log: Path) -> None:
+        run([*self.argv, target, source], cwd=log.parent, env=clean_environment({}), log=log)
+
+
+def compile_standard_library(target: Path, platforms: Sequence[str]) -> None:
+    """Fill a Go cache as ko and our plugin do it: no cgo, -trimpath."""
+    target.mkdir(parents=True)
+    for platform in platforms:
+        goos, goarch, variant = (*platform.split("/"), "")[:3]
+        env = {"GOENV": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOCACHE": str(target)}
+        env.update(GOOS=goos, GOARCH=goarch)
+        if goarch == "arm":
+            env["GOARM"] = variant.lstrip("v") or "7"
+        run(
+            ["go", "build", "-trimpath", "-buildvcs=false", *STANDARD_LIBRARY],
+            cwd=target.parent,
+            env=clean_environment(env),
+            log=target.parent / "standard-library.log",
+        )
+
+
+def versions(registry: Registry) -> dict[str, str]:
+    """What ran, as each says itself."""
+    found = {"pants": _pants_version(), "registry": _first_line(registry.binary, "--version")}
+    for name, argument in (("go", "version"), ("ko", "version"), ("crane", "version")):
+        if shutil.which(name):
+            found[name] = _first_line(name, argument)
+    if shutil.which("skopeo"):
+        found["skopeo"] = _first_line("skopeo", "--version")
+    return found
+
+
+def remove(path: Path) -> None:
+    """Delete a tree, also one with directories that may not be written (Go's module cache)."""
+    for directory, _, _ in os.walk(path):
+        os.chmod(directory, 0o755)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _pants_version() -> str:
+    given = os.environ.get("PANTS_VERSION")
+    if given:
+        return given
+    for line in (ROOT / "pants.toml").read_text().splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() == "pants_version":
+            return value.strip().strip("\"'")
+    raise Failure(f"{ROOT / 'pants.toml'} has no pants_version")
+
+
+def _first_line(*argv: str) -> str:
+    done = subprocess.run(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return (done.stdout.splitlines() or [""])[0]
+
+
+def _succeeds(*argv: str) -> bool:
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+def _wait_for_end(pid: int) -> None:
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return
+        time.sleep(0.1)
