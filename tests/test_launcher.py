@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import fcntl
 import os
+import re
 import platform
 import shutil
 import signal
@@ -365,14 +366,15 @@ def requirement_lines(path: Path) -> Iterator[str]:
     return (line for line in path.read_text().splitlines() if line and not line.startswith("#"))
 
 
-def test_official_launcher_is_told_the_same_requirements() -> None:
+def test_official_launcher_is_told_what_is_required() -> None:
     bash = shutil.which("bash")
     if not bash:
         pytest.skip("no bash, with which the official launcher reads .pants.bootstrap")
     script = 'set -eou pipefail; source "$0"; printf %s "$PANTS_PLUGINS"'
     command = [bash, "-c", script, str(ROOT / ".pants.bootstrap")]
     told = subprocess.run(command, env={}, cwd="/", stdout=subprocess.PIPE, text=True, check=True)
-    assert ast.literal_eval(told.stdout) == list(requirement_lines(ROOT / "requirements.txt"))
+    names = (re.split("[<>=;]", r)[0] for r in requirement_lines(ROOT / "requirements.txt"))
+    assert ast.literal_eval(told.stdout) == list(dict.fromkeys(names))
     own = subprocess.run(
         command, env={"PANTS_PLUGINS": "['x']"}, stdout=subprocess.PIPE, text=True, check=True
     )
