@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import fcntl
 import os
-import re
 import platform
+import re
 import shutil
 import signal
 import subprocess

@@ -72,6 +72,28 @@ class KoSubsystem(Subsystem):
             "always may."
         ),
     )
+    registry_env_vars = StrListOption(
+        default=[
+            "AWS_PROFILE",
+            "AWS_REGION",
+            "AWS_DEFAULT_REGION",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_ROLE_ARN",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONFIG_FILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "CLOUDSDK_CONFIG",
+            "AZURE_CONFIG_DIR",
+        ],
+        advanced=True,
+        help=(
+            "Environment variables that credential helpers get, beside HOME, PATH and those that "
+            "say where credentials and proxies are. They are part of no cache key."
+        ),
+    )
     kocache = StrOption(
         default=None,
         help=(

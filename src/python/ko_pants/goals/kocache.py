@@ -76,8 +76,9 @@ async def ko_cache(
             if verdict is not Verdict.SAME:
                 wrong += verdict is not Verdict.ABSENT
                 cache.record(key, rebuilt)
+                done = "recorded" if verdict is Verdict.ABSENT else "corrected to"
                 console.print_stdout(
-                    f"{verdict.value}: {key.import_path} {key.platform}; corrected to "
+                    f"{verdict.value}: {key.import_path} {key.platform}; {done} "
                     f"{blob.descriptor.digest}"
                 )
         console.print_stdout(

@@ -140,7 +140,9 @@ async def registry_environment(
     ko: KoSubsystem, global_options: GlobalOptions
 ) -> RegistryEnvironment:
     """Where credentials, proxies and certificates are found."""
-    env = await environment_vars(EnvironmentVarsRequest(_REGISTRY_VARIABLES))
+    env = await environment_vars(
+        EnvironmentVarsRequest((*_REGISTRY_VARIABLES, *ko.registry_env_vars))
+    )
     return RegistryEnvironment(
         FrozenDict(env), tuple(ko.insecure_registries), global_options.ca_certs_path
     )
