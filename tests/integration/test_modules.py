@@ -1,0 +1,210 @@
+"""Third-party modules from a proxy of the test's own, vendored ones, several in one repository."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from integration.go_proxy import GoProxy
+from integration.published import published_in
+from integration.workspace import SMALL, Run, Workspace, go_mod
+
+
+def program(*imports: str) -> str:
+    """A program that prints `Text()` of each package."""
+    lines = "".join(f'import "{path}"\n' for path in imports)
+    calls = "".join(f"\tprintln({path.rpartition('/')[2]}.Text())\n" for path in imports)
+    return f"package main\n\n{lines}\nfunc main() {{\n{calls}}}\n"
+
+
+def package(name: str, text: str, *imports: str) -> str:
+    """A package with `Text()`."""
+    lines = "".join(f'import _ "{path}"\n' for path in imports)
+    return f'package {name}\n\n{lines}\nfunc Text() string {{ return "{text}" }}\n'
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> GoProxy:
+    proxy = GoProxy(tmp_path_factory.mktemp("proxy"))
+    proxy.add("example.org/deep", "v0.1.0", {"deep.go": package("deep", "deep 0.1.0")})
+    for version in ("v1.0.0", "v1.1.0"):
+        files = {
+            "dep.go": package("dep", f"dep {version}", "example.org/deep"),
+            "sub/sub.go": package("sub", f"sub {version}"),
+        }
+        proxy.add("example.org/dep", version, files, ("example.org/deep", "v0.1.0"))
+    return proxy
+
+
+@pytest.fixture(scope="module")
+def repo(
+    make_workspace: Callable[..., Workspace],
+    proxy: GoProxy,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Workspace:
+    """Three modules in sub-directories, two of which use different versions of one module."""
+    workspace = make_workspace(env=proxy.env)
+    cache = tmp_path_factory.mktemp("go")
+    workspace.write(
+        {
+            "new/go.mod": go_mod("example.com/new", "", "require example.org/dep v1.1.0"),
+            "new/cmd/tool/main.go": program("example.org/dep", "example.org/dep/sub"),
+            "new/cmd/tool/BUILD": "go_oci_image()\n",
+            "old/go.mod": go_mod("example.com/old", "", "require example.org/dep v1.0.0"),
+            "old/main.go": program("example.org/dep"),
+            "old/BUILD": "go_oci_image()\ngo_sources(name='go')\n",
+            "third/vendored/go.mod": go_mod(
+                "example.com/vendored", "", "require example.org/dep v1.0.0"
+            ),
+            "third/vendored/main.go": program("example.org/dep"),
+            "third/vendored/BUILD": "go_oci_image()\ngo_sources(name='go')\n",
+            "flags/go.mod": go_mod("example.com/flags"),
+            "flags/cmd/main.go": 'package main\n\nvar version = "none"\n\n'
+            "func main() { println(version, tagged) }\n",
+            "flags/cmd/plain.go": "//go:build !special\n\npackage main\n\nconst tagged = false\n",
+            "flags/cmd/special.go": "//go:build special\n\npackage main\n\nconst tagged = true\n",
+            "flags/BUILD": "go_executable(name='program', main='cmd', flags=['-tags=special'],\n"
+            "    ldflags=['-X', 'main.version=v9', '-s', '-w'])\n"
+            "go_oci_image(name='flags', binary=':program')\n",
+        }
+    )
+    for module in ("new", "old", "third/vendored"):
+        proxy.go("mod", "tidy", cwd=workspace.root / module, cache=cache)
+    proxy.go("mod", "vendor", cwd=workspace.root / "third/vendored", cache=cache)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def first(repo: Workspace) -> Run:
+    return repo.publish("::").ok()
+
+
+def output_of(repo: Workspace, name: str, directory: Path) -> str:
+    """What the program of a published image prints."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        pytest.skip("not a linux/amd64 machine")
+    image = published_in(repo.root / "dist" / "oci", f"{name}:latest")
+    path = directory / name
+    path.write_bytes(image.manifests[0].executable())
+    path.chmod(0o755)
+    done = subprocess.run([str(path)], capture_output=True, text=True, check=True)
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tool", "dep v1.1.0\nsub v1.1.0\n"),
+        ("old", "dep v1.0.0\n"),
+        ("vendored", "dep v1.0.0\n"),
+        ("flags", "v9 true\n"),
+    ],
+)
+def test_program_has_its_modules(
+    name: str, text: str, first: Run, repo: Workspace, tmp_path: Path
+) -> None:
+    assert output_of(repo, name, tmp_path) == text
+
+
+def test_vendored_needs_no_proxy(first: Run, repo: Workspace) -> None:
+    repo.write({"third/vendored/more.go": "package main\n\nfunc init() { println() }\n"})
+
+    try:
+        run = repo.publish("third/vendored:vendored", env={"GOPROXY": "off"}).ok()
+    finally:
+        repo.remove("third/vendored/more.go")
+
+    assert run.processes[0] == "Compile example.com/vendored for linux/amd64"
+
+
+def test_edit_below_vendor_reaches_the_image(first: Run, repo: Workspace) -> None:
+    path = repo.root / "third/vendored/vendor/example.org/dep/dep.go"
+    before = path.read_text()
+    path.write_text(before.replace("dep v1.0.0", "dep edited"))
+
+    try:
+        run = repo.publish("::").ok()
+    finally:
+        path.write_text(before)
+
+    compiled = [p for p in run.processes if p.startswith("Compile")]
+    assert compiled == ["Compile example.com/vendored for linux/amd64"]
+
+
+def test_another_version_of_a_module_rebuilds_its_users(
+    first: Run, repo: Workspace, proxy: GoProxy, tmp_path: Path
+) -> None:
+    saved = {name: (repo.root / name).read_text() for name in ("old/go.mod", "old/go.sum")}
+    proxy.go("get", "example.org/dep@v1.1.0", cwd=repo.root / "old", cache=tmp_path / "go")
+
+    try:
+        run = repo.publish("old::", "new::").ok()
+        text = output_of(repo, "old", tmp_path)
+    finally:
+        repo.write(saved)
+
+    compiled = [p for p in run.processes if p.startswith("Compile")]
+    assert compiled == ["Compile example.com/old for linux/amd64"]
+    assert text == "dep v1.1.0\n"
+
+
+def test_a_module_that_is_not_what_go_sum_says(first: Run, repo: Workspace) -> None:
+    path = repo.root / "old/go.sum"
+    before = path.read_text()
+    lines = [
+        line[: line.index(" h1:")] + " h1:" + "A" * 43 + "="
+        if line.startswith("example.org/dep v1.0.0 ")
+        else line
+        for line in before.splitlines()
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    maps = repo.maps()
+
+    try:
+        run = repo.publish("old:old")
+    finally:
+        path.write_text(before)
+
+    assert run.exit_code != 0
+    (error,) = run.errors
+    assert "old:old" in error
+    assert "checksum mismatch" in error
+    assert repo.maps() == maps
+
+
+def test_a_module_that_the_proxy_lacks(first: Run, repo: Workspace) -> None:
+    repo.write(
+        {
+            "lacking/go.mod": go_mod("example.com/lacking", "", "require example.org/no v1.0.0"),
+            "lacking/go.sum": "example.org/no v1.0.0 h1:" + "A" * 43 + "=\n"
+            "example.org/no v1.0.0/go.mod h1:" + "A" * 43 + "=\n",
+            "lacking/main.go": program("example.org/no"),
+            "lacking/BUILD": "go_oci_image()\n",
+        }
+    )
+
+    try:
+        run = repo.publish("lacking:lacking")
+    finally:
+        repo.remove("lacking")
+
+    assert run.exit_code != 0
+    (error,) = run.errors
+    assert "lacking:lacking" in error
+    assert "example.org/no" in error
+
+
+def test_image_without_own_sources_target(first: Run, repo: Workspace) -> None:
+    """A repository at whose root the module is, with one line of BUILD."""
+    repo.write({"go.mod": go_mod("example.com/root"), "main.go": SMALL})
+    repo.write({"BUILD": "go_oci_image(name='root')\n"})
+
+    try:
+        run = repo.publish("//:root").ok()
+    finally:
+        repo.remove("go.mod", "main.go", "BUILD")
+
+    assert run.images["//:root"]["names"] == ["oci:dist/oci:root:latest"]
