@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence, Union
 
@@ -71,7 +72,7 @@ class Workspace:
         """Bring every tool from nothing to published, and keep the times."""
         for tool in self.tools:
             tool.start()
-            self.first[tool.name] = once(self.registry, lambda t=tool: t.publish_all(self.services))
+            self.first[tool.name] = once(self.registry, partial(tool.publish_all, self.services))
             self.bench.say(
                 f"    {tool.name}, first publication: {self.first[tool.name].seconds:.1f} s"
             )
@@ -88,9 +89,12 @@ class Workspace:
             if tags is not None:
                 tag[0] = next(tags)
 
+        def publish(tool: Tool) -> None:
+            tool.publish_all(self.services, tag=tag[0])
+
         samples = take_turns(
             self.registry,
-            {t.name: lambda t=t: t.publish_all(self.services, tag=tag[0]) for t in self.tools},
+            {t.name: partial(publish, t) for t in self.tools},
             runs=self.bench.options.runs,
             before_turn=before,
             say=self.bench.say,
@@ -198,9 +202,10 @@ def _noop_one(bench: Bench) -> Outcome:
 
 
 def _noop_ko(bench: Bench) -> Outcome:
-    source = bench.options.ko_repo
-    if source is None:
+    given = bench.options.ko_repo
+    if given is None:
         raise Skip("no checkout of ko given (--ko-repo)")
+    source = given
     if not (source / "go.mod").is_file():
         raise Skip(f"{source} has no go.mod")
 
@@ -272,7 +277,7 @@ def _cold(workspace: Workspace, bench: Bench, *, warm_go: bool) -> Outcome:
                 tool.forget()
                 tool.start()
                 workspace.registry.reset()
-                sample = once(workspace.registry, lambda t=tool: t.publish_all(workspace.services))
+                sample = once(workspace.registry, partial(tool.publish_all, workspace.services))
                 bench.say(f"    {tool.name}: {sample.seconds:.1f} s, {sample.requests} requests")
                 outcome.samples.setdefault(tool.name, []).append(sample)
     finally:
@@ -298,11 +303,11 @@ def _registry_lost(bench: Bench) -> Outcome:
         if found:
             found[0].copy(f"{workspace.registry.host}/ours/{path}:latest", source, place / "log")
         actions: dict[str, Callable[[], None]] = {
-            tool.name: lambda t=tool: t.publish_all(workspace.services) for tool in workspace.tools
+            tool.name: partial(tool.publish_all, workspace.services) for tool in workspace.tools
         }
         for copier in found:
             target = f"{workspace.registry.host}/{copier.name}/{path}:latest"
-            actions[copier.name] = lambda c=copier, t=target: c.copy(source, t, place / "log")
+            actions[copier.name] = partial(copier.copy, source, target, place / "log")
         samples = take_turns(
             workspace.registry,
             actions,
@@ -324,7 +329,7 @@ def _caches_lost(bench: Bench) -> Outcome:
         for tool in workspace.tools:
             tool.forget()
             tool.start()
-            sample = once(workspace.registry, lambda t=tool: t.publish_all(workspace.services))
+            sample = once(workspace.registry, partial(tool.publish_all, workspace.services))
             bench.say(f"    {tool.name}: {sample.seconds:.1f} s, {sample.requests} requests")
             outcome.samples.setdefault(tool.name, []).append(sample)
     return outcome
@@ -345,7 +350,7 @@ def _many(bench: Bench) -> Outcome:
     for count in (max(1, options.many // 10), options.many):
         name = f"tiny-{count}"
         shape = Shape(services=count, tiny=True)
-        workspace = bench.published(name, lambda n=name, s=shape: bench.make(n, s, with_ko=False))
+        workspace = bench.published(name, partial(bench.make, name, shape, with_ko=False))
         samples = workspace.turns().samples[OURS]
         outcome.samples[f"{OURS}, {count} images"] = samples
         medians[count] = sorted(s.seconds for s in samples)[len(samples) // 2]
@@ -629,8 +634,8 @@ ROWS = (
     Row(
         "fresh-kocache",
         "fresh runner with KOCACHE only",
-        f"a new clone of {_FRESH_SERVICES} services that import os only, a copy of KOCACHE, nothing "
-        "else: Go's cache is empty for both tools",
+        f"a new clone of {_FRESH_SERVICES} services that import os only, a copy of KOCACHE, "
+        "nothing else: Go's cache is empty for both tools",
         "publish, with the start of pantsd",
         _KO,
         _fresh_kocache,
