@@ -1,0 +1,278 @@
+"""Rules in an engine of the test's own: what is not done again, and what depends on what."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Iterable
+
+import pytest
+from pants.core.util_rules import distdir
+from pants.engine.addresses import Address, Addresses
+from pants.engine.fs import CreateDigest, Digest, FileContent
+from pants.engine.target import DependenciesRequest
+from pants.testutil.rule_runner import QueryRule, RuleRunner
+
+import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
+from ko_pants import target_types
+from ko_pants.oci.platform import Platform
+from ko_pants.products import GoClosure, GoClosureRequest, Layer, LayerRequest
+from ko_pants.rules import (
+    base_image,
+    dependencies,
+    go_closure,
+    go_executable,
+    go_sources,
+    host_tools,
+    image,
+    layer,
+    layer_blob,
+    registry_access,
+    settings,
+)
+from ko_pants.target_types import GoOciImageDependenciesField
+
+LINUX = Platform.parse("linux/amd64")
+WINDOWS = Platform.parse("windows/amd64")
+
+FILES = {
+    "mono/go.mod": "module example.com/mono\n\ngo 1.21\n",
+    "mono/app/main.go": 'package main\n\nimport "example.com/mono/lib"\n\n'
+    "func main() { lib.F() }\n",
+    "mono/app/main_test.go": "package main\n",
+    "mono/lib/lib.go": "package lib\n\nfunc F() {}\n",
+    "mono/lib/lib_windows.go": 'package lib\n\nimport _ "example.com/mono/deep"\n',
+    "mono/deep/deep.go": 'package deep\n\nimport _ "embed"\n\n//go:embed text\nvar Text string\n',
+    "mono/deep/text": "embedded\n",
+    "mono/other/other.go": "package other\n",
+    "mono/README.md": "Text.\n",
+}
+
+
+class Runner:
+    """A `RuleRunner` with the plugin's rules; caches below `directory`."""
+
+    def __init__(self, directory: Path, store: str = "store") -> None:
+        directories = [
+            f"--local-store-dir={directory / store}",
+            f"--named-caches-dir={directory / 'named'}",
+        ]
+        self.rules = RuleRunner(
+            rules=[
+                *distdir.rules(),
+                *target_types.rules(),
+                *settings.rules(),
+                *host_tools.rules(),
+                *go_sources.rules(),
+                *go_closure.rules(),
+                *go_executable.rules(),
+                *layer_blob.rules(),
+                *layer.rules(),
+                *registry_access.rules(),
+                *base_image.rules(),
+                *image.rules(),
+                *dependencies.rules(),
+                QueryRule(GoClosure, [GoClosureRequest]),
+                QueryRule(Layer, [LayerRequest]),
+                QueryRule(Addresses, [DependenciesRequest]),
+            ],
+            target_types=target_types.target_types(),
+            bootstrap_args=directories,
+        )
+        self.rules.set_options(directories, env={"KOCACHE": str(directory / "kocache")})
+
+    def write(self, files: dict[str, str]) -> None:
+        """Write files into the build root."""
+        self.rules.write_files(files)
+
+    def request(self, output: type[Any], *inputs: Any) -> Any:
+        """Ask the engine."""
+        return self.rules.request(output, inputs)
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    runner = Runner(tmp_path)
+    runner.write(FILES)
+    return runner
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Directories analysed and closures searched since the test cleared them."""
+    seen: dict[str, list[str]] = {"analysed": [], "searched": []}
+    analyze, search = go_sources.analyze_directory, go_closure.ClosureSearch
+
+    def counted_analyze(path: str, *args: Any) -> Any:
+        seen["analysed"].append(path)
+        return analyze(path, *args)
+
+    def counted_search(workspace: Any, directory: str, *args: Any, **kwargs: Any) -> Any:
+        seen["searched"].append(directory)
+        return search(workspace, directory, *args, **kwargs)
+
+    monkeypatch.setattr(go_sources, "analyze_directory", counted_analyze)
+    monkeypatch.setattr(go_closure, "ClosureSearch", counted_search)
+    return seen
+
+
+def find(runner: Runner, *platforms: Platform) -> GoClosure:
+    """The closure of `mono/app`."""
+    closure = runner.request(GoClosure, GoClosureRequest("mono/app", platforms or (LINUX,)))
+    assert isinstance(closure, GoClosure)
+    return closure
+
+
+def existing(closure: GoClosure) -> set[str]:
+    """The closure's files that are there."""
+    return set(closure.files) & set(FILES)
+
+
+def test_closure_of_each_platform(runner: Runner) -> None:
+    linux = {"mono/go.mod", "mono/app/main.go", "mono/lib/lib.go"}
+    windows = {"mono/lib/lib_windows.go", "mono/deep/deep.go", "mono/deep/text"}
+
+    assert existing(find(runner, LINUX)) == linux
+    assert existing(find(runner, LINUX, WINDOWS)) == linux | windows
+
+
+def test_edit_of_a_body_searches_nothing(runner: Runner, calls: dict[str, list[str]]) -> None:
+    before = find(runner)
+    calls["analysed"].clear()
+    calls["searched"].clear()
+    runner.write({"mono/lib/lib.go": "package lib\n\nfunc F() { println() }\n"})
+
+    after = find(runner)
+
+    assert after == before
+    # One directory is read again; equal imports end it there.
+    assert calls == {"analysed": ["mono/lib"], "searched": []}
+
+
+def test_edit_outside_of_the_closure_does_nothing(
+    runner: Runner, calls: dict[str, list[str]]
+) -> None:
+    before = find(runner)
+    calls["analysed"].clear()
+    calls["searched"].clear()
+    runner.write(
+        {"mono/other/other.go": "package other\n\nvar X = 1\n", "mono/README.md": "New.\n"}
+    )
+
+    assert find(runner) == before
+    assert calls == {"analysed": [], "searched": []}
+
+
+def test_new_file_beside_the_closure_searches_nothing(
+    runner: Runner, calls: dict[str, list[str]]
+) -> None:
+    before = find(runner)
+    calls["searched"].clear()
+    runner.write({"mono/lib/note.txt": "a note\n", "mono/new/new.go": "package new\n"})
+
+    assert find(runner) == before
+    assert calls["searched"] == []
+
+
+def test_edit_of_an_import_finds_the_new_package(
+    runner: Runner, calls: dict[str, list[str]]
+) -> None:
+    find(runner)
+    calls["analysed"].clear()
+    runner.write({"mono/lib/lib.go": 'package lib\n\nimport _ "example.com/mono/other"\n'})
+
+    assert "mono/other/other.go" in find(runner).files
+    assert sorted(calls["analysed"]) == ["mono/lib", "mono/other"]
+
+
+def kodata(runner: Runner, text: str) -> LayerRequest:
+    """A request for a kodata layer with one file."""
+    digest = runner.request(Digest, CreateDigest([FileContent("kodata/note.txt", text.encode())]))
+    return LayerRequest(LINUX, kodata=digest)
+
+
+def test_layer_comes_from_kocache_without_a_process(tmp_path: Path) -> None:
+    first = Runner(tmp_path)
+    made = first.request(Layer, kodata(first, "Hello there\n"))
+    # Another engine, which knows nothing but KOCACHE.
+    second = Runner(tmp_path, store="another-store")
+
+    found = second.request(Layer, kodata(second, "Hello there\n"))
+
+    assert made.origin.metadata is not None
+    assert found.origin.metadata is None
+    assert (found.diff_id, found.descriptor) == (made.diff_id, made.descriptor)
+
+
+@pytest.mark.parametrize("lose", ["kocache", "store"])
+def test_layer_is_the_same_from_whatever_is_left(lose: str, tmp_path: Path) -> None:
+    first = Runner(tmp_path)
+    made = first.request(Layer, kodata(first, "a note\n"))
+    if lose == "kocache":
+        shutil.rmtree(tmp_path / "kocache")
+    second = Runner(tmp_path, store="store" if lose == "kocache" else "empty")
+
+    found = second.request(Layer, kodata(second, "a note\n"))
+
+    assert (found.diff_id, found.descriptor) == (made.diff_id, made.descriptor)
+    assert (found.origin.metadata is None) == (lose == "store")
+
+
+def test_another_content_is_another_layer(tmp_path: Path) -> None:
+    runner = Runner(tmp_path)
+
+    one, two = (runner.request(Layer, kodata(runner, text)) for text in ("one\n", "two\n"))
+
+    assert one.diff_id != two.diff_id
+    assert two.origin.metadata is not None
+
+
+def image_dependencies(runner: Runner, address: Address) -> set[str]:
+    """What Pants takes for the dependencies of a target."""
+    target = runner.rules.get_target(address)
+    found: Iterable[Address] = runner.request(
+        Addresses, DependenciesRequest(target[GoOciImageDependenciesField])
+    )
+    return {a.spec for a in found}
+
+
+@pytest.mark.parametrize(
+    ("platforms", "files"),
+    [
+        (["linux/amd64"], {"app/main.go", "lib/lib.go", "go.mod"}),
+        (
+            ["linux/amd64", "windows/amd64"],
+            {
+                *("app/main.go", "lib/lib.go", "go.mod"),
+                *("lib/lib_windows.go", "deep/deep.go", "deep/text"),
+            },
+        ),
+    ],
+    ids=["linux", "linux and windows"],
+)
+def test_dependencies_are_the_owners_of_the_closure(
+    platforms: list[str], files: set[str], runner: Runner
+) -> None:
+    runner.write(
+        {
+            "mono/BUILD": "go_sources(name='go')\n",
+            "mono/app/BUILD": f"go_oci_image(name='image', platforms={platforms!r})\n",
+        }
+    )
+
+    found = image_dependencies(runner, Address("mono/app", target_name="image"))
+
+    assert {spec.partition(":")[0] for spec in found} == {f"mono/{path}" for path in files}
+
+
+def test_binary_is_a_dependency(runner: Runner) -> None:
+    runner.write(
+        {
+            "mono/images/BUILD": "go_executable(name='program', main='../app')\n"
+            "go_oci_image(name='image', binary=':program')\n"
+        }
+    )
+
+    found = image_dependencies(runner, Address("mono/images", target_name="image"))
+
+    assert "mono/images:program" in found
