@@ -64,6 +64,11 @@ def read_base_image(
             f"base image {name}: expected an image or an image index, found {media_type!r}"
         )
     manifest = _read_single(source, replace(top, media_type=media_type), content, name=name)
+    if not is_go_platform(manifest.platform):
+        raise KoPantsError(
+            f"the base image {name} is for {manifest.platform}, for which Go cannot build. "
+            "Choose another base image"
+        )
     missing = [p for p in wanted if not manifest.platform.matches(p)]
     if missing:
         raise _lacks(name, missing, [manifest.platform])

@@ -108,8 +108,10 @@ def parse_registries(options: Mapping[str, Any]) -> tuple[Registry, ...]:
                 address=entry["address"],
                 alias=alias,
                 default=_boolean(entry.get("default", alias == "default"), f"{where}, default"),
-                repository=str(entry.get("repository") or ""),
-                extra_image_tags=tuple(map(str, entry.get("extra_image_tags") or ())),
+                repository=_text(entry.get("repository") or "", f"{where}, repository"),
+                extra_image_tags=_texts(
+                    entry.get("extra_image_tags") or [], f"{where}, extra_image_tags"
+                ),
                 skip_push=_boolean(entry.get("skip_push", False), f"{where}, skip_push"),
             )
         )
@@ -128,7 +130,7 @@ def destinations(
 
     :raises KoPantsError: unknown alias, malformed repository, tag or registry.
     """
-    chosen = list(_chosen(names, registries))
+    chosen = list({r.address: r for r in _chosen(names, registries)}.values())
     out: list[Destination] = []
     for registry in chosen:
         repository = _repository(names, registry.repository, default_repository)
@@ -260,6 +262,18 @@ def _tags(names: ImageNames, tags: Iterable[str]) -> tuple[str, ...]:
         except KoPantsError as e:
             raise KoPantsError(f"{names.target}, field `image_tags`: {e}") from None
     return unique
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise KoPantsError(f"{where}: expected a string, found {value!r:.80}")
+    return value
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
+        raise KoPantsError(f"{where}: expected a list of strings, found {value!r:.80}")
+    return tuple(value)
 
 
 def _boolean(value: object, where: str) -> bool:

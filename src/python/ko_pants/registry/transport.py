@@ -19,6 +19,8 @@ import requests.adapters
 import urllib3
 import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ko_pants.errors import KoPantsError
 from ko_pants.registry import tls
@@ -105,6 +107,27 @@ class Reply:
         self.close()
 
 
+class _QuietHTTPConnection(HTTPConnection):
+    # Pants at `-ltrace` sets the attribute of http.client's class, which then prints every header,
+    # credentials among them.
+    debuglevel = 0
+
+
+class _QuietHTTPSConnection(HTTPSConnection):
+    debuglevel = 0
+
+
+class _QuietHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _QuietHTTPConnection
+
+
+class _QuietHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _QuietHTTPSConnection
+
+
+_QUIET_POOLS = {"http": _QuietHTTPPool, "https": _QuietHTTPSPool}
+
+
 class _HostAdapter(requests.adapters.HTTPAdapter):
     """An adapter for one origin, whose TLS context is ours."""
 
@@ -120,10 +143,14 @@ class _HostAdapter(requests.adapters.HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         kwargs.update(self._ssl)
         super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.poolmanager.pool_classes_by_scheme = _QUIET_POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         kwargs.update(self._ssl)
-        return super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]
+        manager = super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]
+        if isinstance(manager, urllib3.ProxyManager):
+            manager.pool_classes_by_scheme = _QUIET_POOLS
+        return manager
 
     def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
         # The context has the authorities; requests would add a bundle of its own choice.
