@@ -266,8 +266,18 @@ class _DockerBuildx(Copier):
 
 
 def compile_standard_library(target: Path, platforms: Sequence[str]) -> None:
-    """Fill a Go cache as ko and our plugin do it: no cgo, -trimpath."""
+    """Fill a Go cache as ko and our plugin do it: no cgo, -trimpath.
+
+    KOCACHE has ko run `go tool buildid`, which Go >= 1.25 compiles at the first use: that is done
+    as well, for it is no part of publishing.
+    """
     target.mkdir(parents=True)
+    run(
+        ["go", "tool", "buildid", shutil.which("go") or "go"],
+        cwd=target.parent,
+        env=clean_environment({"GOENV": "off", "GOTOOLCHAIN": "local", "GOCACHE": str(target)}),
+        log=target.parent / "buildid.log",
+    )
     for platform in platforms:
         goos, goarch, variant = (*platform.split("/"), "")[:3]
         env = {"GOENV": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOCACHE": str(target)}
