@@ -148,6 +148,10 @@ def sources(shape: Shape) -> dict[str, str]:
         files[f"{directory}/BUILD"] = _build_file()
     for i in range(_leaves(shape)):
         files[_leaf_path(i)] = _leaf(i, 0)
+    if shape.third_party:
+        files["cmd/tool/main.go"] = (
+            f'package main\n\nimport "{THIRD_PARTY}"\n\nfunc main() {{ println(unrelated.Name) }}\n'
+        )
     if shape.tiny:
         return files
     for i in range(_CORES):
@@ -164,10 +168,6 @@ def sources(shape: Shape) -> dict[str, str]:
         if embed:
             files[f"pkg/feature/{name}/data/text.txt"] = f"Embedded in {name}.\n"
     files["pkg/server/server.go"] = _SERVER
-    if shape.third_party:
-        files["cmd/tool/main.go"] = (
-            f'package main\n\nimport "{THIRD_PARTY}"\n\nfunc main() {{ println(unrelated.Name) }}\n'
-        )
     return files
 
 

@@ -75,6 +75,7 @@ class Registry:
         """Run it on empty storage, and push the base image."""
         self._runs += 1
         place = self._directory / str(self._runs)
+        shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         self._log = place / "log"
         config = {
