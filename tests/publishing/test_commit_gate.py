@@ -90,7 +90,8 @@ def test_several_images_one_after_another(gate: CommitGate, commits: Commits) ->
 
 def test_several_images_at_once(gate: CommitGate, commits: Commits) -> None:
     # As Pants 2.26 and newer run other artifacts.
-    running = [subprocess.Popen(gate.enter(n)) for n in range(4)]
+    processes = [gate.enter(n) for n in range(4)]
+    running = [subprocess.Popen(process) for process in processes]
     assert [process.wait(SECONDS) for process in running] == [0] * 4
     assert sorted(commits.numbers) == [0, 1, 2, 3]
 

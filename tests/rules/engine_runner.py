@@ -1,0 +1,72 @@
+"""A real Pants engine in a temporary build root, with the rules of the backend."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from typing import Any, Iterable, Sequence
+
+import pytest
+
+pytest.importorskip("pants.testutil.rule_runner", reason="needs Pants' test library")
+
+from pants.core import target_types as core_targets
+from pants.core.goals import package, publish
+from pants.core.util_rules import distdir
+from pants.engine.internals.scheduler import ExecutionError
+from pants.testutil.rule_runner import QueryRule, RuleRunner
+
+import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
+from ko_pants import register
+from ko_pants.errors import KoPantsError
+
+# Nothing of this machine: neither its environment nor its caches.
+_CACHES = tempfile.TemporaryDirectory(prefix="ko_pants_test_caches_")
+_BOOTSTRAP = (
+    f"--named-caches-dir={_CACHES.name}/named",
+    f"--local-store-dir={_CACHES.name}/store",
+)
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "KOCACHE": f"{_CACHES.name}/kocache"}
+
+
+def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
+    """An engine that answers `queries` (product, requests)."""
+    runner = RuleRunner(
+        rules=[
+            *register.rules(),
+            *package.rules(),
+            *publish.rules(),
+            *distdir.rules(),
+            *core_targets.rules(),
+            *(QueryRule(product, inputs) for product, inputs in queries),
+        ],
+        target_types=[
+            *register.target_types(),
+            core_targets.FileTarget,
+            core_targets.FilesGeneratorTarget,
+        ],
+        bootstrap_args=_BOOTSTRAP,
+    )
+    configure(runner)
+    return runner
+
+
+def configure(runner: RuleRunner, *options: str, **env: str) -> None:
+    """A new run, with these options, and nothing of the environment but these variables."""
+    runner.set_options([*_BOOTSTRAP, *options], env={**_ENVIRONMENT, **env})
+
+
+def error_of(runner: RuleRunner, product: type, inputs: Sequence[Any]) -> str:
+    """The text that a user would see; it must be an error that is meant for users."""
+    with pytest.raises(ExecutionError) as e:
+        runner.request(product, inputs)
+    (cause,) = e.value.wrapped_exceptions
+    assert isinstance(cause, KoPantsError), repr(cause)
+    return str(cause)
+
+
+def elf(machine: int) -> bytes:
+    """The head of a static 64-bit executable: 62 is amd64, 183 is arm64."""
+    head = b"\x7fELF" + bytes([2, 1, 1, 0]) + bytes(8)
+    head += struct.pack("<HHI", 2, machine, 1) + struct.pack("<QQQ", 0x1000, 64, 0)
+    return head + struct.pack("<I6H", 0, 64, 56, 0, 0, 0, 0)

@@ -1,0 +1,123 @@
+"""Dependencies of images, and who owns which file: what `--changed-since` goes by."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import pytest
+from pants.engine.addresses import Address, Addresses
+from pants.engine.internals.graph import Owners, OwnersRequest
+from pants.engine.target import DependenciesRequest
+from rules.engine_runner import RuleRunner, error_of, new_runner
+
+from ko_pants.target_types import GoExecutableDependenciesField, GoOciImageDependenciesField
+
+LIB = 'package lib\nimport _ "embed"\n//go:embed data/*.txt\nvar s string\n'
+FILES = {
+    "go.mod": "module example.com/app\ngo 1.21\n",
+    "go.sum": "",
+    "BUILD": "go_sources(name='go')\n",
+    "cmd/main.go": 'package main\nimport _ "example.com/app/lib"\nfunc main() {}\n',
+    "cmd/kodata/static.txt": "x",
+    "cmd/BUILD": (
+        "go_oci_image(name='image', platforms=['linux/amd64'])\n"
+        "go_executable(name='exe', flags=['-tags=extra'])\n"
+        "go_oci_image(name='tagged', binary=':exe', platforms=['linux/amd64'])\n"
+        "file(name='prebuilt', source='server.bin')\n"
+        "go_oci_image(name='of_file', binary=':prebuilt', platforms=['linux/amd64'])\n"
+        "go_oci_image(name='nowhere', binary=':missing', platforms=['linux/amd64'])\n"
+        "go_oci_image(name='typo', platforms=['linux/amd46'])\n"
+    ),
+    "cmd/server.bin": "x",
+    "lib/lib.go": LIB,
+    "lib/lib_test.go": "package lib\n",
+    "lib/extra.go": "//go:build extra\n\npackage lib\n",
+    "lib/windows_windows.go": "package lib\n",
+    "lib/data/a.txt": "a",
+    "lib/data/b.bin": "b",
+    "other/other.go": "package other\n",
+}
+CLOSURE = {
+    "go.mod",
+    "go.sum",
+    "cmd/main.go",
+    "cmd/kodata/static.txt",
+    "lib/lib.go",
+    "lib/data/a.txt",
+}
+
+
+@pytest.fixture(scope="module")
+def runner() -> RuleRunner:
+    runner = new_runner([(Addresses, [DependenciesRequest]), (Owners, [OwnersRequest])])
+    runner.write_files(FILES)
+    return runner
+
+
+def image(runner: RuleRunner, name: str, directory: str = "cmd") -> DependenciesRequest:
+    target = runner.get_target(Address(directory, target_name=name))
+    field = GoOciImageDependenciesField
+    if not target.has_field(field):
+        return DependenciesRequest(target[GoExecutableDependenciesField])
+    return DependenciesRequest(target[field])
+
+
+def shown(address: Address) -> str:
+    """The file of a generated `go_source`, else the address."""
+    return address.filename if address.is_generated_target else address.spec
+
+
+def dependencies(runner: RuleRunner, name: str) -> set[str]:
+    return set(map(shown, runner.request(Addresses, [image(runner, name)])))
+
+
+def owners(runner: RuleRunner, *files: str) -> Sequence[str]:
+    found = runner.request(Owners, [OwnersRequest(files)])
+    assert all(address.target_name == "go" for address in found)
+    return list(map(shown, found))
+
+
+def test_an_image_depends_on_the_files_of_its_program(runner: RuleRunner) -> None:
+    assert dependencies(runner, "image") == CLOSURE
+
+
+def test_an_image_of_an_executable_depends_on_it_too(runner: RuleRunner) -> None:
+    # Its build tags count: `extra.go` belongs to it.
+    assert dependencies(runner, "exe") == CLOSURE | {"lib/extra.go"}
+    assert dependencies(runner, "tagged") == {"cmd:exe", *CLOSURE, "lib/extra.go"}
+
+
+def test_an_image_of_a_prebuilt_file_depends_on_it_alone(runner: RuleRunner) -> None:
+    assert dependencies(runner, "of_file") == {"cmd:prebuilt"}
+
+
+def test_every_go_file_has_an_owner_and_embedded_files_have_one_too(runner: RuleRunner) -> None:
+    for path in ("go.mod", "go.sum", "cmd/main.go", "lib/lib_test.go", "other/other.go"):
+        assert owners(runner, path) == [path]
+    assert owners(runner, "lib/data/a.txt") == ["lib/data/a.txt"]
+    # Nothing embeds it.
+    assert owners(runner, "lib/data/b.bin") == []
+
+
+def test_a_new_embedded_file_is_owned_and_depended_on(runner: RuleRunner) -> None:
+    runner.write_files({"lib/data/new.txt": "new"})
+    assert owners(runner, "lib/data/new.txt") == ["lib/data/new.txt"]
+    assert "lib/data/new.txt" in dependencies(runner, "image")
+
+
+def test_a_binary_that_does_not_exist_is_named(runner: RuleRunner) -> None:
+    with pytest.raises(Exception, match=r"missing"):
+        dependencies(runner, "nowhere")
+
+
+def test_a_misspelt_platform_is_named_with_target_and_field(runner: RuleRunner) -> None:
+    text = error_of(runner, Addresses, [image(runner, "typo")])
+    assert text.startswith("cmd:typo, field `platforms`: unknown platform 'linux/amd46'")
+
+
+def test_a_directory_without_a_module_names_the_target() -> None:
+    runner = new_runner([(Addresses, [DependenciesRequest])])
+    runner.write_files({"a/BUILD": "go_oci_image(name='image')", "a/main.go": "package main\n"})
+    text = error_of(runner, Addresses, [image(runner, "image", "a")])
+    assert text.startswith("a:image: ")
+    assert "go.mod" in text

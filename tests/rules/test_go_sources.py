@@ -1,0 +1,127 @@
+"""Analysis and closure in the engine: what is looked at again after an edit, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+from rules.engine_runner import RuleRunner, error_of, new_runner
+
+from ko_pants.oci.platform import Platform
+from ko_pants.products import (
+    AnalysedDirectory,
+    GoClosure,
+    GoClosureRequest,
+    GoDirectoryRequest,
+    GoModules,
+    GoModulesRequest,
+)
+
+PLATFORMS = (Platform("linux", "amd64"), Platform("linux", "arm64"))
+MAIN = 'package main\nimport "example.com/app/lib"\nfunc main() { lib.F() }\n'
+LIB = "package lib\nfunc F() int { return 1 }\n"
+
+
+@pytest.fixture(scope="module")
+def engine() -> RuleRunner:
+    return new_runner(
+        [
+            (AnalysedDirectory, [GoDirectoryRequest]),
+            (GoModules, [GoModulesRequest]),
+            (GoClosure, [GoClosureRequest]),
+        ]
+    )
+
+
+@pytest.fixture
+def runner(engine: RuleRunner) -> RuleRunner:
+    engine.write_files(
+        {
+            "go.mod": "module example.com/app\ngo 1.21\n",
+            "cmd/main.go": MAIN,
+            "lib/lib.go": LIB,
+            "lib/lib_test.go": "package lib\n",
+            "other/other.go": "package other\n",
+        }
+    )
+    return engine
+
+
+def analysed(runner: RuleRunner, path: str) -> AnalysedDirectory:
+    return runner.request(AnalysedDirectory, [GoDirectoryRequest(path)])
+
+
+def closure(runner: RuleRunner, directory: str = "cmd") -> GoClosure:
+    return runner.request(GoClosure, [GoClosureRequest(directory, PLATFORMS)])
+
+
+def test_an_edit_of_a_body_stops_at_the_analysis(runner: RuleRunner) -> None:
+    directory, found = analysed(runner, "lib"), closure(runner)
+    runner.write_files({"lib/lib.go": LIB.replace("return 1", "// more\n\treturn 2")})
+    assert analysed(runner, "lib") == directory
+    # The very same object: the search was not made again.
+    assert closure(runner) is found
+
+
+def test_the_closure_has_what_the_build_reads_and_nothing_else(runner: RuleRunner) -> None:
+    runner.write_files(
+        {
+            "lib/win_windows.go": "package lib\n",
+            "lib/arm_arm64.go": "package lib\n",
+        }
+    )
+    found = {
+        f for f in closure(runner).files if not f.endswith(("go.sum", "go.work", "go.work.sum"))
+    }
+    assert {"go.mod", "cmd/main.go", "lib/lib.go", "lib/arm_arm64.go"} <= found
+    assert not found & {"lib/lib_test.go", "lib/win_windows.go", "other/other.go"}
+
+
+def test_embedded_files_are_in_the_closure(runner: RuleRunner) -> None:
+    runner.write_files(
+        {
+            "lib/lib.go": 'package lib\nimport _ "embed"\n//go:embed data/*.txt\nvar s string\n',
+            "lib/data/a.txt": "a",
+            "lib/data/b.bin": "b",
+        }
+    )
+    found = closure(runner)
+    assert found.embedded == ("lib/data/a.txt",)
+    runner.write_files({"lib/data/c.txt": "c"})
+    assert closure(runner).embedded == ("lib/data/a.txt", "lib/data/c.txt")
+
+
+def test_replaced_modules_of_the_repo_are_in_the_closure(runner: RuleRunner) -> None:
+    runner.write_files(
+        {
+            "multi/app/go.mod": (
+                "module example.com/multi\ngo 1.21\nrequire example.com/dep v1.0.0\n"
+                "replace example.com/dep => ../dep\n"
+            ),
+            "multi/app/main.go": 'package main\nimport _ "example.com/dep/sub"\nfunc main() {}\n',
+            "multi/dep/go.mod": "module example.com/dep\ngo 1.21\n",
+            "multi/dep/sub/sub.go": "package sub\n",
+            "multi/dep/unused/unused.go": "package unused\n",
+        }
+    )
+    files = closure(runner, "multi/app").files
+    assert {"multi/app/go.mod", "multi/dep/go.mod", "multi/dep/sub/sub.go"} <= set(files)
+    assert "multi/dep/unused/unused.go" not in files
+    assert "go.mod" not in files
+
+
+def test_module_files_of_the_repo(runner: RuleRunner) -> None:
+    paths = [path for path, _ in runner.request(GoModules, [GoModulesRequest()]).files]
+    assert "go.mod" in paths
+    assert paths == sorted(paths)
+    assert all(path.endswith(("go.mod", "go.work", "vendor/modules.txt")) for path in paths)
+
+
+def test_a_directory_that_does_not_exist_has_no_files(runner: RuleRunner) -> None:
+    assert analysed(runner, "nowhere").directory.files == ()
+
+
+def test_a_package_that_lies_in_no_module(tmp_path_factory: pytest.TempPathFactory) -> None:
+    bare = new_runner([(GoClosure, [GoClosureRequest])])
+    bare.write_files({"cmd/main.go": "package main\n"})
+    text = error_of(bare, GoClosure, [GoClosureRequest("cmd", PLATFORMS)])
+    assert "go.mod" in text
+    assert "cmd" in text

@@ -1,0 +1,135 @@
+"""Where Go and Python are found, and what of it a cache key may know."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from rules.engine_runner import RuleRunner, configure, error_of, new_runner
+
+from ko_pants.products import HostTools, HostToolsRequest
+from ko_pants.rules.settings import Settings
+
+PYTHON = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+
+
+@pytest.fixture(scope="module")
+def runner() -> RuleRunner:
+    return new_runner([(HostTools, [HostToolsRequest]), (Settings, [])])
+
+
+def fake_go(directory: Path, version: str, content: str = "") -> str:
+    """A Go installation that can be looked at but not run; its `bin`."""
+    (directory / "bin").mkdir(parents=True)
+    (directory / "VERSION").write_text(f"{version}\ntime 2024-01-01T00:00:00Z\n")
+    go = directory / "bin/go"
+    go.write_text(content)
+    go.chmod(0o755)
+    return str(directory / "bin")
+
+
+def search(runner: RuleRunner, *paths: str) -> None:
+    configure(runner, f"--ko-go-search-paths={list(paths)}")
+
+
+def found(runner: RuleRunner, *paths: str) -> HostTools:
+    search(runner, *paths)
+    return runner.request(HostTools, [HostToolsRequest()])
+
+
+def link(runner: RuleRunner, cache: str, name: str) -> Path:
+    return Path(runner.request(Settings, []).named_caches, cache, name)
+
+
+def test_without_go_the_error_says_where_was_searched_and_what_to_do(
+    runner: RuleRunner, tmp_path: Path
+) -> None:
+    search(runner, str(tmp_path / "a"), str(tmp_path))
+    text = error_of(runner, HostTools, [HostToolsRequest()])
+    for word in (
+        "no `go` tool of version 1.21 or newer",
+        "found none",
+        f"{tmp_path}/a:{tmp_path}",
+        "[ko].go_search_paths",
+        "Install Go",
+    ):
+        assert word in text
+
+
+def test_an_empty_search_path(runner: RuleRunner) -> None:
+    search(runner)
+    assert "(empty)" in error_of(runner, HostTools, [HostToolsRequest()])
+
+
+def test_a_go_that_is_too_old_is_named_with_its_version(runner: RuleRunner, tmp_path: Path) -> None:
+    path = fake_go(tmp_path / "old", "go1.20.14")
+    search(runner, path)
+    text = error_of(runner, HostTools, [HostToolsRequest()])
+    assert f"{path}/go is Go 1.20.14" in text
+
+
+def test_the_first_that_is_new_enough_is_taken(runner: RuleRunner, tmp_path: Path) -> None:
+    old = fake_go(tmp_path / "old", "go1.20.14")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "go").write_text("not executable")
+    first = fake_go(tmp_path / "first", "go1.22.3")
+    second = fake_go(tmp_path / "second", "go1.23.0")
+    tools = found(runner, old, str(broken), first, second)
+    assert tools.go.startswith("go1.22.3-")
+    assert (tools.go_minor, tools.python) == (22, PYTHON)
+    assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "first")
+
+
+def test_the_key_knows_no_path_of_this_machine(runner: RuleRunner, tmp_path: Path) -> None:
+    first = fake_go(tmp_path / "a", "go1.22.3")
+    second = fake_go(tmp_path / "b", "go1.22.3")
+    assert found(runner, first) == found(runner, second)
+    assert str(tmp_path) not in repr(found(runner, first))
+
+
+def test_a_go_behind_a_link_is_found_where_it_lies(runner: RuleRunner, tmp_path: Path) -> None:
+    real = fake_go(tmp_path / "real", "go1.24.1")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/go").symlink_to(f"{real}/go")
+    tools = found(runner, str(tmp_path / "bin"))
+    assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "real")
+
+
+def test_a_shim_is_asked_where_go_lies(runner: RuleRunner, tmp_path: Path) -> None:
+    fake_go(tmp_path / "real", "go1.25.0")
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    (shims / "go").write_text(f"#!/bin/sh\necho {tmp_path}/real\n")
+    (shims / "go").chmod(0o755)
+    tools = found(runner, str(shims))
+    assert tools.go.startswith("go1.25.0-")
+    assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "real")
+
+
+def test_python_needs_no_go(runner: RuleRunner) -> None:
+    search(runner)
+    tools = runner.request(HostTools, [HostToolsRequest(python_only=True)])
+    assert tools == HostTools(go="", go_minor=0, python=PYTHON)
+    assert os.access(link(runner, "ko_pants_python", PYTHON), os.X_OK)
+
+
+def test_a_deleted_cache_is_linked_again_in_the_next_run(
+    runner: RuleRunner, tmp_path: Path
+) -> None:
+    path = fake_go(tmp_path / "go", "go1.22.7")
+    tools = found(runner, path)
+    shutil.rmtree(link(runner, "ko_pants_go", "x").parent)
+    assert found(runner, path) == tools
+    assert link(runner, "ko_pants_go", tools.go).exists()
+
+
+def test_a_link_that_leads_nowhere_any_more_is_renewed(runner: RuleRunner, tmp_path: Path) -> None:
+    old = fake_go(tmp_path / "old", "go1.22.8")
+    tools = found(runner, old)
+    os.rename(tmp_path / "old", tmp_path / "moved")
+    assert found(runner, str(tmp_path / "moved/bin")) == tools
+    assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "moved")
