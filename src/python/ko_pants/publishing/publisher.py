@@ -220,6 +220,7 @@ class Publisher:
                 self._pool.submit(
                     lambda d=digest, t=transfer: self._transfer(d, t),  # type: ignore[misc]
                     Ticket(),
+                    lambda e, t=transfer: self._drop(t, e),  # type: ignore[misc]
                 )
 
     def wait(self, publications: Sequence[Publication], report: Callable[[str], None]) -> None:
@@ -301,6 +302,14 @@ class Publisher:
                     self._submit_children(publication)
             publication.ticket.end(error)
 
+    def _drop(self, transfer: _Transfer, error: BaseException) -> None:
+        """The run is over before the transfer began: nobody must wait for it."""
+        with self._lock:
+            waiting, transfer.queue = transfer.queue, []
+            transfer.running = False
+        for publication in waiting:
+            publication.ticket.end(error)
+
     def _submit_children(self, publication: Publication) -> None:
         for child in publication.image.children:
             self._pool.submit(
@@ -317,8 +326,10 @@ class Publisher:
             if digest in blobs:
                 publication.missing[digest] = blobs[digest]
                 self._bring_blob(digest, publication, [])
-        for child in publication.image.children:
-            if child.descriptor.digest in digests:
+        children = publication.image.children
+        # A registry may name only the first that it lacks: bring all of them.
+        if any(child.descriptor.digest in digests for child in children):
+            for child in children:
                 publication.store.put_manifest(
                     child.descriptor,
                     child.manifest,

@@ -54,21 +54,31 @@ class WorkerPool:
 
     def __init__(self, threads: int) -> None:
         self._limit = threads
-        self._tasks: queue.SimpleQueue[tuple[Callable[[], None], Ticket]] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[
+            tuple[Callable[[], None], Ticket, Callable[[BaseException], None] | None]
+        ] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._pending = 0
         self._closed = False
 
-    def submit(self, task: Callable[[], None], ticket: Ticket) -> None:
-        """Run `task` some time soon; its end is told to `ticket`."""
+    def submit(
+        self,
+        task: Callable[[], None],
+        ticket: Ticket,
+        dropped: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """Run `task` some time soon; its end is told to `ticket`.
+
+        :param dropped: called instead of the task if the pool is closed before it begins.
+        """
         ticket.begin()
         with self._lock:
             self._pending += 1
             start = self._threads < min(self._limit, self._pending)
             if start:
                 self._threads += 1
-        self._tasks.put((task, ticket))
+        self._tasks.put((task, ticket, dropped))
         if start:
             threading.Thread(target=self._work, name="ko_pants worker", daemon=True).start()
 
@@ -79,7 +89,7 @@ class WorkerPool:
     def _work(self) -> None:
         while True:
             try:
-                task, ticket = self._tasks.get(timeout=1.0)
+                task, ticket, dropped = self._tasks.get(timeout=1.0)
             except queue.Empty:
                 with self._lock:
                     if self._pending == 0:
@@ -89,8 +99,11 @@ class WorkerPool:
             error: BaseException | None = None
             try:
                 if self._closed:
-                    raise InterruptedError("the run is over")
-                task()
+                    error = InterruptedError("the run is over")
+                    if dropped is not None:
+                        dropped(error)
+                else:
+                    task()
             except BaseException as e:
                 error = e
             with self._lock:
