@@ -115,10 +115,10 @@ def kill_while_publishing(
                 "requests",
             )
             moment = f"after {wanted} of about {requests} requests"
-        with contextlib.suppress(ProcessLookupError):
-            if with_client:
+        if with_client:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(client.pid, signal.SIGKILL)
-            os.kill(daemon, signal.SIGKILL)
+        os.kill(daemon, signal.SIGKILL)
         wait_until(lambda: not is_running(daemon), "pantsd to end")
         output = client.communicate(timeout=200)[0].decode()
     finally:
