@@ -70,8 +70,13 @@ async def _base(
     )
     if reference == "scratch":
         if not wanted:
+            named = (
+                "field `platforms`"
+                if field_set.platforms.value
+                else "option [ko].default_platforms (or $KO_DEFAULTPLATFORMS)"
+            )
             raise KoPantsError(
-                f"{field_set.address}, field `platforms`: `all` means every platform of the base "
+                f"{field_set.address}, {named}: `all` means every platform of the base "
                 "image, and `scratch` has none; name the platforms"
             )
         return scratch_base(wanted)

@@ -152,7 +152,7 @@ def _epoch(env: FrozenDict[str, str], name: str) -> int | None:
     text = env.get(name, "")
     if not text:
         return None
-    if not text.isdigit():
+    if not (text.isascii() and text.isdecimal()):
         raise KoPantsError(
             f"the environment variable {name} is {text!r}; expected seconds since the epoch, "
             "a whole number such as 1700000000"
