@@ -1,16 +1,14 @@
-"""Rules in an engine of the test's own: what is not done again, and what depends on what."""
+"""What the engine does not do again: after an edit, and in another engine with the same KOCACHE."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any
 
 import pytest
 from pants.core.util_rules import distdir
-from pants.engine.addresses import Address, Addresses
 from pants.engine.fs import CreateDigest, Digest, FileContent
-from pants.engine.target import DependenciesRequest
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
 import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
@@ -30,7 +28,6 @@ from ko_pants.rules import (
     registry_access,
     settings,
 )
-from ko_pants.target_types import GoOciImageDependenciesField
 
 LINUX = Platform.parse("linux/amd64")
 WINDOWS = Platform.parse("windows/amd64")
@@ -74,7 +71,6 @@ class Runner:
                 *dependencies.rules(),
                 QueryRule(GoClosure, [GoClosureRequest]),
                 QueryRule(Layer, [LayerRequest]),
-                QueryRule(Addresses, [DependenciesRequest]),
             ],
             target_types=target_types.target_types(),
             bootstrap_args=directories,
@@ -237,54 +233,3 @@ def test_another_content_is_another_layer(tmp_path: Path) -> None:
 
     assert one.diff_id != two.diff_id
     assert two.origin.metadata is not None
-
-
-def image_dependencies(runner: Runner, address: Address) -> set[str]:
-    """What Pants takes for the dependencies of a target."""
-    target = runner.rules.get_target(address)
-    found: Iterable[Address] = runner.request(
-        Addresses, DependenciesRequest(target[GoOciImageDependenciesField])
-    )
-    return {a.spec for a in found}
-
-
-@pytest.mark.parametrize(
-    ("platforms", "files"),
-    [
-        (["linux/amd64"], {"app/main.go", "lib/lib.go", "go.mod"}),
-        (
-            ["linux/amd64", "windows/amd64"],
-            {
-                *("app/main.go", "lib/lib.go", "go.mod"),
-                *("lib/lib_windows.go", "deep/deep.go", "deep/text"),
-            },
-        ),
-    ],
-    ids=["linux", "linux and windows"],
-)
-def test_dependencies_are_the_owners_of_the_closure(
-    platforms: list[str], files: set[str], runner: Runner
-) -> None:
-    runner.write(
-        {
-            "mono/BUILD": "go_sources(name='go')\n",
-            "mono/app/BUILD": f"go_oci_image(name='image', platforms={platforms!r})\n",
-        }
-    )
-
-    found = image_dependencies(runner, Address("mono/app", target_name="image"))
-
-    assert {spec.partition(":")[0] for spec in found} == {f"mono/{path}" for path in files}
-
-
-def test_binary_is_a_dependency(runner: Runner) -> None:
-    runner.write(
-        {
-            "mono/images/BUILD": "go_executable(name='program', main='../app')\n"
-            "go_oci_image(name='image', binary=':program')\n"
-        }
-    )
-
-    found = image_dependencies(runner, Address("mono/images", target_name="image"))
-
-    assert "mono/images:program" in found
