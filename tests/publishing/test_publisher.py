@@ -11,7 +11,8 @@ from typing import Callable, Iterator, Sequence
 
 import pytest
 from fault_registry import FaultRegistry, fault_registry
-from publishing.published_images import AMD64, BASE_BLOB, App, app, base_on
+from oci.images import AMD64
+from publishing.published_images import BASE_BLOB, App, app, base_on
 from registry_support import client_for
 
 from ko_pants.errors import KoPantsError
@@ -298,8 +299,9 @@ def test_memory_decides_nothing(registry: FaultRegistry, tmp_path: Path) -> None
     image = app(tmp_path)
     Run(tmp_path, registry, memory).publish(image)
     # Somebody empties the registry meanwhile.
-    for content in (registry.tags, registry.manifests, registry.blobs):
-        content.clear()
+    registry.tags.clear()
+    registry.manifests.clear()
+    registry.blobs.clear()
     Run(tmp_path, registry, memory).publish(image, tags=["v1", "v2"])
     assert registry.complete("app", "v1")
     assert registry.complete("app", "v2")

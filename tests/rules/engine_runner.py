@@ -34,10 +34,10 @@ def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
     runner = RuleRunner(
         rules=[
             *register.rules(),
-            *package.rules(),
-            *publish.rules(),
-            *distdir.rules(),
-            *core_targets.rules(),
+            *package.rules(),  # type: ignore[no-untyped-call]
+            *publish.rules(),  # type: ignore[no-untyped-call]
+            *distdir.rules(),  # type: ignore[no-untyped-call]
+            *core_targets.rules(),  # type: ignore[no-untyped-call]
             *(QueryRule(product, inputs) for product, inputs in queries),
         ],
         target_types=[
@@ -60,7 +60,9 @@ def error_of(runner: RuleRunner, product: type, inputs: Sequence[Any]) -> str:
     """The text that a user would see; it must be an error that is meant for users."""
     with pytest.raises(ExecutionError) as e:
         runner.request(product, inputs)
-    (cause,) = e.value.wrapped_exceptions
+    causes = e.value.wrapped_exceptions
+    assert len(causes) == 1
+    cause: BaseException = causes[0]
     assert isinstance(cause, KoPantsError), repr(cause)
     return str(cause)
 

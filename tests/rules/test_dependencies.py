@@ -8,7 +8,8 @@ import pytest
 from pants.engine.addresses import Address, Addresses
 from pants.engine.internals.graph import Owners, OwnersRequest
 from pants.engine.target import DependenciesRequest
-from rules.engine_runner import RuleRunner, error_of, new_runner
+from pants.testutil.rule_runner import RuleRunner
+from rules.engine_runner import error_of, new_runner
 
 from ko_pants.target_types import GoExecutableDependenciesField, GoOciImageDependenciesField
 

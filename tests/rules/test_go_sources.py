@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from rules.engine_runner import RuleRunner, error_of, new_runner
+from pants.testutil.rule_runner import RuleRunner
+from rules.engine_runner import error_of, new_runner
 
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (

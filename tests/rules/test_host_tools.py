@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from rules.engine_runner import RuleRunner, configure, error_of, new_runner
+from pants.testutil.rule_runner import RuleRunner
+from rules.engine_runner import configure, error_of, new_runner
 
 from ko_pants.products import HostTools, HostToolsRequest
 from ko_pants.rules.settings import Settings

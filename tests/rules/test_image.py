@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from oci.images import base_config
 from pants.engine.addresses import Address
-from rules.engine_runner import RuleRunner, configure, elf, error_of, new_runner
+from pants.testutil.rule_runner import RuleRunner
+from rules.engine_runner import configure, elf, error_of, new_runner
 
 from ko_pants.oci import media_types as mt
 from ko_pants.oci.descriptor import Descriptor, sha256_digest

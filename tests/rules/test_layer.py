@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from pants.engine.fs import EMPTY_DIGEST, CreateDigest, Digest, FileContent
-from rules.engine_runner import RuleRunner, configure, error_of, new_runner
+from pants.testutil.rule_runner import RuleRunner
+from rules.engine_runner import configure, error_of, new_runner
 
 from ko_pants.oci import media_types as mt
 from ko_pants.oci.platform import Platform

@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 import pytest
-from rules.engine_runner import RuleRunner, configure, error_of, new_runner
+from pants.testutil.rule_runner import RuleRunner
+from rules.engine_runner import configure, error_of, new_runner
 
 from ko_pants.publishing.destinations import Registry
 from ko_pants.rules.settings import GoEnvironment, RegistryEnvironment, Settings
