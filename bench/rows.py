@@ -447,6 +447,9 @@ def _publish_fresh(bench: Bench, workspace: Workspace, tool: Tool, outcome: Outc
     outcome.samples.setdefault(tool.name, []).append(sample)
     if isinstance(tool, Ours):
         tool.stop()
+        problem = tool.remote_cache_problem()
+        if problem:
+            raise Failure(f"the remote cache was not used: {problem}")
     remove(tool.setting.state)
 
 
@@ -454,7 +457,8 @@ def _publish_fresh(bench: Bench, workspace: Workspace, tool: Tool, outcome: Outc
 _STUB_CAS = """
 import sys
 from pants.engine.internals import native_engine
-cas = native_engine.PyStubCAS.builder().build(native_engine.PyExecutor(1, 4))
+executor = native_engine.PyExecutor(1, 4)  # kept: the server ends with it
+cas = native_engine.PyStubCAS.builder().build(executor)
 print(cas.address, flush=True)
 sys.stdin.read()
 """

@@ -132,6 +132,11 @@ class Ours:
                 os.kill(pid, signal.SIGTERM)
                 _wait_for_end(pid)
 
+    def remote_cache_problem(self) -> str:
+        """What the last run said of a remote cache that did not answer; Pants goes on without."""
+        lines = (self.setting.state / "pants.log").read_text(errors="replace").splitlines()
+        return next((line for line in lines if "remote cache" in line and "Failed" in line), "")
+
     def _pants(self, *arguments: str, tag: str = "latest") -> None:
         env = {**self.setting.go_environment(), "KOCACHE": str(self.kocache), "BENCH_TAG": tag}
         run(
