@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pants.core.goals.publish", reason="needs Pants")
 
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
-from ko_pants.goals.publish import PublishRun
+from ko_pants.rules.publish_run import PublishRun
 
 SECONDS = 20.0
 

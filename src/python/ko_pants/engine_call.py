@@ -63,6 +63,7 @@ from pants.engine.target import (
 
 from ko_pants.products import (
     AnalysedDirectory,
+    ArrivalsRequest,
     BaseImageRequest,
     BuiltImage,
     GoClosure,
@@ -78,6 +79,8 @@ from ko_pants.products import (
     LayerBlob,
     LayerBlobRequest,
     LayerRequest,
+    PublishPlan,
+    PublishPlanRequest,
     ResolvedBase,
     Settled,
     SettleRequest,
@@ -234,8 +237,22 @@ async def built_images(field_sets: Iterable[GoOciImageFieldSet]) -> tuple[BuiltI
     return await concurrently(build_image(f, **implicitly()) for f in field_sets)
 
 
+from ko_pants.rules.publish_plan import plan_publication  # noqa: E402
+
+
+async def publish_plan(request: PublishPlanRequest) -> PublishPlan:
+    return await plan_publication(request, **implicitly())
+
+
 from ko_pants.rules.settle import settled  # noqa: E402
 
 
 async def settle(request: SettleRequest) -> Settled:
     return await settled(request)
+
+
+from ko_pants.rules.publish_run import await_arrivals  # noqa: E402
+
+
+async def all_arrived(request: ArrivalsRequest) -> Settled:
+    return await await_arrivals(request, **implicitly())

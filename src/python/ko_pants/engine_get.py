@@ -31,6 +31,7 @@ from pants.engine.target import (
 
 from ko_pants.products import (
     AnalysedDirectory,
+    ArrivalsRequest,
     BaseImageRequest,
     BuiltImage,
     GoClosure,
@@ -46,6 +47,8 @@ from ko_pants.products import (
     LayerBlob,
     LayerBlobRequest,
     LayerRequest,
+    PublishPlan,
+    PublishPlanRequest,
     ResolvedBase,
     Settled,
     SettleRequest,
@@ -179,5 +182,13 @@ async def built_images(field_sets: Iterable[GoOciImageFieldSet]) -> tuple[BuiltI
     return await MultiGet(Get(BuiltImage, GoOciImageFieldSet, f) for f in field_sets)
 
 
+async def publish_plan(request: PublishPlanRequest) -> PublishPlan:
+    return await Get(PublishPlan, PublishPlanRequest, request)
+
+
 async def settle(request: SettleRequest) -> Settled:
     return await Get(Settled, SettleRequest, request)
+
+
+async def all_arrived(request: ArrivalsRequest) -> Settled:
+    return await Get(Settled, ArrivalsRequest, request)

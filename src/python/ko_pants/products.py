@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pants.engine.addresses import Address
 from pants.engine.fs import EMPTY_DIGEST, Digest
 from pants.engine.process import ProcessResultMetadata
 
@@ -14,6 +15,8 @@ from ko_pants.golang.modules import Workspace
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import BaseImage, Image
 from ko_pants.oci.platform import Platform
+from ko_pants.publishing.destinations import Destination
+from ko_pants.target_types import GoOciImageFieldSet
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,29 @@ class BuiltImage:
     layers: tuple[Layer, ...]
     executables: tuple[GoExecutable, ...]
     labels: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class PublishPlanRequest:
+    """Ask what is to be published of the target at `address`."""
+
+    address: Address
+
+
+@dataclass(frozen=True)
+class PublishPlan:
+    """What a target publishes, and where to; `field_set` is what it was read from."""
+
+    field_set: GoOciImageFieldSet
+    built: BuiltImage
+    destinations: tuple[Destination, ...]
+
+
+@dataclass(frozen=True)
+class ArrivalsRequest:
+    """Ask to wait until no more publications arrive. `wave` tells one wait from the next."""
+
+    wave: int
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from pants.engine.target import Target
 
 import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
@@ -17,15 +19,18 @@ from ko_pants.rules import (
     image,
     layer,
     layer_blob,
+    publish_plan,
+    publish_run,
     registry_access,
     settings,
     settle,
 )
 
 
-def rules() -> list[object]:
-    """Every rule of the backend."""
-    return [
+@functools.cache
+def rules() -> tuple[object, ...]:
+    """Every rule of the backend. Pants asks twice in each run, also of a warm daemon."""
+    return (
         *targets.rules(),
         *settings.rules(),
         *host_tools.rules(),
@@ -39,10 +44,12 @@ def rules() -> list[object]:
         *image.rules(),
         *dependencies.rules(),
         *settle.rules(),
+        *publish_plan.rules(),
+        *publish_run.rules(),
         *package.rules(),
         *publish.rules(),
         *kocache.rules(),
-    ]
+    )
 
 
 def target_types() -> list[type[Target]]:

@@ -7,14 +7,10 @@ no process and shows as skipped, with the reason; what was pushed has a process 
 
 from __future__ import annotations
 
-import itertools
 import logging
-import threading
-from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Callable, Mapping, cast
+from typing import Mapping, cast
 
-from pants.base.build_root import BuildRoot
 from pants.core.goals.publish import (
     PublishFieldSet,
     PublishOutputData,
@@ -23,38 +19,31 @@ from pants.core.goals.publish import (
     PublishRequest,
     PublishSubsystem,
 )
-from pants.engine.addresses import Addresses
 from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess, Process, ProcessCacheScope
-from pants.engine.rules import _uncacheable_rule, collect_rules, rule
+from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import built_image, layer_blobs, run_processes, settle, targets_at
+from ko_pants.engine import all_arrived, layer_blobs, publish_plan, run_processes
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
 from ko_pants.kocache.cache import CachedLayer
 from ko_pants.layers.encodings import compressor_id
 from ko_pants.products import (
+    ArrivalsRequest,
     BuiltImage,
     LayerBlob,
     LayerBlobRequest,
     Origin,
-    SettleRequest,
+    PublishPlanRequest,
 )
-from ko_pants.publishing.commit_gate import CommitGate
-from ko_pants.publishing.publisher import (
-    Publication,
-    Publisher,
-    RepositoryMemory,
-    missing_layers,
-)
-from ko_pants.rules.destinations import destinations_of
+from ko_pants.publishing.publisher import Publication, Publisher, missing_layers
+from ko_pants.rules.destinations import NamingFieldSet
 from ko_pants.rules.image import compose
 from ko_pants.rules.layer import layer_key, open_kocache
-from ko_pants.rules.registry_access import RegistryAccess
+from ko_pants.rules.publish_run import PublishRun
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import (
-    GoOciImageFieldSet,
     GoOciImageRegistriesField,
     GoOciImageRepositoryField,
     GoOciImageSkipPushField,
@@ -108,66 +97,14 @@ class ImagePublishPackages(PublishPackages):
         return cast(PublishOutputData, data)
 
 
-class PublishRun:
-    """The publisher and the gate of one run of Pants."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self.publisher = publisher
-        self._lock = threading.Lock()
-        self._moving: list[Publication] = []
-        self._moved: dict[int, str | None] = {}
-        self._gate: CommitGate | None = None
-
-    def enter_gate(self, publication: Publication) -> tuple[str, ...]:
-        """The process that waits until the publication's tags have moved."""
-        with self._lock:
-            if self._gate is None:
-                self._gate = CommitGate(self._commit)
-            self._moving.append(publication)
-            return self._gate.enter(len(self._moving) - 1)
-
-    def _commit(self, number: int, report: Callable[[str], None]) -> str | None:
-        """Move the tags of the image that knocked, and with them those of all that will knock.
-
-        When a file changes in the middle of a run, the engine asks for an image anew: then two
-        publications have the same name, and only the one that knocks is meant.
-        """
-        if number not in self._moved:
-            names = Counter(p.destination.names for p in self._moving)
-            batch = [
-                n
-                for n, p in enumerate(self._moving)
-                if n == number or (n not in self._moved and names[p.destination.names] == 1)
-            ]
-            failures = self.publisher.commit([self._moving[n] for n in batch], report)
-            self._moved.update({n: failures.get(i) for i, n in enumerate(batch)})
-        return self._moved[number]
-
-    def close(self) -> None:
-        """End what an earlier run has left, if it failed."""
-        self.publisher.close()
-        if self._gate is not None:
-            self._gate.close()
-
-
-_earlier: list[PublishRun] = []
-_memory: dict[str, RepositoryMemory] = {}
-
-
-@_uncacheable_rule
-async def publish_run(
-    access: RegistryAccess, build_root: BuildRoot, settings: Settings
-) -> PublishRun:
-    """One for all images of a run."""
-    open_kocache(settings.kocache).begin_run()
-    while _earlier:
-        _earlier.pop().close()
-    run = PublishRun(Publisher(access.client, layout_root=build_root.path, memory=_memory))
-    _earlier.append(run)
-    return run
-
-
-_numbers = itertools.count()
+def _naming(field_set: NamingFieldSet) -> tuple[object, ...]:
+    """What names an image, as its target spells it."""
+    return (
+        field_set.repository.value,
+        field_set.registries.value,
+        field_set.tags.value,
+        field_set.skip_push.value,
+    )
 
 
 def _finish_check(publisher: Publisher, publication: Publication) -> None:
@@ -325,24 +262,22 @@ async def publish_image(
     )
     # With a daemon, the engine begins a run by asking again what it asked in the last one, with the
     # packages of then, until it finds that they are others now. Nothing may come of that.
-    (target,) = await targets_at(Addresses([request.field_set.address]))
-    current = await built_image(GoOciImageFieldSet.create(target))
-    if current != built or PublishGoOciImageFieldSet.create(target) != request.field_set:
+    plan = await publish_plan(PublishPlanRequest(request.field_set.address))
+    if plan.built.image.descriptor != built.image.descriptor or (
+        _naming(plan.field_set) != _naming(request.field_set)
+    ):
         return PublishProcesses()
+    built = plan.built
     publisher = run.publisher
     publications = [
         publisher.publication(built.owner, built.image, built.base, destination)
-        for destination in destinations_of(request.field_set, settings)
+        for destination in plan.destinations
     ]
     pushed = [p for p in publications if not p.destination.skip]
     for publication in pushed:
         publisher.begin_check(publication)
-    # A rule that waits for an answer holds one of the engine's few threads: let the others ask
-    # their questions first, as long as there are any.
-    arrived = -1
-    while arrived != publisher.arrivals:
-        arrived = publisher.arrivals
-        await settle(SettleRequest(next(_numbers)))
+    if pushed:
+        await all_arrived(ArrivalsRequest(run.wave))
     for publication in pushed:
         _finish_check(publisher, publication)
 

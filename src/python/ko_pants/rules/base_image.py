@@ -26,6 +26,10 @@ from ko_pants.rules.settings import Settings
 
 _MAX_CONFIG = 8 << 20
 
+# What a digest names never changes, and an equal object is compared faster than an equal value.
+_MAX_KNOWN = 64
+_known: dict[tuple[BaseImageRequest, Descriptor | None, str], ResolvedBase] = {}
+
 
 class _RegistryBase:
     """A base image's documents on a registry, kept in KOCACHE's `img/`."""
@@ -107,20 +111,27 @@ async def resolve_base_image(
             )
         )
     reference = Reference.parse(request.reference)
-    cache = open_kocache(settings.kocache)
     resolved = None if reference.digest else access.resolve_tag(reference)
-    source = _RegistryBase(access.client.session(), cache, reference)
-    top, content = source.read_top(resolved)
-    return ResolvedBase(
-        read_base_image(
-            source,
-            top,
-            content,
-            name=str(reference),
-            origin=f"{reference.registry}/{reference.repository}",
-            wanted=request.platforms,
+    key = (request, resolved, settings.kocache)
+    known = _known.get(key)
+    if known is None:
+        cache = open_kocache(settings.kocache)
+        source = _RegistryBase(access.client.session(), cache, reference)
+        top, content = source.read_top(resolved)
+        known = ResolvedBase(
+            read_base_image(
+                source,
+                top,
+                content,
+                name=str(reference),
+                origin=f"{reference.registry}/{reference.repository}",
+                wanted=request.platforms,
+            )
         )
-    )
+        while len(_known) >= _MAX_KNOWN:
+            _known.pop(next(iter(_known)), None)
+        _known[key] = known
+    return known
 
 
 def rules() -> list[object]:

@@ -1,0 +1,29 @@
+"""What a target publishes and where to, as one step: it is clean as long as nothing changed."""
+
+from __future__ import annotations
+
+from pants.engine.addresses import Addresses
+from pants.engine.rules import collect_rules, rule
+
+from ko_pants.engine import built_image, targets_at
+from ko_pants.products import PublishPlan, PublishPlanRequest
+from ko_pants.rules.destinations import destinations_of
+from ko_pants.rules.settings import Settings
+from ko_pants.target_types import GoOciImageFieldSet
+
+
+@rule
+async def plan_publication(request: PublishPlanRequest, settings: Settings) -> PublishPlan:
+    """Read the target, as it is now.
+
+    :raises KoPantsError: whatever is wrong with the target, its program, its base or its names.
+    """
+    (target,) = await targets_at(Addresses([request.address]))
+    field_set = GoOciImageFieldSet.create(target)
+    where = destinations_of(field_set, settings)
+    return PublishPlan(field_set, await built_image(field_set), where)
+
+
+def rules() -> list[object]:
+    """The rules of this module."""
+    return list(collect_rules())
