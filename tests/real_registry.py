@@ -1,10 +1,12 @@
-"""A real registry (CNCF distribution, Debian's `docker-registry`) on loopback for one test."""
+"""A real registry (CNCF distribution, 2 or 3) on loopback for one test."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import json
+import os
 import re
 import shutil
 import socket
@@ -61,6 +63,33 @@ class RealRegistry:
         return directory
 
 
+def programs(name: str) -> list[str]:
+    """Every program of this name on PATH: different registries call themselves `registry`."""
+    found = [shutil.which(name, path=place) for place in os.get_exec_path()]
+    return [program for program in found if program]
+
+
+@functools.cache
+def version_of(program: str) -> str:
+    """What it says of itself; distribution names itself, and others do not know the flag."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def distribution(major: int) -> str:
+    """The program of CNCF distribution in a major version; skips the test without it."""
+    if major == 2:
+        mark, where = "distribution 2.", "Debian package docker-registry"
+    else:
+        module = f"github.com/distribution/distribution/v{major}"
+        mark, where = f"{module} ", f"go install {module}/cmd/registry@latest"
+    for name in ("docker-registry", "registry"):
+        for program in programs(name):
+            if mark in version_of(program):
+                return program
+    pytest.skip(f"distribution {major} is not installed ({where})")
+
+
 def free_port() -> int:
     """A port of the loopback interface on which nothing listens now."""
     with socket.socket() as sock:
@@ -88,16 +117,15 @@ def docker_registry(
     tls: bool = False,
     client_certs: bool = False,
     names: str = NAMES,
+    major: int = 2,
 ) -> Iterator[RealRegistry]:
-    """Run `docker-registry` with its storage and log below `tmp_path`.
+    """Run distribution with its storage and log below `tmp_path`.
 
     `auth` is `none`, `htpasswd` or `token` (with a signing token server). With `tls`, it serves
     HTTPS with a certificate of a private CA (`ca_cert`); with `client_certs`, it wants one of that
     CA from its clients. Skips the test if it is not installed.
     """
-    binary = shutil.which("docker-registry")
-    if binary is None:
-        pytest.skip("docker-registry is not installed (Debian package docker-registry)")
+    binary = distribution(major)
     directory = tmp_path / "docker-registry"
     directory.mkdir(parents=True, exist_ok=True)
     log_path = directory / "log"

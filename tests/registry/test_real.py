@@ -25,6 +25,8 @@ from real_registry import (
     RealRegistry,
     docker_registry,
     free_port,
+    programs,
+    version_of,
     wait_for_port,
 )
 from registry_support import descriptor_of
@@ -44,11 +46,11 @@ KINDS = ["none", "htpasswd", "token", "tls", "htpasswd over tls"]
 
 
 @contextmanager
-def _started(tmp_path: Path, kind: str) -> Iterator[RealRegistry]:
+def _started(tmp_path: Path, kind: str, major: int = 2) -> Iterator[RealRegistry]:
     auth, _, tls = kind.partition(" over ")
     if kind == "tls":
         auth, tls = "none", "tls"
-    with docker_registry(tmp_path, auth=auth, tls=bool(tls)) as registry:
+    with docker_registry(tmp_path, auth=auth, tls=bool(tls), major=major) as registry:
         yield registry
 
 
@@ -126,8 +128,9 @@ def _skopeo(*args: str) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_push_to_docker_registry(tmp_path: Path, kind: str) -> None:
-    with _started(tmp_path, kind) as registry:
+@pytest.mark.parametrize("major", [2, 3])
+def test_push_to_distribution(tmp_path: Path, major: int, kind: str) -> None:
+    with _started(tmp_path, kind, major) as registry:
         client = _client(tmp_path, registry, chunk_threshold=200_000, chunk_size=100_000)
         ref = Reference(registry.host, "team/app", "v1")
         pushed = push_image(client.session(push_to=[ref]), ref, "app", 300_000)
@@ -171,11 +174,12 @@ def test_push_to_docker_registry(tmp_path: Path, kind: str) -> None:
     assert PASSWORD not in log
 
 
-def test_podman_pulls_what_was_pushed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("major", [2, 3])
+def test_podman_pulls_what_was_pushed(tmp_path: Path, major: int) -> None:
     if shutil.which("podman") is None:
         pytest.skip("podman is not installed")
     with ExitStack() as stack:
-        registry = stack.enter_context(docker_registry(tmp_path))
+        registry = stack.enter_context(docker_registry(tmp_path, major=major))
         ref = Reference(registry.host, "app", "v1")
         push_image(_client(tmp_path, registry).session(), ref, "app", 50_000)
         # It refuses a longer path than pytest's.
@@ -262,7 +266,7 @@ def test_a_wrong_password_is_told(tmp_path: Path) -> None:
 
 
 def test_push_to_go_containerregistry(tmp_path: Path) -> None:
-    program = shutil.which("registry")
+    program = next((p for p in programs("registry") if not version_of(p)), None)
     if program is None:
         pytest.skip("go-containerregistry's `registry` is not on PATH")
     log = tmp_path / "log"

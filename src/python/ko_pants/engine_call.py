@@ -130,10 +130,6 @@ async def run_process(process: Process) -> FallibleProcessResult:
     return await execute_process(process, **implicitly())
 
 
-async def run_processes(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
-    return await concurrently(execute_process(p, **implicitly()) for p in processes)
-
-
 async def environment_vars(request: EnvironmentVarsRequest) -> EnvironmentVars:
     return await environment_vars_subset(request, **implicitly())
 

@@ -98,10 +98,6 @@ async def run_process(process: Process) -> FallibleProcessResult:
     return await Get(FallibleProcessResult, Process, process)
 
 
-async def run_processes(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
-    return await MultiGet(Get(FallibleProcessResult, Process, p) for p in processes)
-
-
 async def environment_vars(request: EnvironmentVarsRequest) -> EnvironmentVars:
     return await Get(EnvironmentVars, EnvironmentVarsRequest, request)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from typing import Mapping, cast
+from typing import Mapping, Sequence, cast
 
 from pants.core.goals.publish import (
     PublishFieldSet,
@@ -19,16 +19,18 @@ from pants.core.goals.publish import (
     PublishRequest,
     PublishSubsystem,
 )
+from pants.engine.fs import CreateDigest, FileDigest, FileEntry
 from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess, Process, ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import all_arrived, layer_blobs, publish_plan, run_processes
+from ko_pants.engine import all_arrived, create_digest, layer_blobs, publish_plan, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
 from ko_pants.kocache.cache import CachedLayer
 from ko_pants.layers.encodings import compressor_id
+from ko_pants.oci.descriptor import Descriptor
 from ko_pants.products import (
     ArrivalsRequest,
     BuiltImage,
@@ -140,25 +142,39 @@ def _heal(built: BuiltImage, drifted: Mapping[str, LayerBlob], settings: Setting
     return replace(built, image=image, layers=fixed)
 
 
-async def _spool(blobs: Mapping[str, LayerBlob], files: Mapping[str, str]) -> None:
-    """Copy blobs out of the store, one process each; a file is what an upload streams from."""
-    results = await run_processes(
+# Arguments: pairs of a name in the sandbox and where it shall be. Another image may have the same
+# layer, and bring it at the same time.
+_SPOOL = """\
+while [ $# -gt 0 ]; do
+  [ -e "$2" ] || ln -L "$1" "$2" 2>/dev/null ||
+    { cp -L "$1" "$2.$$" && mv -f "$2.$$" "$2"; } || exit 1
+  shift 2
+done
+"""
+
+
+async def _spool(owner: str, blobs: Sequence[Descriptor], files: Mapping[str, str]) -> None:
+    """Have blobs of the store as files, which an upload streams from: linked, or else copied."""
+    names = {blob.digest: blob.digest.partition(":")[2] for blob in blobs}
+    digest = await create_digest(
+        CreateDigest(FileEntry(names[b.digest], FileDigest(names[b.digest], b.size)) for b in blobs)
+    )
+    pairs = [word for d, name in names.items() for word in (name, files[d])]
+    result = await run_process(
         Process(
-            ("/bin/sh", "-c", 'cp -L layer "$1.part" && mv "$1.part" "$1"', "spool", files[digest]),
-            input_digest=blob.digest,
+            ("/bin/sh", "-c", _SPOOL, "spool", *pairs),
+            input_digest=digest,
             env={"PATH": "/usr/bin:/bin"},
-            description=f"Fetch layer {digest}",
+            description=f"Fetch {len(names)} layers of {owner}",
             level=LogLevel.DEBUG,
             cache_scope=ProcessCacheScope.PER_SESSION,
         )
-        for digest, blob in blobs.items()
     )
-    for result in results:
-        if result.exit_code:
-            raise KoPantsError(
-                "a layer cannot be copied for its upload: "
-                + result.stderr.decode("utf-8", "replace").strip()
-            )
+    if result.exit_code:
+        raise KoPantsError(
+            f"{owner}: its layers cannot be copied for the upload: "
+            + result.stderr.decode("utf-8", "replace").strip()
+        )
 
 
 def _package(
@@ -303,7 +319,7 @@ async def publish_image(
     needed = list(dict.fromkeys(d for p in pushed for d in missing_layers(p) if d in blobs))
     files = {digest: publisher.spool_path(digest) for digest in needed}
     if needed:
-        await _spool(blobs, files)
+        await _spool(built.owner, [blobs[digest].descriptor for digest in needed], files)
     moving = [p for p in pushed if not p.up_to_date]
     for publication in moving:
         publisher.begin_upload(publication, files)

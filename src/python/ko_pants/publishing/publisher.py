@@ -390,6 +390,8 @@ def _mountable(publication: Publication, digest: str) -> list[str]:
 
 def missing_layers(publication: Publication) -> list[str]:
     """Digests of missing layers whose bytes only the engine has: those that are not the base's."""
+    if not publication.missing:
+        return []
     own = {
         layer.descriptor.digest
         for manifest in publication.image.manifests
