@@ -52,7 +52,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         runs=arguments.runs or (2 if arguments.quick else 5),
         cold_runs=arguments.cold_runs,
         with_ko=not arguments.without_ko,
-        ko_repo=arguments.ko_repo.resolve() if arguments.ko_repo else None,
+        repo_of_ko=arguments.repo_of_ko.resolve() if arguments.repo_of_ko else None,
         remote_cache=arguments.remote_cache,
     )
     machine = report.machine()
@@ -122,7 +122,7 @@ def _parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--cold-runs", type=int, default=1, help="runs of cold rows (1)")
     parser.add_argument("--quick", action="store_true", help="few rows, 5 services, 2 runs")
     parser.add_argument("--without-ko", action="store_true", help="measure ours alone")
-    parser.add_argument("--ko-repo", type=Path, help="a checkout of ko, for the row `noop-ko`")
+    parser.add_argument("--repo-of-ko", type=Path, help="a checkout of ko, for the row `noop-ko`")
     parser.add_argument("--remote-cache", default="", help="grpc://host:port of a REAPI cache")
     parser.add_argument("--work", help="keep the work here; default: a temporary directory")
     parser.add_argument("--json", type=Path, help="the result (default: bench/out/<time>.json)")

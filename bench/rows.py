@@ -49,7 +49,7 @@ class Options:
     runs: int = 5
     cold_runs: int = 1
     with_ko: bool = True
-    ko_repo: Optional[Path] = None
+    repo_of_ko: Optional[Path] = None
     remote_cache: str = ""
 
 
@@ -202,9 +202,9 @@ def _noop_one(bench: Bench) -> Outcome:
 
 
 def _noop_ko(bench: Bench) -> Outcome:
-    given = bench.options.ko_repo
+    given = bench.options.repo_of_ko
     if given is None:
-        raise Skip("no checkout of ko given (--ko-repo)")
+        raise Skip("no checkout of ko given (--repo-of-ko)")
     source = given
     if not (source / "go.mod").is_file():
         raise Skip(f"{source} has no go.mod")
@@ -517,7 +517,7 @@ ROWS = (
     Row(
         "noop-ko",
         "no-op, ko's own repo",
-        "a copy of the checkout given by --ko-repo, published by both tools",
+        "a copy of the checkout given by --repo-of-ko, published by both tools",
         "publish again",
         "`ko build -P .`",
         _noop_ko,
