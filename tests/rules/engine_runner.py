@@ -19,6 +19,8 @@ from pants.testutil.rule_runner import QueryRule, RuleRunner
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
 from ko_pants import register
 from ko_pants.errors import KoPantsError
+from ko_pants.products import HostTools, HostToolsRequest, LayerSettings
+from ko_pants.rules.settings import Settings, layer_settings
 
 # Nothing of this machine: neither its environment nor its caches.
 _CACHES = tempfile.TemporaryDirectory(prefix="ko_pants_test_caches_")
@@ -49,6 +51,12 @@ def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
     )
     configure(runner)
     return runner
+
+
+def layers_as_set(runner: RuleRunner) -> LayerSettings:
+    """How layers are made by the options of this run; links what their process needs."""
+    tools = runner.request(HostTools, [HostToolsRequest(python_only=True)])
+    return layer_settings(runner.request(Settings, []), tools)
 
 
 def configure(runner: RuleRunner, *options: str, **env: str) -> None:

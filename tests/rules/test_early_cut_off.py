@@ -10,11 +10,19 @@ import pytest
 from pants.core.util_rules import distdir
 from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.testutil.rule_runner import QueryRule, RuleRunner
+from rules.engine_runner import layers_as_set
 
 import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
 from ko_pants import target_types
 from ko_pants.oci.platform import Platform
-from ko_pants.products import GoClosure, GoClosureRequest, Layer, LayerRequest
+from ko_pants.products import (
+    GoClosure,
+    GoClosureRequest,
+    HostTools,
+    HostToolsRequest,
+    Layer,
+    LayerRequest,
+)
 from ko_pants.rules import (
     base_image,
     dependencies,
@@ -71,6 +79,8 @@ class Runner:
                 *dependencies.rules(),
                 QueryRule(GoClosure, [GoClosureRequest]),
                 QueryRule(Layer, [LayerRequest]),
+                QueryRule(settings.Settings, []),
+                QueryRule(HostTools, [HostToolsRequest]),
             ],
             target_types=target_types.target_types(),
             bootstrap_args=directories,
@@ -196,7 +206,7 @@ def test_edit_of_an_import_finds_the_new_package(
 def kodata(runner: Runner, text: str) -> LayerRequest:
     """A request for a kodata layer with one file."""
     digest = runner.request(Digest, CreateDigest([FileContent("kodata/note.txt", text.encode())]))
-    return LayerRequest(LINUX, kodata=digest)
+    return LayerRequest(LINUX, layers_as_set(runner.rules), kodata=digest)
 
 
 def test_layer_comes_from_kocache_without_a_process(tmp_path: Path) -> None:

@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 from pants.engine.fs import EMPTY_DIGEST, CreateDigest, Digest, FileContent
 from pants.testutil.rule_runner import RuleRunner
-from rules.engine_runner import configure, error_of, new_runner
+from rules.engine_runner import configure, error_of, layers_as_set, new_runner
 
 from ko_pants.oci import media_types as mt
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     GoExecutable,
     GoExecutableRequest,
+    HostTools,
+    HostToolsRequest,
     Layer,
     LayerBlob,
     LayerBlobRequest,
     LayerRequest,
     PrebuiltFile,
 )
+from ko_pants.rules.settings import Settings
 
 LINUX = Platform("linux", "amd64")
 WINDOWS = Platform("windows", "amd64")
@@ -40,6 +43,8 @@ def new_engine() -> RuleRunner:
             (GoExecutable, [GoExecutableRequest]),
             (Layer, [LayerRequest]),
             (LayerBlob, [LayerBlobRequest]),
+            (Settings, []),
+            (HostTools, [HostToolsRequest]),
         ]
     )
 
@@ -72,12 +77,16 @@ def executable(
 
 def binary_layer(runner: RuleRunner, **more: Any) -> Layer:
     platform = more.get("platform", LINUX)
-    return runner.request(Layer, [LayerRequest(platform, executable(runner, **more))])
+    return runner.request(
+        Layer, [LayerRequest(platform, layers_as_set(runner), executable(runner, **more))]
+    )
 
 
 def kodata_layer(runner: RuleRunner, content: dict[str, bytes], epoch: int = 0) -> Layer:
     digest = files(runner, content) if content else EMPTY_DIGEST
-    return runner.request(Layer, [LayerRequest(LINUX, kodata=digest, kodata_epoch=epoch)])
+    return runner.request(
+        Layer, [LayerRequest(LINUX, layers_as_set(runner), kodata=digest, kodata_epoch=epoch)]
+    )
 
 
 def maps(kocache: Path) -> dict[str, Any]:
@@ -200,6 +209,6 @@ def test_a_kocache_that_is_no_directory_is_named(runner: RuleRunner, tmp_path: P
     path.write_text("a file")
     found = executable(runner)
     configure(runner, KOCACHE=str(path))
-    text = error_of(runner, Layer, [LayerRequest(LINUX, found)])
+    text = error_of(runner, Layer, [LayerRequest(LINUX, layers_as_set(runner), found)])
     assert str(path) in text
     assert "KOCACHE" in text

@@ -194,25 +194,25 @@ from ko_pants.rules.go_executable import go_executable  # noqa: E402
 
 
 async def go_executables(requests: Iterable[GoExecutableRequest]) -> tuple[GoExecutable, ...]:
-    return await concurrently(go_executable(r, **implicitly()) for r in requests)
+    return await concurrently(go_executable(r) for r in requests)
 
 
 from ko_pants.rules.layer_blob import make_layer  # noqa: E402
 
 
 async def layer_blob(request: LayerBlobRequest) -> LayerBlob:
-    return await make_layer(request, **implicitly())
+    return await make_layer(request)
 
 
 async def layer_blobs(requests: Iterable[LayerBlobRequest]) -> tuple[LayerBlob, ...]:
-    return await concurrently(make_layer(r, **implicitly()) for r in requests)
+    return await concurrently(make_layer(r) for r in requests)
 
 
 from ko_pants.rules.layer import find_layer  # noqa: E402
 
 
 async def layers(requests: Iterable[LayerRequest]) -> tuple[Layer, ...]:
-    return await concurrently(find_layer(r, **implicitly()) for r in requests)
+    return await concurrently(find_layer(r) for r in requests)
 
 
 from ko_pants.rules.base_image import resolve_base_image  # noqa: E402

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pants.engine.addresses import Address
 from pants.engine.fs import EMPTY_DIGEST, Digest
 from pants.engine.process import ProcessResultMetadata
+from pants.util.frozendict import FrozenDict
 
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import GoDirectory
@@ -118,13 +119,18 @@ class PrebuiltFile:
 class GoExecutableRequest:
     """Ask for one executable: compiled, or a prebuilt file, for `platform`.
 
-    `platforms` are all that the image wants: the closure is shared by all of them.
+    `platforms` are all that the image wants: the closure is shared by all of them. `go` is
+    `HostTools.go`, and `environment` what `go build` gets from the outside. They come with the
+    request, because a step that looks at the machine or its environment is looked at in every run,
+    and all above it.
     """
 
     platform: Platform
     platforms: tuple[Platform, ...]
     build: GoBuild | None = None
     prebuilt: PrebuiltFile | None = None
+    go: str = ""
+    environment: FrozenDict[str, str] = field(default_factory=FrozenDict)
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,17 @@ class GoExecutable:
 
 
 @dataclass(frozen=True)
+class LayerSettings:
+    """How layers are made and where KOCACHE is; `python` is `HostTools.python`."""
+
+    encoding: str
+    level: int
+    python: str
+    kocache: str
+    trust_foreign: bool = False
+
+
+@dataclass(frozen=True)
 class LayerRequest:
     """Ask for a layer: of an executable, or (where there is none) of a kodata tree.
 
@@ -165,6 +182,7 @@ class LayerRequest:
     """
 
     platform: Platform
+    settings: LayerSettings
     executable: GoExecutable | None = None
     kodata: Digest = EMPTY_DIGEST
     kodata_epoch: int = 0

@@ -94,9 +94,9 @@ async def _closure_owners(
 ) -> tuple[Address, ...]:
     """The owners of the closure's files and of kodata beside the main package."""
     wanted = platforms or go_platforms()
-    request = GoExecutableRequest(wanted[0], wanted, build)
+    request = GoExecutableRequest(wanted[0], wanted, build, environment=outside.variables)
     try:
-        closure = await go_closure(closure_request(request, outside))
+        closure = await go_closure(closure_request(request))
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
     # Only what exists: of a missing go.sum Pants would take the generator for the owner, and with

@@ -19,7 +19,6 @@ from ko_pants.engine import (
     digest_entries,
     digest_of_globs,
     go_closure,
-    host_tools,
     run_process,
 )
 from ko_pants.errors import KoPantsError
@@ -34,12 +33,10 @@ from ko_pants.products import (
     GoDirectoryRequest,
     GoExecutable,
     GoExecutableRequest,
-    HostToolsRequest,
     Origin,
     PrebuiltFile,
 )
 from ko_pants.rules.host_tools import GO_CACHE_NAME
-from ko_pants.rules.settings import GoEnvironment
 
 _APPEND_ONLY_CACHES = {
     GO_CACHE_NAME: go_build.GO_LINKS,
@@ -51,11 +48,11 @@ _APPEND_ONLY_CACHES = {
 _MAX_SEARCHES = 5
 
 
-def closure_request(request: GoExecutableRequest, outside: GoEnvironment) -> GoClosureRequest:
+def closure_request(request: GoExecutableRequest) -> GoClosureRequest:
     """The closure of a request's main package for all platforms of its image."""
     build = request.build
     assert build is not None
-    env = {**outside.variables, **dict(build.env)}
+    env = {**request.environment, **dict(build.env)}
     settings = go_build.build_settings(build.flags, env)
     return GoClosureRequest(
         build.directory,
@@ -69,11 +66,9 @@ def closure_request(request: GoExecutableRequest, outside: GoEnvironment) -> GoC
 async def _compile(
     request: GoExecutableRequest,
     build: GoBuild,
-    outside: GoEnvironment,
     wanted: GoClosureRequest,
     closure: GoClosure,
 ) -> GoExecutable:
-    tools = await host_tools(HostToolsRequest())
     platform = request.platform
     name = app_name(closure.closure.import_path)
     if platform.os == "windows":
@@ -81,7 +76,7 @@ async def _compile(
     module = closure.workspace.main_module.directory
     package = posixpath.relpath(build.directory or ".", module or ".")
     argv = go_build.build_argv(
-        tools.go,
+        request.go,
         module or ".",
         package if package == "." else f"./{package}",
         name,
@@ -93,7 +88,7 @@ async def _compile(
             Process(
                 argv,
                 input_digest=sources,
-                env=go_build.build_environment(platform, outside.variables, dict(build.env)),
+                env=go_build.build_environment(platform, request.environment, dict(build.env)),
                 append_only_caches=_APPEND_ONLY_CACHES,
                 output_files=(f"{go_build.OUTPUT_DIRECTORY}/{name}",),
                 description=f"Compile {closure.closure.import_path} for {platform}",
@@ -178,17 +173,17 @@ def app_name(import_path: str) -> str:
 
 
 @rule(desc="Build Go executable", level=LogLevel.DEBUG)
-async def go_executable(request: GoExecutableRequest, outside: GoEnvironment) -> GoExecutable:
+async def go_executable(request: GoExecutableRequest) -> GoExecutable:
     """Yield one executable.
 
-    :raises KoPantsError: not a main package, no Go, or Go's own message; a prebuilt file that is
+    :raises KoPantsError: not a main package, or Go's own message; a prebuilt file that is
         not there. The text names target and field.
     """
     if request.prebuilt is not None:
         return await _prebuilt(request, request.prebuilt)
     build = request.build
     assert build is not None
-    wanted = closure_request(request, outside)
+    wanted = closure_request(request)
     try:
         closure = await go_closure(wanted)
     except KoPantsError as e:
@@ -197,7 +192,7 @@ async def go_executable(request: GoExecutableRequest, outside: GoEnvironment) ->
     problem = main_package_problem(analysed.directory, request.platforms, wanted.tags)
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")
-    return await _compile(request, build, outside, wanted, closure)
+    return await _compile(request, build, wanted, closure)
 
 
 def rules() -> list[object]:

@@ -9,7 +9,14 @@ from pants.engine.fs import EMPTY_DIGEST, Digest, PathGlobs
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import base_image, digest_of_globs, go_executables, layers, relocate
+from ko_pants.engine import (
+    base_image,
+    digest_of_globs,
+    go_executables,
+    host_tools,
+    layers,
+    relocate,
+)
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import executable_problem
 from ko_pants.oci.image import (
@@ -28,12 +35,13 @@ from ko_pants.products import (
     GoBuild,
     GoExecutable,
     GoExecutableRequest,
+    HostToolsRequest,
     Layer,
     LayerRequest,
     PrebuiltFile,
 )
 from ko_pants.rules.binary import resolve_binary
-from ko_pants.rules.settings import Settings
+from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
 # kodata layers differ by operating system only; any architecture stands for all.
@@ -151,7 +159,9 @@ def compose(
 
 
 @rule(desc="Build image", level=LogLevel.DEBUG)
-async def build_image(field_set: GoOciImageFieldSet, settings: Settings) -> BuiltImage:
+async def build_image(
+    field_set: GoOciImageFieldSet, settings: Settings, outside: GoEnvironment
+) -> BuiltImage:
     """Everything of an image but the bytes of its layers.
 
     :raises KoPantsError: whatever is wrong with the target, its program or its base; the text names
@@ -162,22 +172,26 @@ async def build_image(field_set: GoOciImageFieldSet, settings: Settings) -> Buil
     base = await _base(field_set, settings, wanted)
     build, prebuilt = await resolve_binary(field_set.binary)
     platforms = tuple(m.platform for m in base.manifests)
+    tools = await host_tools(HostToolsRequest(python_only=build is None))
     executables = await go_executables(
-        GoExecutableRequest(platform, platforms, build, prebuilt) for platform in platforms
+        GoExecutableRequest(platform, platforms, build, prebuilt, tools.go, outside.variables)
+        for platform in platforms
     )
     check_executables(owner, field_set.binary.alias, base, executables)
     kodata = await _kodata(build, prebuilt)
     epoch = settings.kodata_created or 0
+    how = layer_settings(settings, tools)
     found = await layers(
         request
         for executable in executables
         for request in (
             LayerRequest(
                 Platform(executable.platform.os, _KODATA_ARCHITECTURE),
+                how,
                 kodata=kodata,
                 kodata_epoch=epoch,
             ),
-            LayerRequest(executable.platform, executable),
+            LayerRequest(executable.platform, how, executable),
         )
     )
     labels = image_annotations(field_set.labels.value or {})

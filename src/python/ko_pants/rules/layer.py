@@ -17,7 +17,6 @@ from ko_pants.kocache.cache import CachedLayer, KoCache
 from ko_pants.kocache.keys import LayerKey, build_key
 from ko_pants.layers.encodings import compressor_id
 from ko_pants.products import Layer, LayerBlobRequest, LayerRequest
-from ko_pants.rules.settings import Settings
 
 # kodata layers are kept under no import path: equal trees are one layer, whoever has them.
 _KODATA_PATH = "kodata"
@@ -51,16 +50,17 @@ def layer_key(request: LayerRequest) -> LayerKey:
 
 
 @rule(desc="Find layer", level=LogLevel.DEBUG)
-async def find_layer(request: LayerRequest, settings: Settings) -> Layer:
+async def find_layer(request: LayerRequest) -> Layer:
     """Look into KOCACHE; on a miss make the layer and record it.
 
     :raises KoPantsError: KOCACHE is no usable directory, or the layer process failed.
     """
+    settings = request.settings
     cache = open_kocache(settings.kocache)
     cache.check_usable()
     key = layer_key(request)
     compressor = compressor_id(settings.encoding, settings.level)
-    found = cache.lookup(key, compressor, allow_foreign=settings.trust_foreign_layers)
+    found = cache.lookup(key, compressor, allow_foreign=settings.trust_foreign)
     if found is not None:
         return Layer(request, found.diff_id, found.descriptor)
     blob = await layer_blob(LayerBlobRequest(request))

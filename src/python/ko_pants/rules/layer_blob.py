@@ -9,21 +9,20 @@ from pants.engine.process import Process
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import create_digest, host_tools, run_process
+from ko_pants.engine import create_digest, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.layers.encodings import encoding_of
 from ko_pants.oci.descriptor import Descriptor
-from ko_pants.products import HostToolsRequest, LayerBlob, LayerBlobRequest, Origin
+from ko_pants.products import LayerBlob, LayerBlobRequest, Origin
 from ko_pants.rules.go_executable import one_file
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
-from ko_pants.rules.settings import Settings
 
 _PYTHON_LINKS = ".ko_pants/python"
 _TOOL = ".ko_pants/tool"
 
 
 @rule(desc="Make layer", level=LogLevel.DEBUG)
-async def make_layer(request: LayerBlobRequest, settings: Settings) -> LayerBlob:
+async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     """Run the layer process.
 
     Its tool travels as input files and its Python is reached through a named cache, so the key is
@@ -34,6 +33,7 @@ async def make_layer(request: LayerBlobRequest, settings: Settings) -> LayerBlob
     from ko_pants.layers.tool_files import ENTRY_POINT, tool_files
 
     layer = request.request
+    settings = layer.settings
     executable = layer.executable
     encoding = encoding_of(settings.encoding)
     spec = {
@@ -48,7 +48,6 @@ async def make_layer(request: LayerBlobRequest, settings: Settings) -> LayerBlob
     else:
         inputs, name = executable.digest, f"{executable.import_path} for {layer.platform}"
         spec.update(layout="binary", app_name=executable.app_name, executable=executable.path)
-    tools = await host_tools(HostToolsRequest(python_only=True))
     tool = await create_digest(
         CreateDigest(
             FileContent(path, content) for path, content in tool_files(settings.encoding).items()
@@ -57,7 +56,7 @@ async def make_layer(request: LayerBlobRequest, settings: Settings) -> LayerBlob
     result = await run_process(
         Process(
             (
-                f"{_PYTHON_LINKS}/{tools.python}",
+                f"{_PYTHON_LINKS}/{settings.python}",
                 "-I",
                 "-S",
                 f"{_TOOL}/{ENTRY_POINT}",

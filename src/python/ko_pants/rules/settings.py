@@ -14,6 +14,7 @@ from pants.util.frozendict import FrozenDict
 from ko_pants.engine import environment_vars
 from ko_pants.errors import KoPantsError
 from ko_pants.layers.encodings import encoding_of
+from ko_pants.products import HostTools, LayerSettings
 from ko_pants.publishing.destinations import Registry, parse_registries
 from ko_pants.subsystem import KoSubsystem
 
@@ -84,6 +85,17 @@ class RegistryEnvironment:
 
     def __repr__(self) -> str:
         return "RegistryEnvironment(...)"
+
+
+def layer_settings(settings: Settings, tools: HostTools) -> LayerSettings:
+    """The part of the settings that layers are made with."""
+    return LayerSettings(
+        encoding=settings.encoding,
+        level=settings.level,
+        python=tools.python,
+        kocache=settings.kocache,
+        trust_foreign=settings.trust_foreign_layers,
+    )
 
 
 @rule
