@@ -148,6 +148,19 @@ def test_unchanged_is_one_request(first: Run, repo: Workspace, registry: RealReg
     assert {(layer["outcome"], layer["bytes"]) for layer in entry["layers"]} == {("reused", 0)}
 
 
+def test_the_output_is_of_the_run_that_asks_for_it(
+    first: Run, repo: Workspace, registry: RealRegistry
+) -> None:
+    # The daemon has seen these packages before, in a run whose output nobody wanted.
+    repo.stop()
+    repo.pants("publish", "::").ok()
+    run = repo.publish()
+    assert {t: e["digest"] for t, e in run.images.items()} == {
+        t: e["digest"] for t, e in first.images.items()
+    }
+    assert {e["requests"] for e in run.images.values()} == {1}
+
+
 def test_unchanged_is_one_request_for_a_new_daemon(
     first: Run, repo: Workspace, registry: RealRegistry
 ) -> None:

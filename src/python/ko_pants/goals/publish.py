@@ -86,7 +86,8 @@ class ImagePublishPackages(PublishPackages):
 
     publication: Publication | None = field(default=None, compare=False)
     built: BuiltImage | None = field(default=None, compare=False)
-    run_id: RunId | None = field(default=None, compare=False)
+    # Compared: of two equal packages, the engine hands out those of the earlier run.
+    run_id: RunId | None = None
 
     # Pants encodes the data of every run, and a frozen one level by level: so it is a plain dict,
     # and has its details only where a run id says that somebody reads them.
