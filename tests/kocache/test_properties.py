@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ko_pants.kocache import maps
@@ -161,12 +161,14 @@ class Filled:
         """Every lookup gives the right layer or none, and a record heals."""
         cache = KoCache(str(self.root), warn=lambda _: None)
         for key in KEYS:
-            right = [value for (one, _), value in self.truth.items() if one == key]
+            values = [value for (one, _), value in self.truth.items() if one == key]
+            right = [(value.diff_id, value.descriptor) for value in values]
             for compressor in COMPRESSORS:
                 found = cache.lookup(key, compressor)
                 assert found is None or found == self.truth.get((key, compressor))
                 found = cache.lookup(key, compressor, allow_foreign=True)
-                assert found is None or found in right
+                # One that lost its annotation is taken for ko's: who made it is not known then.
+                assert found is None or (found.diff_id, found.descriptor) in right
         list(cache.entries())
 
     def restore(self) -> None:
@@ -213,6 +215,7 @@ def damage(contents: list[bytes], what: tuple[str, int, int, int, int, int]) -> 
 
 @settings(QUICK, max_examples=120)
 @given(damages())
+@example(("splice", 5, 1964, 53, 8, 54))
 def test_damage_is_the_right_value_or_a_miss(filled: Filled, what: Any) -> None:
     filled.restore()
     index, content = damage(list(filled.files.values()), what)
