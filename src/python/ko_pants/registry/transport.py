@@ -230,7 +230,7 @@ class OriginPool:
     def _context(self) -> ssl.SSLContext:
         config, netloc = self._config, self.origin.netloc
         client_cert = config.client_certs.get(netloc)
-        return tls.make_context(netloc, config.env, config.ca_certs_path, client_cert)
+        return tls.find_context(netloc, config.env, config.ca_certs_path, client_cert)
 
     def close(self) -> None:
         """Close the idle connections."""
