@@ -20,13 +20,13 @@ HOST = "registry.test:5000"
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The hosts that a context was made for."""
     seen: list[str] = []
-    make = tls.make_context
+    make = tls._make_context
 
     def counted(netloc: str, *args: Any) -> ssl.SSLContext:
         seen.append(netloc)
         return make(netloc, *args)
 
-    monkeypatch.setattr(tls, "make_context", counted)
+    monkeypatch.setattr(tls, "_make_context", counted)
     monkeypatch.setattr(tls, "_contexts", {})
     return seen
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from dataclasses import dataclass
 from typing import Mapping
 
 from ko_pants.errors import KoPantsError
@@ -18,9 +19,33 @@ def certificate_directories(env: Mapping[str, str], netloc: str) -> tuple[str, .
     return tuple(os.path.join(root, netloc) for root in roots)
 
 
+@dataclass(frozen=True)
+class _Sources:
+    """The files of a context: a bundle or None for the system's, more authorities, a pair."""
+
+    bundle: str | None
+    authorities: tuple[str, ...]
+    client_cert: tuple[str, str] | None
+
+    def states(self) -> tuple[tuple[int, int, int], ...]:
+        """What changes when a file does.
+
+        :raises OSError: one is missing.
+        """
+        if self.bundle is not None:
+            bundles = [self.bundle]
+        else:
+            system = ssl.get_default_verify_paths()
+            bundles = [path for path in (system.cafile, system.capath) if path]
+        files = (*bundles, *self.authorities, *(self.client_cert or ()))
+        return tuple(
+            (found.st_ino, found.st_size, found.st_mtime_ns) for found in map(os.stat, files)
+        )
+
+
 # Reading the system's authorities takes longer than all else of a run that finds nothing to do.
 _MAX_CONTEXTS = 32
-_contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
+_contexts: dict[object, ssl.SSLContext] = {}
 
 
 def find_context(
@@ -29,38 +54,34 @@ def find_context(
     ca_certs_path: str | None,
     client_cert: tuple[str, str] | None,
 ) -> ssl.SSLContext:
-    """As `make_context`; the one of an earlier run if no file that it was made of has changed."""
-    bundle = ca_certs_path or env.get("SSL_CERT_FILE") or None
-    certificates, client_cert = _certificates(netloc, env, client_cert)
-    files = [*certificates, *(client_cert or ())]
-    if bundle is None:
-        system = ssl.get_default_verify_paths()
-        files += [path for path in (system.cafile, system.capath) if path]
-    else:
-        files.append(bundle)
+    """A verifying client context for one host, shared with those that are made of the same files.
+
+    Trusted are `ca_certs_path`, or SSL_CERT_FILE, or the system's and certifi's authorities; then
+    the `*.crt` of `certs.d/<host:port>`, whose `*.cert` and `*.key` are shown where `client_cert`
+    is None. The context of an earlier run is taken if none of its files has changed.
+
+    :raises KoPantsError: a file is missing or no PEM.
+    """
+    sources = _find_sources(netloc, env, ca_certs_path, client_cert)
     try:
-        states = tuple((path, _state(path)) for path in files)
+        key = (sources, sources.states())
     except OSError:
-        return make_context(netloc, env, ca_certs_path, client_cert)
-    key = (bundle, client_cert, states)
+        return _make_context(netloc, sources)  # which names what is missing
     context = _contexts.get(key)
     if context is None:
-        context = make_context(netloc, env, ca_certs_path, client_cert)
+        context = _make_context(netloc, sources)
         while len(_contexts) >= _MAX_CONTEXTS:
             _contexts.pop(next(iter(_contexts)), None)
         _contexts[key] = context
     return context
 
 
-def _state(path: str) -> tuple[int, int, int]:
-    found = os.stat(path)
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _certificates(
-    netloc: str, env: Mapping[str, str], client_cert: tuple[str, str] | None
-) -> tuple[list[str], tuple[str, str] | None]:
-    """The authorities of `certs.d`, and the client certificate: `client_cert`, else theirs."""
+def _find_sources(
+    netloc: str,
+    env: Mapping[str, str],
+    ca_certs_path: str | None,
+    client_cert: tuple[str, str] | None,
+) -> _Sources:
     authorities = []
     for directory in certificate_directories(env, netloc):
         for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
@@ -69,47 +90,34 @@ def _certificates(
                 authorities.append(path)
             elif name.endswith(".cert") and client_cert is None:
                 client_cert = (path, path[: -len(".cert")] + ".key")
-    return authorities, client_cert
-
-
-def make_context(
-    netloc: str,
-    env: Mapping[str, str],
-    ca_certs_path: str | None,
-    client_cert: tuple[str, str] | None,
-) -> ssl.SSLContext:
-    """A verifying client context for one host.
-
-    Trusted are `ca_certs_path`, or SSL_CERT_FILE, or the system's and certifi's authorities; then
-    the `*.crt` of `certs.d/<host:port>`, whose `*.cert` and `*.key` are shown where `client_cert`
-    is None.
-
-    :raises KoPantsError: a file is missing or no PEM.
-    """
     bundle = ca_certs_path or env.get("SSL_CERT_FILE") or None
+    return _Sources(bundle, tuple(authorities), client_cert)
+
+
+def _make_context(netloc: str, sources: _Sources) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=bundle)
+        context = ssl.create_default_context(cafile=sources.bundle)
     except (OSError, ssl.SSLError) as e:
         raise KoPantsError(
-            f"cannot read the CA certificates in {bundle}: {e.strerror or e}; "
+            f"cannot read the CA certificates in {sources.bundle}: {e.strerror or e}; "
             "expected a file in PEM format"
         ) from None
     # On by default since Python 3.13; the authorities that companies make for themselves often fail
     # it (no key usage), and Go's clients and docker take them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if bundle is None:
+    if sources.bundle is None:
         import certifi
 
         context.load_verify_locations(certifi.where())
-    authorities, client_cert = _certificates(netloc, env, client_cert)
-    for path in authorities:
+    for path in sources.authorities:
         _load(context, path)
-    if client_cert is not None:
+    if sources.client_cert is not None:
+        certificate, key = sources.client_cert
         try:
-            context.load_cert_chain(*client_cert)
+            context.load_cert_chain(certificate, key)
         except (OSError, ssl.SSLError) as e:
             raise KoPantsError(
-                f"cannot use the client certificate {client_cert[0]} with the key {client_cert[1]} "
+                f"cannot use the client certificate {certificate} with the key {key} "
                 f"for {netloc}: {e.strerror or e}; expected two PEM files that belong together"
             ) from None
     return context
