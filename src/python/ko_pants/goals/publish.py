@@ -182,7 +182,7 @@ def _package(
     publication: Publication, built: BuiltImage, run: PublishRun, run_id: RunId | None
 ) -> PublishPackages:
     image, destination = publication.image, publication.destination
-    platforms = ", ".join(str(m.platform) for m in image.manifests)
+    platforms = image.platform_names
     process = None
     if destination.skip:
         description = f"({destination.skip}); built {image.descriptor.digest} ({platforms})"
@@ -325,9 +325,8 @@ async def publish_image(
     for publication in moving:
         publisher.begin_upload(publication, files)
     open_kocache(settings.kocache).save_counters()
-    return PublishProcesses(
-        _package(p, built, run, run_id if goal.output else None) for p in publications
-    )
+    reader = run_id if goal.output else None
+    return PublishProcesses(_package(p, built, run, reader) for p in publications)
 
 
 def rules() -> list[object]:

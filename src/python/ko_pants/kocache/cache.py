@@ -144,6 +144,8 @@ class KoCache:
         self.max_bytes = max_bytes
         self._warn = warn
         self._saved = self._run_base = Counters()
+        # Of every image of a run, mostly nothing is asked: that shall cost nothing.
+        self._asked = False
         self._mutex = threading.Lock()
         self._warned: set[str] = set()
         self._memo: dict[
@@ -435,10 +437,10 @@ class KoCache:
 
         False if the cache cannot be written.
         """
-        total = self.counters
-        if total in (self._saved, self._run_base):
+        if not self._asked:
             return True
-        self._saved = total
+        self._asked = False
+        self._saved = total = self.counters
         run = {name: getattr(total, name) - getattr(self._run_base, name) for name in _COUNTERS}
         content = (json.dumps(run) + "\n").encode()
         state = os.path.join(self.root, "ko-pants")
@@ -505,6 +507,7 @@ class KoCache:
         with self._mutex:
             for name, number in more.items():
                 self._counts[name] += number
+            self._asked = True
 
 
 class _MapFiles:

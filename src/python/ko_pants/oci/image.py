@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any, Iterable, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
@@ -118,6 +119,11 @@ class Image:
     def content(self) -> bytes:
         """The bytes that `descriptor` describes."""
         return self.index or self.manifests[0].manifest
+
+    @cached_property
+    def platform_names(self) -> str:
+        """The platforms for a reader; found once, for every run of a daemon reports it."""
+        return ", ".join(str(manifest.platform) for manifest in self.manifests)
 
     @property
     def children(self) -> tuple[ImageManifest, ...]:
