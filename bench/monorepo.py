@@ -17,6 +17,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import zipfile
 from dataclasses import dataclass
@@ -125,13 +126,31 @@ class Monorepo:
         target.write_text(content)
 
     def _git(self, *arguments: str) -> None:
-        subprocess.run(
-            ["git", *arguments],
-            cwd=self.root,
-            env={**os.environ, **_GIT_ENVIRONMENT},
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        _git(self.root, *arguments)
+
+
+def copy_as_repository(source: Path, root: Path) -> Path:
+    """Copy a checkout, or a module out of Go's cache, which is read-only and has no history."""
+    shutil.copytree(source, root, symlinks=True)
+    for directory, _, files in os.walk(root):
+        for path in (directory, *(os.path.join(directory, name) for name in files)):
+            if not os.path.islink(path):
+                os.chmod(path, os.stat(path).st_mode | 0o200)
+    if not (root / ".git").exists():
+        _git(root, "init", "--quiet", "--initial-branch=main")
+        _git(root, "add", "--all")
+        _git(root, "commit", "--quiet", "--message", "copied")
+    return root
+
+
+def _git(root: Path, *arguments: str) -> None:
+    subprocess.run(
+        ["git", *arguments],
+        cwd=root,
+        env={**os.environ, **_GIT_ENVIRONMENT},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def sources(shape: Shape) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence, Union
 
 from bench.measure import OURS, Outcome, Sample, once, take_turns
-from bench.monorepo import PLATFORMS, Monorepo, Shape, write_proxy
+from bench.monorepo import PLATFORMS, Monorepo, Shape, copy_as_repository, write_proxy
 from bench.registry import BASE_PLATFORMS, Registry
 from bench.tools import (
     ROOT,
@@ -202,18 +202,14 @@ def _noop_one(bench: Bench) -> Outcome:
 
 
 def _noop_ko(bench: Bench) -> Outcome:
-    given = bench.options.repo_of_ko
-    if given is None:
-        raise Skip("no checkout of ko given (--repo-of-ko)")
-    source = given
+    source = bench.options.repo_of_ko or _source_of_ko()
     if not (source / "go.mod").is_file():
         raise Skip(f"{source} has no go.mod")
 
     def make() -> Workspace:
         place = bench.options.work / "ko-repo"
         remove(place)
-        shutil.copytree(source, place / "repo", symlinks=True)
-        repo = place / "repo"
+        repo = copy_as_repository(source, place / "repo")
         (repo / "BUILD").write_text('go_oci_image(name="ko", repository="ours/ko")\n')
         # It names a base of the internet for itself; both tools shall have the one on loopback.
         (repo / ".ko.yaml").unlink(missing_ok=True)
@@ -228,6 +224,25 @@ def _noop_ko(bench: Bench) -> Outcome:
         return workspace
 
     return bench.published("ko-repo", make).turns()
+
+
+def _source_of_ko() -> Path:
+    """The module that the ko on PATH was built from, out of Go's module cache or proxy."""
+    ko = shutil.which("ko")
+    if ko is None:
+        raise Skip("no checkout of ko given (--repo-of-ko), and no ko on PATH to tell its version")
+    built_from = _output("go", "version", "-m", ko).split()
+    if "mod" not in built_from:
+        raise Skip(f"{ko} does not tell what it was built from; give --repo-of-ko")
+    module, version = built_from[built_from.index("mod") + 1 :][:2]
+    found = _output("go", "mod", "download", "-json", f"{module}@{version}")
+    if '"Dir"' not in found:
+        raise Skip(f"{module}@{version}, the source of {ko}, is not to be had; give --repo-of-ko")
+    return Path(json.loads(found)["Dir"])
+
+
+def _output(*argv: str) -> str:
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False).stdout
 
 
 def _noop_fleet(bench: Bench) -> Outcome:
@@ -519,7 +534,8 @@ ROWS = (
     Row(
         "noop-ko",
         "no-op, ko's own repo",
-        "a copy of the checkout given by --repo-of-ko, published by both tools",
+        "a copy of --repo-of-ko, or else of the module that ko on PATH was built from, published "
+        "by both tools",
         "publish again",
         "`ko build -P .`",
         _noop_ko,

@@ -53,6 +53,7 @@ class GoProxy:
             "GOFLAGS": "-mod=mod -modcacherw",
             "GOTOOLCHAIN": "local",
             "GOWORK": "off",
+            "CGO_ENABLED": "0",
             "GOCACHE": str(cache / "gocache"),
             "GOPATH": str(cache / "gopath"),
         }

@@ -36,6 +36,12 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> GoProxy:
             "sub/sub.go": package("sub", f"sub {version}"),
         }
         proxy.add("example.org/dep", version, files, ("example.org/deep", "v0.1.0"))
+    # Only a build for arm64 needs the other module.
+    files = {
+        "arch.go": package("arch", "arch"),
+        "arch_arm64.go": 'package arch\n\nimport _ "example.org/deep"\n',
+    }
+    proxy.add("example.org/arch", "v1.0.0", files, ("example.org/deep", "v0.1.0"))
     return proxy
 
 
@@ -56,6 +62,20 @@ def repo(
             "old/go.mod": go_mod("example.com/old", "", "require example.org/dep v1.0.0"),
             "old/main.go": program("example.org/dep"),
             "old/BUILD": "go_oci_image()\ngo_sources(name='go')\n",
+            "shared/go.mod": go_mod(
+                "example.com/shared",
+                "",
+                "require example.org/dep v1.0.0",
+                "require example.org/arch v1.0.0",
+            ),
+            "shared/uses/main.go": program("example.org/dep"),
+            "shared/uses/BUILD": "go_oci_image()\n",
+            "shared/deep/main.go": program("example.org/deep"),
+            "shared/deep/BUILD": "go_oci_image(image_tags=['1'])\n",
+            "shared/none/main.go": SMALL,
+            "shared/none/BUILD": "go_oci_image()\n",
+            "shared/arch/main.go": program("example.org/arch"),
+            "shared/arch/BUILD": "go_oci_image(platforms=['linux/amd64', 'linux/arm64'])\n",
             "third/vendored/go.mod": go_mod(
                 "example.com/vendored", "", "require example.org/dep v1.0.0"
             ),
@@ -71,7 +91,7 @@ def repo(
             "go_oci_image(name='flags', binary=':program')\n",
         }
     )
-    for module in ("new", "old", "third/vendored"):
+    for module in ("new", "old", "shared", "third/vendored"):
         proxy.go("mod", "tidy", cwd=workspace.root / module, cache=cache)
     proxy.go("mod", "vendor", cwd=workspace.root / "third/vendored", cache=cache)
     return workspace
@@ -99,6 +119,8 @@ def output_of(repo: Workspace, name: str, directory: Path) -> str:
     [
         ("tool", "dep v1.1.0\nsub v1.1.0\n"),
         ("old", "dep v1.0.0\n"),
+        ("uses", "dep v1.0.0\n"),
+        ("arch", "arch\n"),
         ("vendored", "dep v1.0.0\n"),
         ("flags", "v9 true\n"),
     ],
@@ -149,6 +171,38 @@ def test_another_version_of_a_module_rebuilds_its_users(
     compiled = [p for p in run.processes if p.startswith("Compile")]
     assert compiled == ["Compile example.com/old for linux/amd64"]
     assert text == "dep v1.1.0\n"
+
+
+def test_bump_of_a_shared_go_mod_rebuilds_who_uses_the_module(
+    first: Run, repo: Workspace, proxy: GoProxy, tmp_path: Path
+) -> None:
+    names = ("shared/go.mod", "shared/go.sum")
+    saved = {name: (repo.root / name).read_text() for name in names}
+    proxy.go("get", "example.org/dep@v1.1.0", cwd=repo.root / "shared", cache=tmp_path / "go")
+
+    try:
+        run = repo.publish("shared::").ok()
+        text = output_of(repo, "uses", tmp_path)
+    finally:
+        repo.write(saved)
+        repo.publish("shared::").ok()
+
+    compiled = [p for p in run.processes if p.startswith("Compile")]
+    assert compiled == ["Compile example.com/shared/uses for linux/amd64"]
+    assert {a for a, entry in run.images.items() if entry["published"]} == {"shared/uses:uses"}
+    assert text == "dep v1.1.0\n"
+
+
+def test_executable_is_that_of_the_whole_go_mod(
+    first: Run, repo: Workspace, proxy: GoProxy, tmp_path: Path
+) -> None:
+    image = published_in(repo.root / "dist" / "oci", "uses:latest")
+    flags = ("-mod=readonly", "-trimpath", "-buildvcs=false")
+    out = tmp_path / "uses"
+    where = repo.root / "shared"
+    proxy.go("build", *flags, "-o", str(out), "./uses", cwd=where, cache=tmp_path / "go")
+
+    assert image.manifests[0].executable() == out.read_bytes()
 
 
 def test_a_module_that_is_not_what_go_sum_says(first: Run, repo: Workspace) -> None:

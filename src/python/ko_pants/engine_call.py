@@ -79,6 +79,8 @@ from ko_pants.products import (
     LayerBlob,
     LayerBlobRequest,
     LayerRequest,
+    ModuleFiles,
+    ModuleFilesRequest,
     PublishPlan,
     PublishPlanRequest,
     ResolvedBase,
@@ -188,6 +190,13 @@ from ko_pants.rules.go_closure import find_go_closure  # noqa: E402
 
 async def go_closure(request: GoClosureRequest) -> GoClosure:
     return await find_go_closure(request)
+
+
+from ko_pants.rules.go_modules import find_module_files  # noqa: E402
+
+
+async def module_files(request: ModuleFilesRequest) -> ModuleFiles:
+    return await find_module_files(request)
 
 
 from ko_pants.rules.go_executable import go_executable  # noqa: E402

@@ -47,6 +47,8 @@ from ko_pants.products import (
     LayerBlob,
     LayerBlobRequest,
     LayerRequest,
+    ModuleFiles,
+    ModuleFilesRequest,
     PublishPlan,
     PublishPlanRequest,
     ResolvedBase,
@@ -148,6 +150,10 @@ async def analysed_directories(
 
 async def go_closure(request: GoClosureRequest) -> GoClosure:
     return await Get(GoClosure, GoClosureRequest, request)
+
+
+async def module_files(request: ModuleFilesRequest) -> ModuleFiles:
+    return await Get(ModuleFiles, ModuleFilesRequest, request)
 
 
 async def go_executables(requests: Iterable[GoExecutableRequest]) -> tuple[GoExecutable, ...]:

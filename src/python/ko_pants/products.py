@@ -96,6 +96,34 @@ class GoClosure:
 
 
 @dataclass(frozen=True)
+class ModuleFilesRequest:
+    """Ask for the part of go.mod and go.sum that the build of a main package reads.
+
+    :param import_path: of the main package.
+    :param imports: what its closure imports of modules outside of the repo.
+    :param platforms: those whose modules count.
+    :param go: `HostTools.go`; `environment` is that of the build.
+    """
+
+    import_path: str
+    workspace: Workspace
+    imports: tuple[str, ...]
+    platforms: tuple[Platform, ...]
+    tags: tuple[str, ...]
+    mod: str
+    go: str
+    environment: FrozenDict[str, str]
+
+
+@dataclass(frozen=True)
+class ModuleFiles:
+    """What stands in for the files `paths` of the repo; nothing where they are used themselves."""
+
+    paths: tuple[str, ...] = ()
+    digest: Digest = EMPTY_DIGEST
+
+
+@dataclass(frozen=True)
 class GoBuild:
     """How one main package is to be compiled; `owner` names target and field in errors."""
 

@@ -16,11 +16,8 @@ GO_CACHE = ".ko_pants/gocache"
 GO_PATH = ".ko_pants/gopath"
 OUTPUT_DIRECTORY = ".ko_pants/out"
 
-# The head of the executable is printed: its build id and headers come with a cached result, and the
-# file itself need not.
-# $1: toolchain link, $2: directory of the main package's module, $3: package, $4: output name, then
-# flags. PATH has git for private modules.
-_SCRIPT = f"""
+# $1: toolchain link, $2: directory of the main package's module. PATH has git for private modules.
+_SET_UP = f"""
 set -eu
 root=$(pwd -P)
 GOROOT=$(cd -P "{GO_LINKS}/$1" && pwd)
@@ -28,11 +25,36 @@ export GOROOT GOCACHE="$root/{GO_CACHE}" GOPATH="$root/{GO_PATH}"
 export GOMODCACHE="$GOPATH/pkg/mod" GOENV=off GOTOOLCHAIN=local TMPDIR="$root/.ko_pants/tmp"
 export HOME="${{HOME:-$root/.ko_pants/home}}" PATH="$GOROOT/bin:$PATH"
 mkdir -p "$TMPDIR" "{OUTPUT_DIRECTORY}"
-module=$2 package=$3 name=$4
-shift 4
+module=$2
+shift 2
 cd "./$module"
-go build -trimpath -buildvcs=false "$@" -o "$root/{OUTPUT_DIRECTORY}/$name" "$package"
-head -c {HEAD_SIZE} "$root/{OUTPUT_DIRECTORY}/$name"
+"""
+
+# The head of the executable is printed: its build id and headers come with a cached result, and the
+# file itself need not. With a reduced go.mod, a module that is missing is a result too: nothing is
+# printed, and nobody has to find out again. $1: `reduced` or `whole`, $2: package, $3: output name,
+# then flags.
+_BUILD = f"""{_SET_UP}
+mode=$1 package=$2 name=$3 errors=$TMPDIR/errors
+shift 3
+if go build -trimpath -buildvcs=false "$@" -o "$root/{OUTPUT_DIRECTORY}/$name" "$package" \\
+  2> "$errors"
+then
+  cat "$errors" >&2
+  head -c {HEAD_SIZE} "$root/{OUTPUT_DIRECTORY}/$name"
+else
+  cat "$errors" >&2
+  [ "$mode" = reduced ] && grep -q -e 'no required module provides package' \\
+    -e 'missing go.sum entry' -e 'updates to go.mod needed' "$errors"
+fi
+"""
+
+# A package that is not for this platform, or that Go cannot find, is no error (-e): the build says
+# what matters. Flags, then import paths.
+_LIST = f"""{_SET_UP}
+format='{{{{with .Module}}}}{{{{if not .Main}}}}{{{{.Path}}}}{{{{end}}}}{{{{end}}}}'
+go list -deps -e -f "$format" "$@" > "$TMPDIR/modules"
+sort -u "$TMPDIR/modules"
 """
 
 HEAD_SCRIPT = f'head -c {HEAD_SIZE} "$1"'
@@ -57,10 +79,28 @@ class BuildSettings:
 
 
 def build_argv(
-    toolchain: str, module: str, package: str, name: str, flags: Sequence[str]
+    toolchain: str,
+    module: str,
+    package: str,
+    name: str,
+    flags: Sequence[str],
+    *,
+    reduced: bool = False,
 ) -> tuple[str, ...]:
-    """The process's arguments; `module` and `package` are relative directories (`.` allowed)."""
-    return ("/bin/sh", "-c", _SCRIPT, "go-build", toolchain, module, package, name, *flags)
+    """The process's arguments; `module` and `package` are relative directories (`.` allowed).
+
+    With `reduced` it succeeds and prints nothing where go.mod lacks a module that it needs.
+    """
+    mode = "reduced" if reduced else "whole"
+    return ("/bin/sh", "-c", _BUILD, "go-build", toolchain, module, mode, package, name, *flags)
+
+
+def list_argv(
+    toolchain: str, module: str, tags: Sequence[str], imports: Sequence[str]
+) -> tuple[str, ...]:
+    """The arguments of a process that prints the modules which provide `imports`, transitively."""
+    flags = (f"-tags={','.join(tags)}",) if tags else ()
+    return ("/bin/sh", "-c", _LIST, "go-list", toolchain, module or ".", *flags, *imports)
 
 
 def build_environment(

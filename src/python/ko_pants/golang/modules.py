@@ -98,7 +98,7 @@ def _tokens(text: str, where: str, line: int) -> list[str]:
     return tokens
 
 
-def _directives(content: bytes, where: str) -> Iterator[tuple[int, str, list[str]]]:
+def module_directives(content: bytes, where: str) -> Iterator[tuple[int, str, list[str]]]:
     """(line, verb, arguments) of each directive, blocks resolved."""
     block = ""
     block_line = 0
@@ -171,7 +171,7 @@ def parse_go_mod(content: bytes, where: str) -> GoMod:
     module = go = toolchain = ""
     requires: list[Require] = []
     replaces: list[Replace] = []
-    for line, verb, arguments in _directives(content, where):
+    for line, verb, arguments in module_directives(content, where):
         if verb == "module":
             module = _one(verb, arguments, where, line, module)
         elif verb == "go":
@@ -203,7 +203,7 @@ def parse_go_work(content: bytes, where: str) -> GoWork:
     go = toolchain = ""
     uses: list[str] = []
     replaces: list[Replace] = []
-    for line, verb, arguments in _directives(content, where):
+    for line, verb, arguments in module_directives(content, where):
         if verb == "go":
             go = _one(verb, arguments, where, line, go)
         elif verb == "toolchain":
@@ -306,7 +306,8 @@ def _local_directory(base: str, target: str, where: str, what: str) -> str:
     return "" if path == "." else path
 
 
-def _version(text: str) -> tuple[int, int]:
+def go_version(text: str) -> tuple[int, int]:
+    """(1, 21) of `1.21.3`; (0, 0) of what is no version."""
     match = re.match(r"([0-9]+)(?:\.([0-9]+))?", text)
     return (int(match[1]), int(match[2] or 0)) if match else (0, 0)
 
@@ -423,7 +424,7 @@ def _vendor(
     if not mod:
         go = work.go if work is not None else mains[work_directory].go
         # Workspaces can be vendored since Go 1.22, which marks their modules.txt.
-        if _version(go) < (1, 14) or vendored.for_workspace != (work is not None):
+        if go_version(go) < (1, 14) or vendored.for_workspace != (work is not None):
             return None, ()
     return directory, vendored.modules
 
@@ -451,7 +452,7 @@ def _replacements(
         required.setdefault(require.path, set()).add(require.version)
     # From Go 1.17 on, go.mod lists every module that provides a package, at the version in use; in
     # a workspace the highest version wins, which may be one that no go.mod of it names.
-    exact = work is None and all(_version(m.go) >= (1, 17) for m in mains.values())
+    exact = work is None and all(go_version(m.go) >= (1, 17) for m in mains.values())
     seen: set[tuple[str, str]] = set()
     for base, where, replaces in sources:
         for replace in replaces:

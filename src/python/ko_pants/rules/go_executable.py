@@ -1,17 +1,19 @@
 """Compiles a main package for one platform, or takes a prebuilt file.
 
-The process's input is the first-party closure, nothing else of the repo; its cache key has the
-toolchain's identity, not its path. Its standard output is the head of the executable: build id and
-headers come along with a cached result, the file itself stays in the store.
+The process's input is the first-party closure, nothing else of the repo, and of go.mod and go.sum
+what it reads; its cache key has the toolchain's identity, not its path. Its standard output is the
+head of the executable: build id and headers come along with a cached result, the file itself stays
+in the store.
 """
 
 from __future__ import annotations
 
 import posixpath
 
-from pants.engine.fs import Digest, FileEntry, PathGlobs
+from pants.engine.fs import Digest, FileEntry, MergeDigests, PathGlobs
 from pants.engine.process import Process
 from pants.engine.rules import collect_rules, rule
+from pants.util.frozendict import FrozenDict
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import (
@@ -19,6 +21,8 @@ from ko_pants.engine import (
     digest_entries,
     digest_of_globs,
     go_closure,
+    merge_digests,
+    module_files,
     run_process,
 )
 from ko_pants.errors import KoPantsError
@@ -26,6 +30,7 @@ from ko_pants.golang import go_build
 from ko_pants.golang.closure import missing_imports
 from ko_pants.golang.directory import main_package_problem
 from ko_pants.golang.executable import inspect_executable
+from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     GoBuild,
     GoClosure,
@@ -33,19 +38,16 @@ from ko_pants.products import (
     GoDirectoryRequest,
     GoExecutable,
     GoExecutableRequest,
+    ModuleFiles,
+    ModuleFilesRequest,
     Origin,
     PrebuiltFile,
 )
-from ko_pants.rules.host_tools import GO_CACHE_NAME
+from ko_pants.rules.host_tools import GO_CACHES
 
-_APPEND_ONLY_CACHES = {
-    GO_CACHE_NAME: go_build.GO_LINKS,
-    "ko_pants_gocache": go_build.GO_CACHE,
-    "ko_pants_gopath": go_build.GO_PATH,
-}
-
-# A third-party module that imports the repo's own packages is rare, a chain of them rarer.
-_MAX_SEARCHES = 5
+# A third-party module that imports the repo's own packages is rare, a chain of them rarer; so are
+# modules that only some architectures need.
+_MAX_TRIES = 7
 
 
 def closure_request(request: GoExecutableRequest) -> GoClosureRequest:
@@ -63,6 +65,31 @@ def closure_request(request: GoExecutableRequest) -> GoClosureRequest:
     )
 
 
+def _module_files_request(
+    request: GoExecutableRequest,
+    wanted: GoClosureRequest,
+    closure: GoClosure,
+    listed: tuple[Platform, ...],
+) -> ModuleFilesRequest:
+    build = request.build
+    assert build is not None
+    return ModuleFilesRequest(
+        closure.closure.import_path,
+        closure.workspace,
+        closure.closure.third_party,
+        listed,
+        wanted.tags,
+        wanted.mod,
+        request.go,
+        FrozenDict({**request.environment, **dict(build.env)}),
+    )
+
+
+def _found_all_packages(stderr: str) -> bool:
+    """True if Go came as far as compiling (`# <package>`), so that no module was missing."""
+    return any(line.startswith("# ") for line in stderr.splitlines())
+
+
 async def _compile(
     request: GoExecutableRequest,
     build: GoBuild,
@@ -75,38 +102,57 @@ async def _compile(
         name += ".exe"
     module = closure.workspace.main_module.directory
     package = posixpath.relpath(build.directory or ".", module or ".")
-    argv = go_build.build_argv(
-        request.go,
-        module or ".",
-        package if package == "." else f"./{package}",
-        name,
-        build.flags + ((f"-ldflags={' '.join(build.ldflags)}",) if build.ldflags else ()),
-    )
-    for _ in range(_MAX_SEARCHES):
-        sources = await digest_of_globs(PathGlobs(closure.files))
+    flags = build.flags
+    if build.ldflags:
+        flags += (f"-ldflags={' '.join(build.ldflags)}",)
+    # Whose modules are in go.mod: those of a platform of each system, of this platform, all.
+    systems = {p.os: p for p in reversed(request.platforms)}
+    widening = iter((tuple(systems[name] for name in sorted(systems)), (platform,), ()))
+    listed = next(widening)
+    for _ in range(_MAX_TRIES):
+        part = ModuleFiles()
+        if listed:
+            part = await module_files(_module_files_request(request, wanted, closure, listed))
+        sources = await digest_of_globs(
+            PathGlobs([path for path in closure.files if path not in part.paths])
+        )
+        if part.paths:
+            sources = await merge_digests(MergeDigests([sources, part.digest]))
         result = await run_process(
             Process(
-                argv,
+                go_build.build_argv(
+                    request.go,
+                    module or ".",
+                    package if package == "." else f"./{package}",
+                    name,
+                    flags,
+                    reduced=bool(part.paths),
+                ),
                 input_digest=sources,
                 env=go_build.build_environment(platform, request.environment, dict(build.env)),
-                append_only_caches=_APPEND_ONLY_CACHES,
+                append_only_caches=GO_CACHES,
                 output_files=(f"{go_build.OUTPUT_DIRECTORY}/{name}",),
                 description=f"Compile {closure.closure.import_path} for {platform}",
                 level=LogLevel.INFO,
             )
         )
-        if result.exit_code == 0:
+        if result.stdout:
             break
         stderr = result.stderr.decode("utf-8", "replace").strip()
         extra = missing_imports(stderr, closure.workspace, closure.closure)
         extra = tuple(path for path in extra if path not in wanted.extra_imports)
-        if not extra:
+        if extra:
+            wanted = _with_extra(wanted, extra)
+            closure = await go_closure(wanted)
+        elif part.paths and not result.exit_code:
+            listed = next(widening)
+        elif part.paths and not _found_all_packages(stderr):
+            listed = ()
+        else:
             raise KoPantsError(
                 f"{build.owner}: `go build` failed for {platform} in "
                 f"{build.directory or 'the build root'}:\n{stderr}"
             )
-        wanted = _with_extra(wanted, extra)
-        closure = await go_closure(wanted)
     else:
         raise KoPantsError(f"{build.owner}: `go build` failed for {platform}:\n{stderr}")
     entry = await one_file(result.output_digest)

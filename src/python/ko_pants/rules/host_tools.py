@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pants.engine.rules import _uncacheable_rule, collect_rules
 
 from ko_pants.errors import KoPantsError
+from ko_pants.golang import go_build
 from ko_pants.golang.executable import HEAD_SIZE, inspect_executable
 from ko_pants.golang.toolchain import meets_minimum, parse_version
 from ko_pants.products import HostTools, HostToolsRequest
@@ -25,6 +26,13 @@ from ko_pants.rules.settings import Settings
 
 GO_CACHE_NAME = "ko_pants_go"
 PYTHON_CACHE_NAME = "ko_pants_python"
+
+#: What a process that runs Go has in its sandbox.
+GO_CACHES = {
+    GO_CACHE_NAME: go_build.GO_LINKS,
+    "ko_pants_gocache": go_build.GO_CACHE,
+    "ko_pants_gopath": go_build.GO_PATH,
+}
 
 
 @dataclass(frozen=True)
