@@ -2,7 +2,7 @@
 
 Images arrive one by one, as they are built:
 
-    publisher.begin_check(publication)   HEADs are on their way
+    publisher.begin_check(publication)   its HEADs are asked with those of others
     publisher.finish_check(publication)  what a tag names already is done; what is missing is known
     publisher.begin_upload(publication)  blobs and child manifests; nothing visible changes
     publisher.commit(publications)       once all are uploaded: indexes and tags
@@ -27,12 +27,14 @@ from ko_pants.oci.image import BaseImage, Image
 from ko_pants.oci.layout import Layout
 from ko_pants.oci.reference import Reference
 from ko_pants.publishing.destinations import Destination, check_distinct
-from ko_pants.publishing.stores import LayoutStore, RegistryStore, Store
+from ko_pants.publishing.stores import LayoutStore, RegistryStore, Store, named_in_a_row
 from ko_pants.publishing.temporary import make_directory
-from ko_pants.publishing.worker_pool import Ticket, WorkerPool
+from ko_pants.publishing.worker_pool import Ticket, WorkerPool, perform
 from ko_pants.registry.client import RegistryClient
 
 _THREADS = 16
+# Publications whose questions do not wait for those of more.
+_MANY = 64
 _PROGRESS_SECONDS = 5.0
 
 
@@ -105,6 +107,8 @@ class Publisher:
         self._layout_root = layout_root
         self._memory = {} if memory is None else memory
         self._pool = WorkerPool(threads)
+        self._threads = threads
+        self._unasked: list[Publication] = []
         self._lock = threading.Lock()
         self._layouts: dict[str, dict[str, Descriptor]] = {}
         self._targets: dict[str, str] = {}
@@ -145,29 +149,104 @@ class Publisher:
         return Publication(target, image, base, destination, store)
 
     def begin_check(self, publication: Publication) -> None:
-        """Ask for the tags, and if none names the image, for the image and its blobs."""
+        """Note the questions after its tags; they are asked with those of others, see `ask`."""
         publication.ticket = Ticket()
-        self._pool.submit(lambda: self._check(publication), publication.ticket)
+        publication.ticket.begin()
+        with self._lock:
+            self._unasked.append(publication)
+            enough = len(self._unasked) >= _MANY
+        if enough:
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask the questions of all that have begun."""
+        with self._lock:
+            unasked, self._unasked = self._unasked, []
+        by_place: dict[str, list[Publication]] = {}
+        for publication in unasked:
+            by_place.setdefault(publication.store.place, []).append(publication)
+        for publications in by_place.values():
+            # Never more in a row than one thread would ask one after the other.
+            depth = -(-len(publications) // self._threads)
+            for start in range(0, len(publications), depth):
+                self._submit_checks(publications[start : start + depth])
 
     def finish_check(self, publication: Publication) -> None:
         """Wait for the answers: `stale_tags`, `present` and `missing` are known after that.
 
         :raises KoPantsError: a registry cannot be reached or refuses.
         """
+        self.ask()
         publication.ticket.wait()
 
-    def _check(self, publication: Publication) -> None:
+    def _submit_checks(self, batch: Sequence[Publication]) -> None:
+        def end(error: BaseException) -> None:
+            for publication in batch:
+                publication.ticket.end(error)
+
+        def check() -> None:
+            try:
+                known = self._ask_in_a_row(batch)
+            except BaseException as e:
+                end(e)
+                return
+            for publication in batch:
+                answers = known.get(id(publication), {})
+                if set(answers) == set(self._first_questions(publication)):
+                    perform(lambda p=publication, a=answers: self._check(p, a), publication.ticket)  # type: ignore[misc]
+                    continue
+                # What a registry does not simply answer takes time: one by one, side by side.
+                self._pool.submit(
+                    lambda p=publication, a=answers: self._check(p, a),  # type: ignore[misc]
+                    publication.ticket,
+                )
+                publication.ticket.end(None)
+
+        self._pool.submit(check, Ticket(), end)
+
+    def _first_questions(self, publication: Publication) -> tuple[str, ...]:
+        """Tags, or "" for the image itself.
+
+        Of a tag that was never seen, on an image that was, the likely answer is no: asking for the
+        image alone saves a request.
+        """
+        tags = publication.destination.tags
+        seen = self._memory.get(publication.destination.repository_name)
+        if seen is not None and seen.digest == publication.image.descriptor.digest:
+            tags = tuple(tag for tag in tags if tag in seen.tags)
+        return tags or ("",)
+
+    def _ask_in_a_row(self, batch: Sequence[Publication]) -> dict[int, dict[str, bool]]:
+        """By id of the publication and question, as far as a registry simply answers."""
+        asked = [
+            (publication, publication.store, question)
+            for publication in batch
+            if isinstance(publication.store, RegistryStore)
+            for question in self._first_questions(publication)
+        ]
+        known: dict[int, dict[str, bool]] = {}
+        if asked:
+            answers = named_in_a_row(self._client, [(s, q, p.image) for p, s, q in asked])
+            for (publication, _, question), answer in zip(asked, answers):
+                if answer is not None:
+                    known.setdefault(id(publication), {})[question] = answer
+        return known
+
+    def _check(self, publication: Publication, known: Mapping[str, bool]) -> None:
+        """Ask what is not `known` of the first questions, then for the image and its blobs."""
         tags = publication.destination.tags
         image, store = publication.image, publication.store
-        # Of a tag that was never seen, on an image that was, the likely answer is no: asking for
-        # the image alone saves a request.
-        seen = self._memory.get(publication.destination.repository_name)
-        unlikely = set(tags) - seen.tags if seen and seen.digest == image.descriptor.digest else ()
-        stale = tuple(t for t in tags if t in unlikely or not store.tagged(t, image))
+        current = set()
+        for tag in filter(None, self._first_questions(publication)):
+            if known[tag] if tag in known else store.tagged(tag, image):
+                current.add(tag)
+        stale = tuple(tag for tag in tags if tag not in current)
         publication.stale_tags = stale
         publication.missing = {}
         # A tag that names the image shows that it is there.
-        publication.present = len(stale) < len(tags) or store.has_image(image)
+        publication.present = bool(current) or (
+            known[""] if "" in known else store.has_image(image)
+        )
         if not stale:
             self._remember(publication)
         if not publication.present:

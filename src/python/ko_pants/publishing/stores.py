@@ -66,22 +66,22 @@ class RegistryStore:
     def __init__(self, client: RegistryClient, repository: Reference) -> None:
         self.repository = repository
         self.place = repository.registry
-        self._session = client.session(push_to=[repository])
+        self.session = client.session(push_to=[repository])
 
     @property
     def requests(self) -> int:
-        return self._session.requests
+        return self.session.requests
 
     def tagged(self, tag: str, image: Image) -> bool:
-        found = self._session.head_manifest(self.repository.with_tag(tag))
+        found = self.session.head_manifest(self.repository.with_tag(tag))
         return found is not None and found.digest == image.descriptor.digest
 
     def has_image(self, image: Image) -> bool:
         reference = self.repository.with_digest(image.descriptor.digest)
-        return self._session.head_manifest(reference) is not None
+        return self.session.head_manifest(reference) is not None
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        return self._session.has_blob(self.repository, descriptor.digest)
+        return self.session.has_blob(self.repository, descriptor.digest)
 
     def put_blob(
         self,
@@ -90,7 +90,7 @@ class RegistryStore:
         mount_from: Sequence[str],
         progress: Callable[[int], None],
     ) -> str:
-        return self._session.push_blob(
+        return self.session.push_blob(
             self.repository,
             descriptor,
             open_blob,
@@ -100,12 +100,12 @@ class RegistryStore:
         )
 
     def put_manifest(self, descriptor: Descriptor, content: bytes, repair: Repair) -> None:
-        self._session.put_manifest(
+        self.session.put_manifest(
             self.repository.with_digest(descriptor.digest), descriptor, content, repair=repair
         )
 
     def put_tags(self, tags: Sequence[str], image: Image, repair: Repair) -> dict[str, Descriptor]:
-        self._session.put_manifest(
+        self.session.put_manifest(
             self.repository.with_tag(tags[0]),
             image.descriptor,
             image.content,
@@ -113,6 +113,32 @@ class RegistryStore:
             repair=repair,
         )
         return {}
+
+
+def named_in_a_row(
+    client: RegistryClient, questions: Sequence[tuple[RegistryStore, str, Image]]
+) -> list[bool | None]:
+    """`tagged`, or `has_image` where the tag is "", for repositories of one registry.
+
+    None where it did not simply answer, and the store itself has to ask.
+    """
+    found = client.head_manifests(
+        [
+            (
+                store.session,
+                store.repository.with_tag(tag)
+                if tag
+                else store.repository.with_digest(image.descriptor.digest),
+            )
+            for store, tag, image in questions
+        ]
+    )
+    return [
+        (descriptor is not None and descriptor.digest == image.descriptor.digest)
+        if answered
+        else None
+        for (answered, descriptor), (_, _, image) in zip(found, questions)
+    ]
 
 
 class LayoutStore:

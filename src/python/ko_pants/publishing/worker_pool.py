@@ -49,6 +49,16 @@ class Ticket:
         return self._error is not None
 
 
+def perform(task: Callable[[], None], ticket: Ticket) -> None:
+    """Do a task that the ticket knows of already, here and now."""
+    try:
+        task()
+    except BaseException as e:
+        ticket.end(e)
+    else:
+        ticket.end(None)
+
+
 class WorkerPool:
     """At most `threads` tasks at a time; threads are started as they are needed."""
 

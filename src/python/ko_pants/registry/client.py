@@ -59,6 +59,17 @@ class RegistryClient:
         """
         return RegistrySession(self, push_to)
 
+    def head_manifests(
+        self, questions: Sequence[tuple[RegistrySession, Reference]]
+    ) -> list[tuple[bool, Descriptor | None]]:
+        """`head_manifest` for many, in a row over one connection, as far as that goes.
+
+        :param questions: for each reference, the session that counts it. All on one registry.
+        :returns: for each, whether it is answered, and the descriptor, None if it is not there.
+            What is not answered has to be asked of the session.
+        """
+        return self.parts().manifests.heads(questions)
+
     def close(self) -> None:
         """Close all connections; the client can be used again afterwards."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Callable, Mapping, Sequence
 
 from ko_pants.oci.descriptor import Descriptor, is_digest, sha256_digest
@@ -32,6 +33,48 @@ class Manifests:
         self._ledger = ledger
         # Registries that were seen to take `?tag=`, or not to.
         self._takes_tags: dict[str, bool] = {}
+        self._lock = threading.Lock()
+        self._introductions: dict[str, threading.Lock] = {}
+
+    def heads(
+        self, questions: Sequence[tuple[Counter, Reference]]
+    ) -> list[tuple[bool, Descriptor | None]]:
+        """As `head` for references on one registry, in a row: whether it answered, and what.
+
+        What is left open is for `head`, which asks again.
+        """
+        counters, refs = [counter for counter, _ in questions], [ref for _, ref in questions]
+        if not self._requester.met(refs[0].registry):
+            first = self._introduce(counters[0], refs[0])
+            if first is not None:
+                return [first, *(self.heads(questions[1:]) if questions[1:] else ())]
+        found = self._requester.heads(
+            counters, refs, [_path(ref) for ref in refs], {"Accept": ACCEPT_MANIFESTS}
+        )
+        answers: list[tuple[bool, Descriptor | None]] = []
+        for head, ref in zip(found, refs):
+            descriptor = _described(head.headers, ref) if head and head.status == 200 else None
+            absent = head is not None and head.status == 404
+            answers.append((absent or descriptor is not None, descriptor))
+        return answers
+
+    def _introduce(self, counter: Counter, ref: Reference) -> tuple[bool, Descriptor | None] | None:
+        """The first request of a run to a registry: the others wait for what it tells of it."""
+        with self._lock:
+            introduction = self._introductions.get(ref.registry)
+            mine = introduction is None
+            if introduction is None:
+                introduction = self._introductions[ref.registry] = threading.Lock()
+                introduction.acquire()
+        if not mine:
+            with introduction:
+                return None
+        try:
+            return True, self.head(counter, ref)
+        except RegistryError:
+            return False, None
+        finally:
+            introduction.release()
 
     def head(self, counter: Counter, ref: Reference, *, retry: bool = True) -> Descriptor | None:
         """See `RegistrySession.head_manifest`; without `retry` also raises TransferFailure."""
@@ -40,12 +83,9 @@ class Manifests:
         if reply.status == 404:
             return None
         if reply.status == 200:
-            digest = reply.headers.get("Docker-Content-Digest", "")
-            media_type = _media_type(reply)
-            size = reply.headers.get("Content-Length", "")
-            useful = is_digest(digest) and "vnd." in media_type and size.isdigit() and size != "0"
-            if useful and (not ref.digest or digest == ref.digest):
-                return Descriptor(media_type, digest, int(size))
+            descriptor = _described(reply.headers, ref)
+            if descriptor is not None:
+                return descriptor
         elif reply.status not in (400, 405, 501):
             raise self._requester.error(reply, ref, "look up")
         found = self.find(counter, ref)
@@ -73,7 +113,7 @@ class Manifests:
             return None
         if reply.status != 200:
             raise self._requester.error(reply, ref, "pull")
-        media_type = _media_type(reply)
+        media_type = _media_type(reply.headers)
         if media_type in _SCHEMA_1:
             raise RegistryError(
                 f"{ref} is an image of Docker's schema 1, which nothing writes any more; expected "
@@ -92,8 +132,8 @@ class Manifests:
         if not media_type:
             raise RegistryError(
                 f"{ref.registry} sent no manifest for {ref}: expected one of {ACCEPT_MANIFESTS}, "
-                f"found {_media_type(reply) or 'no Content-Type'!r}. Check that the address is "
-                "that of a registry"
+                f"found {_media_type(reply.headers) or 'no Content-Type'!r}. Check that the "
+                "address is that of a registry"
             )
         return Descriptor(media_type, digest, len(reply.body)), reply.body
 
@@ -233,8 +273,19 @@ def _path(ref: Reference) -> str:
     return f"/v2/{ref.repository}/manifests/{ref.identifier}"
 
 
-def _media_type(reply: Reply) -> str:
-    return reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+def _described(headers: Mapping[str, str], ref: Reference) -> Descriptor | None:
+    """What the head of a reply says of a manifest; None if that is not enough."""
+    digest = headers.get("docker-content-digest", "")
+    media_type = _media_type(headers)
+    size = headers.get("content-length", "")
+    useful = is_digest(digest) and "vnd." in media_type and size.isdigit() and size != "0"
+    if not useful or (ref.digest and digest != ref.digest):
+        return None
+    return Descriptor(media_type, digest, int(size))
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _inner_media_type(content: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from typing import Mapping, Protocol
+from typing import Mapping, Protocol, Sequence
 
 from ko_pants.oci.reference import Reference
 from ko_pants.registry import tls
@@ -28,6 +28,7 @@ from ko_pants.registry.errors import (
     named_digests,
     printable,
 )
+from ko_pants.registry.head_requests import Head
 from ko_pants.registry.retry import RETRIABLE, Attempts, RetryBudget, parse_retry_after
 from ko_pants.registry.tokens import Authenticator, Fetch
 from ko_pants.registry.transport import (
@@ -200,6 +201,45 @@ class Requester:
                     continue
                 reply.note = attempts.gave_up
             return reply
+
+    def met(self, registry: str) -> bool:
+        """True once a reply has told the registry's scheme, and whether it wants to know us."""
+        return registry in self._schemes and self.auth.host(registry).known.is_set()
+
+    def heads(
+        self,
+        counters: Sequence[Counter],
+        refs: Sequence[Reference],
+        paths: Sequence[str],
+        headers: Mapping[str, str],
+    ) -> list[Head | None]:
+        """HEADs to one registry in a row; None where `send` has to ask (again).
+
+        Only after a first contact (see `met`), and without tokens: these are for one repository
+        each.
+        """
+        registry = refs[0].registry
+        unanswered: list[Head | None] = [None] * len(refs)
+        if not self.met(registry):
+            return unanswered
+        home = Origin.of(self.base(registry))
+        sending = []
+        for ref in refs:
+            known, authorization = self.auth.settled(registry, ref.repository)
+            if not known:
+                return unanswered
+            if authorization is not None:
+                self._check_insecure(registry, home)
+                sending.append({**headers, "Authorization": authorization})
+            else:
+                sending.append({**headers})
+        sent, found = self.transport.heads(self.transport.pool(home), paths, sending)
+        for counter in counters[:sent]:
+            counter.count()
+        for head in found:
+            if "warning" in head.headers:
+                self._warn(registry, head.headers["warning"])
+        return [*found, *unanswered[len(found) :]]
 
     def retry_after(self, reply: Reply) -> float | None:
         """Seconds that a refusing host asks to be left alone (429 and 503); None: no wish."""

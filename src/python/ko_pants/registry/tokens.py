@@ -102,6 +102,17 @@ class Authenticator:
             return "Bearer " + credential.registry_token
         return "Bearer " + self._token(state, registry, origin, credential, scopes, fetch)
 
+    def settled(self, registry: str, repository: str) -> tuple[bool, str | None]:
+        """Whether the header is known without a request or a helper's answer, and its value."""
+        state = self.host(registry)
+        challenge = state.challenge
+        if not state.known.is_set() or (challenge and challenge.scheme != "basic"):
+            return False, None
+        if challenge is None:
+            return True, None
+        credential = self._credentials.get(registry, repository)
+        return True, credential.basic() if credential else None
+
     def challenged(
         self, registry: str, repository: str, reply: Reply, sent: str | None
     ) -> tuple[Scopes, bool]:

@@ -14,7 +14,7 @@ import ssl
 import threading
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 
 import requests
 import requests.adapters
@@ -27,6 +27,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from ko_pants.errors import KoPantsError
 from ko_pants.registry import tls
 from ko_pants.registry.endpoints import Origin, ProxyRules
+from ko_pants.registry.head_requests import Head, HeadConnection, request_head
 from ko_pants.registry.retry import Pace
 
 if TYPE_CHECKING:
@@ -180,6 +181,9 @@ class OriginPool:
         self._connections: Any = None
         # A proxy of plain HTTP is told the whole URL.
         self._whole_url = False
+        self._idle_heads: list[HeadConnection] = []
+        # False where requests in a row were not all answered.
+        self._pipelines = True
 
     def open(
         self,
@@ -232,9 +236,35 @@ class OriginPool:
         client_cert = config.client_certs.get(netloc)
         return tls.find_context(netloc, config.env, config.ca_certs_path, client_cert)
 
+    def heads(self, requests: Sequence[bytes]) -> tuple[int, list[Head]]:
+        """Send HEADs in a row: how many were sent, and the answers before the first that is none.
+
+        :raises TRANSPORT_ERRORS: no connection.
+        """
+        with self._lock:
+            connection = self._idle_heads.pop() if self._idle_heads else None
+        if connection is None:
+            context = self._context() if self.origin.scheme == "https" else None
+            if context is not None and not context.check_hostname:
+                return 0, []
+            connection = HeadConnection(self.origin, context, self._config)
+        sent, heads = 0, list[Head]()
+        while len(heads) < len(requests) and connection.usable:
+            rest = requests[len(heads) :] if self._pipelines else (requests[len(heads)],)
+            sent += len(rest)
+            heads += connection.ask(rest)
+        if len(heads) < len(requests):
+            self._pipelines = False
+        if connection.usable:
+            with self._lock:
+                self._idle_heads.append(connection)
+        return sent, heads
+
     def close(self) -> None:
         """Close the idle connections."""
         with self._lock:
+            while self._idle_heads:
+                self._idle_heads.pop().close()
             if self._adapter is not None:
                 self._adapter.close()  # type: ignore[no-untyped-call]
 
@@ -317,6 +347,27 @@ class Transport:
         finally:
             if not streaming:
                 slots.release()
+
+    def heads(
+        self, pool: OriginPool, paths: Sequence[str], headers: Sequence[Mapping[str, str]]
+    ) -> tuple[int, list[Head]]:
+        """Send HEADs in a row over one connection: how many were sent, and the first answers.
+
+        None are sent through a proxy. For what is not answered there is `exchange`.
+        """
+        if pool.proxies:
+            return 0, []
+        own = {"User-Agent": self._user_agent, "Accept-Encoding": "identity"}
+        requests = [
+            request_head(path, pool.origin.netloc, {**own, **more})
+            for path, more in zip(paths, headers)
+        ]
+        pool.pace.wait()
+        with pool.slots:
+            try:
+                return pool.heads(requests)
+            except TRANSPORT_ERRORS:
+                return 0, []
 
     def _read(self, raw: Any, limit: int, *, head: bool) -> bytes:
         if head:

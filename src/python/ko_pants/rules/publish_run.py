@@ -93,6 +93,7 @@ async def await_arrivals(request: ArrivalsRequest, run: PublishRun) -> Settled:
     while arrived != run.publisher.arrivals:
         arrived = run.publisher.arrivals
         await settle(SettleRequest(next(_numbers)))
+    run.publisher.ask()
     run.wave = next(_numbers)
     return Settled()
 
