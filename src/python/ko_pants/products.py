@@ -303,9 +303,13 @@ class ArrivalsRequest:
 
 @dataclass(frozen=True)
 class SettleRequest:
-    """Ask for nothing: lets the engine go on with other targets. `number` makes it a new one."""
+    """Ask for nothing: lets the engine go on with other targets for `pause` seconds at least.
+
+    `number` makes it a new one.
+    """
 
     number: int
+    pause: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -9,35 +9,40 @@ import queue
 import threading
 from typing import Callable
 
+# One for all tickets: few wait at a time, and there are as many tickets as images.
+_changed = threading.Condition()
+
 
 class Ticket:
     """Some tasks that belong together: wait for all, and learn of the first failure."""
 
+    __slots__ = ("_error", "_open")
+
     def __init__(self) -> None:
-        self._condition = threading.Condition()
         self._open = 0
         self._error: BaseException | None = None
 
     def begin(self) -> None:
         """One more task."""
-        with self._condition:
+        with _changed:
             self._open += 1
 
     def end(self, error: BaseException | None) -> None:
         """A task has ended."""
-        with self._condition:
+        with _changed:
             self._open -= 1
             if error is not None and self._error is None:
                 self._error = error
-            self._condition.notify_all()
+            if self._open == 0:
+                _changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for all tasks; False if `timeout` (seconds) is over before.
 
         :raises BaseException: what the first failing task raised.
         """
-        with self._condition:
-            if not self._condition.wait_for(lambda: self._open == 0, timeout):
+        with _changed:
+            if self._open and not _changed.wait_for(lambda: self._open == 0, timeout):
                 return False
             if self._error is not None:
                 raise self._error

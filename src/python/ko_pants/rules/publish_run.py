@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import Counter
 from typing import Callable
 
@@ -11,6 +12,7 @@ from pants.base.build_root import BuildRoot
 from pants.engine.rules import _uncacheable_rule, collect_rules
 
 from ko_pants.engine import settle
+from ko_pants.long_lived_heap import spare_long_lived_objects
 from ko_pants.products import ArrivalsRequest, Settled, SettleRequest
 from ko_pants.publishing.commit_gate import CommitGate
 from ko_pants.publishing.publisher import Publication, Publisher, RepositoryMemory
@@ -23,10 +25,14 @@ _numbers = itertools.count()
 
 
 class PublishRun:
-    """The publisher and the gate of one run of Pants."""
+    """The publisher and the gate of one run of Pants.
 
-    def __init__(self, publisher: Publisher) -> None:
+    :param expected: publications of the run before, which most likely are those of this run.
+    """
+
+    def __init__(self, publisher: Publisher, expected: int = 0) -> None:
         self.publisher = publisher
+        self.expected = expected
         self.wave = next(_numbers)
         self._lock = threading.Lock()
         self._moving: list[Publication] = []
@@ -65,6 +71,12 @@ class PublishRun:
             self._gate.close()
 
 
+# Seconds without an arrival after which no other image is waited for, and what is added to them as
+# a part of the time that the arrivals have taken.
+_FIRST_PAUSE = 0.002
+_PAUSES = 0.05
+_LONGEST_PAUSE = 0.02
+
 _earlier: list[PublishRun] = []
 _memory: dict[str, RepositoryMemory] = {}
 
@@ -74,10 +86,15 @@ async def publish_run(
     access: RegistryAccess, build_root: BuildRoot, settings: Settings
 ) -> PublishRun:
     """One for all images of a run."""
+    spare_long_lived_objects()
     open_kocache(settings.kocache).begin_run()
+    expected = 0
     while _earlier:
-        _earlier.pop().close()
-    run = PublishRun(Publisher(access.client, layout_root=build_root.path, memory=_memory))
+        earlier = _earlier.pop()
+        expected = earlier.publisher.arrivals
+        earlier.close()
+    publisher = Publisher(access.client, layout_root=build_root.path, memory=_memory)
+    run = PublishRun(publisher, expected)
     _earlier.append(run)
     return run
 
@@ -87,13 +104,18 @@ async def await_arrivals(request: ArrivalsRequest, run: PublishRun) -> Settled:
     """Step back as long as publications arrive.
 
     A rule that waits for an answer holds one of the engine's few threads: all others shall have
-    asked their questions before. Those that arrive together wait here together.
+    asked their questions before. Those that arrive together wait here together, and the longer they
+    have been arriving, the longer the next is waited for.
     """
+    publisher = run.publisher
+    started = time.monotonic()
     arrived = -1
-    while arrived != run.publisher.arrivals:
-        arrived = run.publisher.arrivals
-        await settle(SettleRequest(next(_numbers)))
-    run.publisher.ask()
+    while arrived != publisher.arrivals != run.expected:
+        arrived = publisher.arrivals
+        publisher.ask()
+        pause = _FIRST_PAUSE + _PAUSES * (time.monotonic() - started)
+        await settle(SettleRequest(next(_numbers), min(pause, _LONGEST_PAUSE)))
+    publisher.ask()
     run.wave = next(_numbers)
     return Settled()
 

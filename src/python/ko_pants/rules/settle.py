@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pants.engine.rules import _uncacheable_rule, collect_rules
 
 from ko_pants.products import Settled, SettleRequest
@@ -10,6 +12,8 @@ from ko_pants.products import Settled, SettleRequest
 @_uncacheable_rule
 async def settled(request: SettleRequest) -> Settled:
     """Nothing: see `SettleRequest`."""
+    if request.pause:
+        time.sleep(request.pause)
     return Settled()
 
 
