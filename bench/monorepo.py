@@ -159,12 +159,13 @@ def sources(shape: Shape) -> dict[str, str]:
         "go.mod": f"module {MODULE}\n\ngo 1.21\n",
         "README.md": "# Bench\n",
         ".gitignore": "/.pids/\n/.pants.d/\n/dist/\n/pants.toml\n",
-        "BUILD": "",
+        # A tag that the environment gives, as CI has it.
+        "BUILD": "__defaults__({go_oci_image: dict(image_tags=[env('BENCH_TAG', 'latest')])})\n",
     }
     for i in range(shape.services):
         directory = f"services/svc-{i:03}"
         files[f"{directory}/main.go"] = _main(shape, i, 0)
-        files[f"{directory}/BUILD"] = _build_file()
+        files[f"{directory}/BUILD"] = "go_oci_image()\n"
     for i in range(_leaves(shape)):
         files[_leaf_path(i)] = _leaf(i, 0)
     if shape.third_party:
@@ -250,11 +251,6 @@ def _leaf(number: int, value: int) -> str:
         f"package leaf{number}\n\n// Value is what an edit changes.\n"
         f'const Value = "leaf {number}, edit {value}"\n'
     )
-
-
-def _build_file() -> str:
-    # A tag that the environment gives, as CI has it.
-    return 'go_oci_image(image_tags=[env("BENCH_TAG", "latest")])\n'
 
 
 def _main(shape: Shape, number: int, value: int) -> str:

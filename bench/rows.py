@@ -596,7 +596,7 @@ ROWS = (
     Row(
         "new-tag",
         "new tag, all services",
-        f"{_PUBLISHED}; the tag is $BENCH_TAG, read by `env()` in the BUILD files",
+        f"{_PUBLISHED}; the tag is $BENCH_TAG, read by `env()` in `__defaults__` of the root",
         "publish under a tag that is new in every run",
         f"{_KO}, `--tags`",
         _new_tag,

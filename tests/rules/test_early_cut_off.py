@@ -153,12 +153,17 @@ def work_after(
     """What the engine does after an edit; `{n}` in it makes it a new one each time.
 
     The system may tell late of a file that was written before, and the engine then looks once more:
-    so this is tried until it does no more than is `expected`, a few times.
+    so an edit waits for a look that finds nothing to do, and this is tried until no more is done
+    than is `expected`, a few times.
     """
     before = find(runner)
     for n in range(10):
-        for seen in calls.values():
-            seen.clear()
+        for _ in range(100):
+            for seen in calls.values():
+                seen.clear()
+            find(runner)
+            if not any(calls.values()):
+                break
         runner.write({path: text.replace("{n}", str(n)) for path, text in edit.items()})
         assert find(runner) == before
         if calls == expected:
