@@ -19,6 +19,7 @@ from registry_support import auth_env, client_for
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.reference import Reference
+from ko_pants.registry import head_requests, transport
 from ko_pants.registry.client import RegistryClient, RegistryConfig, RegistrySession
 from ko_pants.registry.endpoints import Origin
 from ko_pants.registry.head_requests import HeadConnection, request_head
@@ -30,9 +31,13 @@ CLOSING = b"HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n"
 
 @contextlib.contextmanager
 def server(
-    replies: Sequence[bytes], requests: int, context: ssl.SSLContext | None = None
+    replies: Sequence[bytes],
+    requests: int,
+    context: ssl.SSLContext | None = None,
+    *,
+    stays: bool = False,
 ) -> Iterator[int]:
-    """Answers one connection: reads so many requests, then sends the pieces, then closes."""
+    """Answers one connection: reads so many requests, sends the pieces, and closes or `stays`."""
 
     def serve() -> None:
         with contextlib.suppress(OSError), listener.accept()[0] as raw:
@@ -42,7 +47,8 @@ def server(
                 received += connection.recv(65536)
             for reply in replies:
                 connection.sendall(reply)
-            connection.shutdown(socket.SHUT_WR)
+            if not stays:
+                connection.shutdown(socket.SHUT_WR)
             while connection.recv(65536):
                 pass
 
@@ -226,13 +232,26 @@ def test_what_was_not_answered_is_right_when_it_is_asked_again(
 def test_a_registry_that_does_not_go_on_is_asked_one_at_a_time(registry: FaultRegistry) -> None:
     client = client_for({})
     assert client.session().head_manifest(Reference(registry.host, "app0", "v1"))
-    registry.fail("HEAD manifest", "reset after", count=2)
+    # Which closes the connection after its reply.
+    registry.fail("HEAD manifest", "wrong length")
     client.head_manifests(questions(client, registry))
-    registry.heal()
     before = len(registry.seen)
     answers = client.head_manifests(questions(client, registry))
     assert all(answered for answered, _ in answers)
     assert len(registry.seen) == before + 8
+    assert Origin.of(f"http://{registry.host}") in transport._ONE_AT_A_TIME
+
+
+def test_a_server_that_forgets_what_was_sent_in_a_row_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(head_requests, "_NEXT_REPLY", 0.01)
+    with server([OK], 2, stays=True) as port:
+        connection = HeadConnection(Origin("http", "127.0.0.1", port), None, RegistryConfig({}))
+        heads = connection.ask([request_head("/v2/", "h", {})] * 2)
+    assert [head.status for head in heads] == [200]
+    assert not connection.usable
+    assert not connection.pipelines
 
 
 def test_a_warning_is_shown_once(registry: FaultRegistry, caplog: pytest.LogCaptureFixture) -> None:

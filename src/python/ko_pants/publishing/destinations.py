@@ -6,6 +6,7 @@ Field names and meaning follow Pants' docker backend (`registries`, `@alias`, `r
 
 from __future__ import annotations
 
+import functools
 import string
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Sequence
@@ -61,7 +62,8 @@ class Destination:
     layout: str = ""
     skip: str = ""
 
-    @property
+    # Kept, since a plan is asked in every run of a daemon.
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """Every reference, as skopeo and others take it."""
         return tuple(self.name(tag) for tag in self.tags)
@@ -72,12 +74,12 @@ class Destination:
             return f"oci:{self.layout}:{self.repository}:{tag}"
         return f"{self.registry}/{self.repository}:{tag}"
 
-    @property
+    @functools.cached_property
     def repository_name(self) -> str:
         """Registry or layout, and repository."""
         return f"{self.layout or self.registry}/{self.repository}"
 
-    @property
+    @functools.cached_property
     def reference(self) -> Reference:
         """The bare repository, for the registry client."""
         return Reference(self.registry, self.repository)

@@ -176,7 +176,8 @@ class Publisher:
 
         :raises KoPantsError: a registry cannot be reached or refuses.
         """
-        self.ask()
+        if self._unasked:
+            self.ask()
         publication.ticket.wait()
 
     def _submit_checks(self, batch: Sequence[Publication]) -> None:

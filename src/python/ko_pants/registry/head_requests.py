@@ -25,6 +25,9 @@ _STATUS = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9])(?: |$)")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MAX_HEAD = 64 * 1024
 _ANSWERS = (200, 404)
+# Seconds that a reply may take once one has come. There are servers and proxies that forget what
+# was sent behind a request: nobody shall wait long to find out.
+_NEXT_REPLY = 5.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class HeadConnection:
     ) -> None:
         #: False once it cannot be used again.
         self.usable = True
+        #: False if what was sent in a row was not answered in a row.
+        self.pipelines = True
         self._timeout = config.read_timeout
         self._monotonic = config.clock.monotonic
         self._buffer = b""
@@ -75,32 +80,36 @@ class HeadConnection:
     def ask(self, requests: Sequence[bytes]) -> list[Head]:
         """Send all; the answers that came before the first that is none, in order."""
         heads: list[Head] = []
+        plain = True
         with contextlib.suppress(OSError):
             self._socket.settimeout(self._timeout)
             self._socket.sendall(b"".join(requests))
-            while len(heads) < len(requests):
-                head = self._read_head()
+            while plain and len(heads) < len(requests):
+                head = self._read_head(min(self._timeout, _NEXT_REPLY) if heads else self._timeout)
                 if head is None:
                     break
                 # RFC 9110, 15.2: any number of interim replies may come before the answer.
                 if head.status < 200:
                     continue
-                heads.append(head)
-                if head.status not in _ANSWERS or _closes(head):
-                    break
-        answered = len(heads) == len(requests) and heads[-1].status in _ANSWERS
-        if not answered or _closes(heads[-1]) or self._buffer:
+                plain = head.status in _ANSWERS
+                if plain:
+                    heads.append(head)
+                    if _closes(head):
+                        break
+        complete = len(heads) == len(requests)
+        self.pipelines = complete or not heads or not plain
+        if not complete or _closes(heads[-1]) or self._buffer:
             self.close()
-        return [head for head in heads if head.status in _ANSWERS]
+        return heads
 
     def close(self) -> None:
         """End it."""
         self.usable = False
         self._socket.close()
 
-    def _read_head(self) -> Head | None:
+    def _read_head(self, timeout: float) -> Head | None:
         end = self._buffer.find(b"\r\n\r\n")
-        until = self._monotonic() + self._timeout
+        until = self._monotonic() + timeout
         while end < 0:
             left = until - self._monotonic()
             if len(self._buffer) > _MAX_HEAD or left <= 0:

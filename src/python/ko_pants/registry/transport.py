@@ -46,6 +46,10 @@ TRANSPORT_ERRORS = (
 )
 
 
+# Origins that did not answer what was sent in a row; for the life of the process, since finding out
+# takes time.
+_ONE_AT_A_TIME: set[Origin] = set()
+
 # Whether to try again is for the requester to say.
 _NO_RETRIES = urllib3.Retry(0, read=False)
 
@@ -182,8 +186,6 @@ class OriginPool:
         # A proxy of plain HTTP is told the whole URL.
         self._whole_url = False
         self._idle_heads: list[HeadConnection] = []
-        # False where requests in a row were not all answered.
-        self._pipelines = True
 
     def open(
         self,
@@ -250,11 +252,12 @@ class OriginPool:
             connection = HeadConnection(self.origin, context, self._config)
         sent, heads = 0, list[Head]()
         while len(heads) < len(requests) and connection.usable:
-            rest = requests[len(heads) :] if self._pipelines else (requests[len(heads)],)
+            alone = self.origin in _ONE_AT_A_TIME
+            rest = (requests[len(heads)],) if alone else requests[len(heads) :]
             sent += len(rest)
             heads += connection.ask(rest)
-        if len(heads) < len(requests):
-            self._pipelines = False
+        if not connection.pipelines:
+            _ONE_AT_A_TIME.add(self.origin)
         if connection.usable:
             with self._lock:
                 self._idle_heads.append(connection)
