@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Sequence
 
@@ -10,8 +12,13 @@ import pytest
 
 pytest.importorskip("pants.core.goals.publish", reason="needs Pants")
 
+from pants.engine.internals.session import RunId
+from registry_support import client_for
+
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
-from ko_pants.rules.publish_run import PublishRun
+from ko_pants.publishing.worker_pool import Ticket
+from ko_pants.rules.publish_run import PublishRun, find_run
+from ko_pants.rules.registry_access import RegistryAccess
 
 SECONDS = 20.0
 
@@ -84,3 +91,37 @@ def test_a_run_that_failed_commits_nothing() -> None:
     assert publisher.closed
     assert knock(process)[0] != 0
     assert publisher.commits == []
+
+
+def access() -> RegistryAccess:
+    return RegistryAccess(client_for({}))
+
+
+def test_asked_twice_in_one_run_it_is_the_same(tmp_path: Path) -> None:
+    mine = access()
+    first = find_run(RunId(1001), mine, str(tmp_path))
+    assert find_run(RunId(1001), mine, str(tmp_path)) is first
+    done = threading.Event()
+    ticket = Ticket()
+    first.publisher._pool.submit(done.set, ticket)
+    assert ticket.wait(SECONDS)
+    assert done.is_set()
+
+
+def test_another_client_in_one_run_ends_nothing(tmp_path: Path) -> None:
+    first = find_run(RunId(1002), access(), str(tmp_path))
+    second = find_run(RunId(1002), access(), str(tmp_path))
+    assert second is not first
+    ticket = Ticket()
+    first.publisher._pool.submit(lambda: None, ticket)
+    assert ticket.wait(SECONDS)
+
+
+def test_the_next_run_ends_it_and_expects_as_many_images(tmp_path: Path) -> None:
+    first = find_run(RunId(1003), access(), str(tmp_path))
+    first.publisher.arrivals = 7
+    assert find_run(RunId(1004), access(), str(tmp_path)).expected == 7
+    ticket = Ticket()
+    first.publisher._pool.submit(lambda: None, ticket)
+    with pytest.raises(InterruptedError):
+        ticket.wait(SECONDS)

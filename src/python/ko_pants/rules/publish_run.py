@@ -6,9 +6,11 @@ import itertools
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import Callable
 
 from pants.base.build_root import BuildRoot
+from pants.engine.internals.session import RunId
 from pants.engine.rules import _uncacheable_rule, collect_rules
 
 from ko_pants.engine import settle
@@ -77,26 +79,49 @@ _FIRST_PAUSE = 0.002
 _PAUSES = 0.05
 _LONGEST_PAUSE = 0.02
 
-_earlier: list[PublishRun] = []
+
+@dataclass(frozen=True)
+class _Known:
+    """A run that this process has begun with, and whose it is."""
+
+    run_id: RunId
+    access: RegistryAccess
+    run: PublishRun
+
+
+_known: list[_Known] = []
+_known_lock = threading.Lock()
 _memory: dict[str, RepositoryMemory] = {}
+
+
+def find_run(run_id: RunId, access: RegistryAccess, root: str) -> PublishRun:
+    """The run of these, or a new one, which ends those of earlier runs of Pants.
+
+    The engine may ask twice in one run, for two that wait for the answer, and then keep the first.
+    """
+    with _known_lock:
+        expected = 0
+        for known in list(_known):
+            if known.run_id != run_id:
+                _known.remove(known)
+                expected = known.run.publisher.arrivals
+                known.run.close()
+            elif known.access is access:
+                return known.run
+        publisher = Publisher(access.client, layout_root=root, memory=_memory)
+        run = PublishRun(publisher, expected)
+        _known.append(_Known(run_id, access, run))
+        return run
 
 
 @_uncacheable_rule
 async def publish_run(
-    access: RegistryAccess, build_root: BuildRoot, settings: Settings
+    access: RegistryAccess, build_root: BuildRoot, settings: Settings, run_id: RunId
 ) -> PublishRun:
     """One for all images of a run."""
     spare_long_lived_objects()
     open_kocache(settings.kocache).begin_run()
-    expected = 0
-    while _earlier:
-        earlier = _earlier.pop()
-        expected = earlier.publisher.arrivals
-        earlier.close()
-    publisher = Publisher(access.client, layout_root=build_root.path, memory=_memory)
-    run = PublishRun(publisher, expected)
-    _earlier.append(run)
-    return run
+    return find_run(run_id, access, build_root.path)
 
 
 @_uncacheable_rule
