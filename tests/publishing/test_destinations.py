@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.reference import Reference
 from ko_pants.publishing.destinations import (
-    ALL_DEFAULT_REGISTRIES,
     Destination,
     ImageNames,
-    Registry,
     check_distinct,
     destinations,
-    parse_registries,
 )
+from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES, Registry
 
 PROD = Registry("prod.example.com", alias="prod", default=True)
 TEAM = Registry("team.example.com:5000", alias="team", repository="team/{name}")
@@ -294,54 +292,6 @@ def test_any_text_gives_references_that_can_be_read_or_an_error_for_the_user(
 
 
 # `[ko].registries`
-
-
-def test_the_option_as_a_table() -> None:
-    assert parse_registries(
-        {
-            "prod": {
-                "address": "registry.example.com",
-                "default": True,
-                "repository": "shop/{name}",
-                "extra_image_tags": ["stable"],
-                "skip_push": "false",
-            },
-            "default": {"address": "localhost:5000"},
-            "other": {"address": "other.example.com", "skip_push": "True"},
-        }
-    ) == (
-        Registry("registry.example.com", "prod", True, "shop/{name}", ("stable",), False),
-        # As in Pants' docker backend: the alias `default` is one.
-        Registry("localhost:5000", "default", True),
-        Registry("other.example.com", "other", False, skip_push=True),
-    )
-
-
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        ("registry.example.com", ["expected a table", "`address`"]),
-        ({}, ["expected a table", "`address`"]),
-        ({"address": None}, ["`address`"]),
-        ({"address": "r.example.com", "tags": []}, ["unknown key tags", "extra_image_tags"]),
-        ({"address": "not a host"}, ["'not a host'", "host[:port]"]),
-        ({"address": "https://r.example.com"}, ["host[:port]"]),
-        ({"address": "r.example.com/team"}, ["host[:port]"]),
-        ({"address": "r.example.com", "default": "yes"}, ["default", "true or false", "'yes'"]),
-        ({"address": "r.example.com", "skip_push": 1}, ["skip_push", "true or false", "1"]),
-        ({"address": "r.example.com", "extra_image_tags": "stable"}, ["extra_image_tags"]),
-        ({"address": "r.example.com", "extra_image_tags": 3}, ["extra_image_tags"]),
-    ],
-    ids=str,
-)
-def test_a_mistake_in_the_option_names_the_entry(entry: object, words: list[str]) -> None:
-    with pytest.raises(KoPantsError) as e:
-        parse_registries({"prod": entry})
-    for word in ("[ko].registries", "'prod'", *words):
-        assert word in str(e.value)
-
-
-# Clashes
 
 
 def test_two_targets_with_one_name_are_both_named() -> None:

@@ -9,7 +9,7 @@ from typing import Callable
 
 import pytest
 
-from ko_pants.publishing.worker_pool import Ticket, WorkerPool
+from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool
 
 SECONDS = 20.0
 
@@ -19,7 +19,7 @@ def wait(event: threading.Event) -> None:
 
 
 def test_tasks_run_in_parallel_up_to_the_limit_and_no_further() -> None:
-    pool, ticket = WorkerPool(3), Ticket()
+    pool, group = WorkerPool(3), TaskGroup()
     # Passes only if three are there at once; a fourth would be seen.
     meeting = threading.Barrier(3, timeout=SECONDS)
     lock = threading.Lock()
@@ -36,18 +36,18 @@ def test_tasks_run_in_parallel_up_to_the_limit_and_no_further() -> None:
         meeting.wait()
 
     for _ in range(12):
-        pool.submit(task, ticket)
-    assert ticket.wait(SECONDS)
+        pool.submit(task, group)
+    assert group.wait(SECONDS)
     assert most == 3
     assert active == 0
 
 
 def test_one_thread_serves_them_in_their_order() -> None:
-    pool, ticket = WorkerPool(1), Ticket()
+    pool, group = WorkerPool(1), TaskGroup()
     done: list[int] = []
     for n in range(20):
-        pool.submit(lambda n=n: done.append(n), ticket)  # type: ignore[misc]
-    assert ticket.wait(SECONDS)
+        pool.submit(lambda n=n: done.append(n), group)  # type: ignore[misc]
+    assert group.wait(SECONDS)
     assert done == list(range(20))
 
 
@@ -56,27 +56,27 @@ def test_threads_are_started_only_as_they_are_needed() -> None:
     pool = WorkerPool(16)
     assert threading.active_count() == before
     for _ in range(5):
-        ticket = Ticket()
-        pool.submit(lambda: None, ticket)
-        assert ticket.wait(SECONDS)
+        group = TaskGroup()
+        pool.submit(lambda: None, group)
+        assert group.wait(SECONDS)
     # One after another: at most one more while the last is not yet counted out.
     assert threading.active_count() <= before + 5
 
 
-def test_a_ticket_without_tasks_is_done() -> None:
-    assert Ticket().wait(0)
+def test_a_group_without_tasks_is_done() -> None:
+    assert TaskGroup().wait(0)
 
 
 def test_waiting_has_an_end() -> None:
-    pool, ticket, release = WorkerPool(1), Ticket(), threading.Event()
-    pool.submit(lambda: wait(release), ticket)
-    assert not ticket.wait(0)
+    pool, group, release = WorkerPool(1), TaskGroup(), threading.Event()
+    pool.submit(lambda: wait(release), group)
+    assert not group.wait(0)
     release.set()
-    assert ticket.wait(SECONDS)
+    assert group.wait(SECONDS)
 
 
 def test_the_first_failure_is_told_and_the_others_still_run() -> None:
-    pool, ticket = WorkerPool(1), Ticket()
+    pool, group = WorkerPool(1), TaskGroup()
     done: list[str] = []
 
     def fail(text: str) -> Callable[[], None]:
@@ -85,18 +85,17 @@ def test_the_first_failure_is_told_and_the_others_still_run() -> None:
 
         return task
 
-    pool.submit(lambda: done.append("before"), ticket)
-    pool.submit(fail("first"), ticket)
-    pool.submit(fail("second"), ticket)
-    pool.submit(lambda: done.append("after"), ticket)
+    pool.submit(lambda: done.append("before"), group)
+    pool.submit(fail("first"), group)
+    pool.submit(fail("second"), group)
+    pool.submit(lambda: done.append("after"), group)
     with pytest.raises(RuntimeError, match="first"):
-        ticket.wait(SECONDS)
+        group.wait(SECONDS)
     assert done == ["before", "after"]
-    assert ticket.failed
 
 
-def test_a_failure_is_of_its_own_ticket_only() -> None:
-    pool, good, bad = WorkerPool(2), Ticket(), Ticket()
+def test_a_failure_is_of_its_own_group_only() -> None:
+    pool, good, bad = WorkerPool(2), TaskGroup(), TaskGroup()
 
     def fail() -> None:
         raise SystemExit("even this")
@@ -104,27 +103,26 @@ def test_a_failure_is_of_its_own_ticket_only() -> None:
     pool.submit(fail, bad)
     pool.submit(lambda: None, good)
     assert good.wait(SECONDS)
-    assert not good.failed
     with pytest.raises(SystemExit):
         bad.wait(SECONDS)
 
 
-def test_a_task_may_submit_others_to_its_ticket() -> None:
-    pool, ticket = WorkerPool(1), Ticket()
+def test_a_task_may_submit_others_to_its_group() -> None:
+    pool, group = WorkerPool(1), TaskGroup()
     done: list[int] = []
 
     def task(depth: int) -> None:
         done.append(depth)
         if depth:
-            pool.submit(lambda: task(depth - 1), ticket)
+            pool.submit(lambda: task(depth - 1), group)
 
-    pool.submit(lambda: task(5), ticket)
-    assert ticket.wait(SECONDS)
+    pool.submit(lambda: task(5), group)
+    assert group.wait(SECONDS)
     assert done == [5, 4, 3, 2, 1, 0]
 
 
 def test_after_close_nothing_begins_and_who_waits_learns_it() -> None:
-    pool, running, queued, late = WorkerPool(1), Ticket(), Ticket(), Ticket()
+    pool, running, queued, late = WorkerPool(1), TaskGroup(), TaskGroup(), TaskGroup()
     begun, release = threading.Event(), threading.Event()
     done: list[str] = []
 
@@ -141,21 +139,21 @@ def test_after_close_nothing_begins_and_who_waits_learns_it() -> None:
     release.set()
     # What has begun ends as it would.
     assert running.wait(SECONDS)
-    for ticket in (queued, late):
+    for group in (queued, late):
         with pytest.raises(InterruptedError):
-            ticket.wait(SECONDS)
+            group.wait(SECONDS)
     assert done == ["running"]
 
 
 def test_a_task_that_never_ends_does_not_hold_the_exit() -> None:
     program = (
         "import threading\n"
-        "from ko_pants.publishing.worker_pool import Ticket, WorkerPool\n"
+        "from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool\n"
         "begun = threading.Event()\n"
         "def task():\n"
         "    begun.set()\n"
         "    threading.Event().wait()\n"
-        "WorkerPool(2).submit(task, Ticket())\n"
+        "WorkerPool(2).submit(task, TaskGroup())\n"
         "begun.wait()\n"
     )
     path = next(p for p in sys.path if p.rstrip("/").endswith("src/python"))

@@ -63,7 +63,6 @@ from pants.engine.target import (
 
 from ko_pants.products import (
     AnalysedDirectory,
-    ArrivalsRequest,
     BaseImageRequest,
     BuiltImage,
     GoClosure,
@@ -81,11 +80,13 @@ from ko_pants.products import (
     LayerRequest,
     ModuleFiles,
     ModuleFilesRequest,
+    Paused,
+    PauseRequest,
     PublishPlan,
     PublishPlanRequest,
+    QuestionsAsked,
+    QuestionsAskedRequest,
     ResolvedBase,
-    Settled,
-    SettleRequest,
 )
 from ko_pants.target_types import GoOciImageFieldSet
 
@@ -249,15 +250,15 @@ async def publish_plan(request: PublishPlanRequest) -> PublishPlan:
     return await plan_publication(request, **implicitly())
 
 
-from ko_pants.rules.settle import settled  # noqa: E402
+from ko_pants.rules.pause import pause_rule  # noqa: E402
 
 
-async def settle(request: SettleRequest) -> Settled:
-    return await settled(request)
+async def pause(request: PauseRequest) -> Paused:
+    return await pause_rule(request)
 
 
-from ko_pants.rules.publish_run import await_arrivals  # noqa: E402
+from ko_pants.rules.publish_run import await_questions  # noqa: E402
 
 
-async def all_arrived(request: ArrivalsRequest) -> Settled:
-    return await await_arrivals(request, **implicitly())
+async def questions_asked(request: QuestionsAskedRequest) -> QuestionsAsked:
+    return await await_questions(request, **implicitly())

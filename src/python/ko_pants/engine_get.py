@@ -31,7 +31,6 @@ from pants.engine.target import (
 
 from ko_pants.products import (
     AnalysedDirectory,
-    ArrivalsRequest,
     BaseImageRequest,
     BuiltImage,
     GoClosure,
@@ -49,11 +48,13 @@ from ko_pants.products import (
     LayerRequest,
     ModuleFiles,
     ModuleFilesRequest,
+    Paused,
+    PauseRequest,
     PublishPlan,
     PublishPlanRequest,
+    QuestionsAsked,
+    QuestionsAskedRequest,
     ResolvedBase,
-    Settled,
-    SettleRequest,
 )
 from ko_pants.target_types import GoOciImageFieldSet
 
@@ -188,9 +189,9 @@ async def publish_plan(request: PublishPlanRequest) -> PublishPlan:
     return await Get(PublishPlan, PublishPlanRequest, request)
 
 
-async def settle(request: SettleRequest) -> Settled:
-    return await Get(Settled, SettleRequest, request)
+async def pause(request: PauseRequest) -> Paused:
+    return await Get(Paused, PauseRequest, request)
 
 
-async def all_arrived(request: ArrivalsRequest) -> Settled:
-    return await Get(Settled, ArrivalsRequest, request)
+async def questions_asked(request: QuestionsAskedRequest) -> QuestionsAsked:
+    return await Get(QuestionsAsked, QuestionsAskedRequest, request)

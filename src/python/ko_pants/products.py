@@ -13,8 +13,11 @@ from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.executable import ExecutableHeader
 from ko_pants.golang.modules import Workspace
+from ko_pants.kocache.keys import build_key
+from ko_pants.layer_contents import LayerContent
+from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.oci.descriptor import Descriptor
-from ko_pants.oci.image import BaseImage, Image
+from ko_pants.oci.image import BaseImage, History, Image, ImageConfig
 from ko_pants.oci.platform import Platform
 from ko_pants.publishing.destinations import Destination
 from ko_pants.target_types import GoOciImageFieldSet
@@ -162,10 +165,10 @@ class GoExecutableRequest:
 
 
 @dataclass(frozen=True)
-class Origin:
-    """How a result came about; no part of its value.
+class ResultSource:
+    """Where a result came from: a process that ran, or a cache. No part of the result's value.
 
-    `metadata` is that of the process, None where no process was asked (a KOCACHE hit).
+    :param metadata: of the process; None where no process was asked (a hit in KOCACHE).
     """
 
     metadata: ProcessResultMetadata | None
@@ -173,9 +176,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class GoExecutable:
-    """A digest of one file, what its head says, and the names that its layer is kept under.
+    """A digest of one file, what its head says, and what its layer is known by.
 
-    `compiled` tells that it came straight from `go build`, so that its build id can be relied on.
+    :param path: of the file in `digest`.
+    :param file_digest: `sha256:<hex>` of the file; `size` is in bytes.
+    :param app_name: the name of the file in the image, in `/ko-app/`.
+    :param compiled: it came straight from `go build`, so that its build id can be relied on.
     """
 
     digest: Digest
@@ -187,15 +193,25 @@ class GoExecutable:
     app_name: str
     platform: Platform
     compiled: bool
-    origin: Origin = field(compare=False, default=Origin(None))
+    source: ResultSource = field(compare=False, default=ResultSource(None))
+
+    @property
+    def build_key(self) -> str:
+        """What identifies its bytes in KOCACHE: the build id, or else the digest of the file."""
+        return build_key(
+            self.header.build_id if self.compiled else "", self.file_digest.partition(":")[2]
+        )
 
 
 @dataclass(frozen=True)
 class LayerSettings:
-    """How layers are made and where KOCACHE is; `python` is `HostTools.python`."""
+    """What the rules need to find or make a layer, and what does not decide its bytes.
 
-    encoding: str
-    level: int
+    :param python: `HostTools.python`, which runs the layer process.
+    :param kocache: the directory of KOCACHE.
+    :param trust_foreign: a descriptor of another producer in KOCACHE may be used.
+    """
+
     python: str
     kocache: str
     trust_foreign: bool = False
@@ -203,37 +219,30 @@ class LayerSettings:
 
 @dataclass(frozen=True)
 class LayerRequest:
-    """Ask for a layer: of an executable, or (where there is none) of a kodata tree.
+    """Ask for the layer of a content.
 
-    A kodata tree is the directory `kodata` in its digest, so that images with equal trees share one
-    layer; of its platform only the operating system counts.
+    :param platform: what `LayerContent.layer_platform` gives for the image's platform.
     """
 
     platform: Platform
+    content: LayerContent
+    encoding: LayerEncoding
     settings: LayerSettings
-    executable: GoExecutable | None = None
-    kodata: Digest = EMPTY_DIGEST
-    kodata_epoch: int = 0
-
-    @property
-    def kind(self) -> str:
-        """`binary` or `kodata`, as the contract of `--publish-output` spells them."""
-        return "kodata" if self.executable is None else "binary"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """diffID and descriptor (OCI family); the bytes stay behind `request`."""
+    """diffID and descriptor (OCI family) of a layer; `LayerBlobRequest(request)` has the bytes."""
 
     request: LayerRequest
     diff_id: str
     descriptor: Descriptor
-    origin: Origin = field(compare=False, default=Origin(None))
+    source: ResultSource = field(compare=False, default=ResultSource(None))
 
 
 @dataclass(frozen=True)
 class LayerBlobRequest:
-    """Ask for the bytes of a layer, whatever the maps say of it."""
+    """Ask for the bytes of a layer, whatever KOCACHE says of it."""
 
     request: LayerRequest
 
@@ -245,7 +254,7 @@ class LayerBlob:
     digest: Digest
     diff_id: str
     descriptor: Descriptor
-    origin: Origin = field(compare=False, default=Origin(None))
+    source: ResultSource = field(compare=False, default=ResultSource(None))
 
 
 @dataclass(frozen=True)
@@ -267,15 +276,43 @@ class ResolvedBase:
 
 
 @dataclass(frozen=True)
+class AddedLayer:
+    """A layer that is added to the base, and its entry in the history of the image."""
+
+    layer: Layer
+    history: History
+
+
+@dataclass(frozen=True)
+class PlatformImage:
+    """One platform of an image.
+
+    :param executables: the programs in it; the first is the entrypoint.
+    :param layers: on top of the base's, in their order.
+    """
+
+    platform: Platform
+    executables: tuple[GoExecutable, ...]
+    layers: tuple[AddedLayer, ...]
+
+
+@dataclass(frozen=True)
 class BuiltImage:
-    """An image of a target: everything but the bytes of its layers."""
+    """The image of a target: everything but the bytes of its layers.
+
+    :param image: what `rules.image.compose` makes of the other fields.
+    """
 
     owner: str
-    image: Image
     base: BaseImage
-    layers: tuple[Layer, ...]
-    executables: tuple[GoExecutable, ...]
-    labels: tuple[tuple[str, str], ...]
+    config: ImageConfig
+    platforms: tuple[PlatformImage, ...]
+    image: Image
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every added layer, each once."""
+        return tuple(dict.fromkeys(added.layer for p in self.platforms for added in p.layers))
 
 
 @dataclass(frozen=True)
@@ -295,23 +332,32 @@ class PublishPlan:
 
 
 @dataclass(frozen=True)
-class ArrivalsRequest:
-    """Ask to wait until no more publications arrive. `wave` tells one wait from the next."""
+class QuestionsAskedRequest:
+    """Ask to wait until the images of a run have come and their registries are asked.
 
-    wave: int
-
-
-@dataclass(frozen=True)
-class SettleRequest:
-    """Ask for nothing: lets the engine go on with other targets for `pause` seconds at least.
-
-    `number` makes it a new one.
+    :param number: of the wait, counted up for each; images that come later begin another.
     """
 
     number: int
-    pause: float = 0.0
 
 
 @dataclass(frozen=True)
-class Settled:
-    """The engine has been elsewhere."""
+class QuestionsAsked:
+    """The questions of all images that have come are on their way."""
+
+
+@dataclass(frozen=True)
+class PauseRequest:
+    """Ask for a pause of this rule, in which the engine works on other targets.
+
+    :param number: makes every pause a new one.
+    :param seconds: the least that it takes.
+    """
+
+    number: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The pause is over."""

@@ -24,7 +24,7 @@ from ko_pants.rules import (
     publish_run,
     registry_access,
     settings,
-    settle,
+    pause,
 )
 
 
@@ -45,7 +45,7 @@ def rules() -> tuple[object, ...]:
         *base_image.rules(),
         *image.rules(),
         *dependencies.rules(),
-        *settle.rules(),
+        *pause.rules(),
         *publish_plan.rules(),
         *publish_run.rules(),
         *package.rules(),

@@ -22,8 +22,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-ALL_DEFAULT_REGISTRIES = "<all default registries>"
-
+from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES
 
 class GoOciImageDependenciesField(Dependencies):
     pass

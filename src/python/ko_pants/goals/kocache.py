@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Iterable
+
 from pants.engine.console import Console
 from pants.engine.goal import Goal, GoalSubsystem
 from pants.engine.rules import collect_rules, goal_rule
@@ -9,10 +11,9 @@ from pants.engine.target import FilteredTargets
 from pants.option.option_types import BoolOption, FloatOption, IntOption
 
 from ko_pants.engine import built_images, layer_blobs
-from ko_pants.kocache.cache import CachedLayer, KoCache, Verdict
-from ko_pants.layers.encodings import compressor_id
-from ko_pants.products import LayerBlobRequest
-from ko_pants.rules.layer import layer_key, open_kocache
+from ko_pants.kocache.cache import KoCache, Verdict
+from ko_pants.products import Layer, LayerBlob, LayerBlobRequest
+from ko_pants.rules.layer import cached_layer, layer_key, open_kocache
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import GoOciImageFieldSet
 
@@ -67,20 +68,7 @@ async def ko_cache(
         images = await built_images(field_sets)
         layers = list(dict.fromkeys(layer for built in images for layer in built.layers))
         blobs = await layer_blobs(LayerBlobRequest(layer.request) for layer in layers)
-        compressor = compressor_id(settings.encoding, settings.level)
-        wrong = 0
-        for layer, blob in zip(layers, blobs):
-            key = layer_key(layer.request)
-            rebuilt = CachedLayer(blob.diff_id, blob.descriptor, compressor)
-            verdict = cache.compare(key, rebuilt)
-            if verdict is not Verdict.SAME:
-                wrong += verdict is not Verdict.ABSENT
-                cache.record(key, rebuilt)
-                done = "recorded" if verdict is Verdict.ABSENT else "corrected to"
-                console.print_stdout(
-                    f"{verdict.value}: {key.import_path} {key.platform}; {done} "
-                    f"{blob.descriptor.digest}"
-                )
+        wrong = _compare(console, cache, zip(layers, blobs))
         console.print_stdout(
             f"{len(layers)} layers of {len(images)} images made and compared, {wrong} were wrong"
         )
@@ -100,6 +88,28 @@ async def ko_cache(
     if not (options.verify or options.prune or options.entries):
         _show(console, cache)
     return KoCacheGoal(exit_code)
+
+
+def _compare(
+    console: Console, cache: KoCache, made: Iterable[tuple[Layer, LayerBlob]]
+) -> int:
+    """Compare layers that were made again with the maps, and correct the maps.
+
+    :returns: how many entries were wrong.
+    """
+    wrong = 0
+    for layer, blob in made:
+        key, rebuilt = layer_key(layer.request), cached_layer(blob, layer.request)
+        verdict = cache.compare(key, rebuilt)
+        if verdict is Verdict.SAME:
+            continue
+        wrong += verdict is not Verdict.ABSENT
+        cache.record(key, rebuilt)
+        done = "recorded" if verdict is Verdict.ABSENT else "corrected to"
+        console.print_stdout(
+            f"{verdict.value}: {key.import_path} {key.platform}; {done} {blob.descriptor.digest}"
+        )
+    return wrong
 
 
 def _show(console: Console, cache: KoCache) -> None:

@@ -12,7 +12,7 @@ from pants.engine.rules import collect_rules, rule
 
 from ko_pants.engine import built_image, create_digest
 from ko_pants.products import BuiltImage
-from ko_pants.rules.destinations import destinations_of
+from ko_pants.rules.image_names import destinations_of
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import GoOciImageFieldSet
 
@@ -22,9 +22,9 @@ ENDING = "image"
 
 @dataclass(frozen=True)
 class BuiltImageArtifact(BuiltPackageArtifact):
-    """The artifact, with the image itself for who packages or publishes on top of it."""
+    """The artifact of one image, with the digest of its index or manifest."""
 
-    built: BuiltImage | None = None
+    image_digest: str = ""
 
 
 @rule
@@ -59,7 +59,9 @@ async def package_image(field_set: GoOciImageFieldSet, settings: Settings) -> Bu
         digest,
         (
             BuiltImageArtifact(
-                path, (f"Image {image.descriptor.digest} ({platforms})",), built=built
+                path,
+                (f"Image {image.descriptor.digest} ({platforms})",),
+                image_digest=image.descriptor.digest,
             ),
         ),
     )

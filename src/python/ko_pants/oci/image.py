@@ -63,6 +63,14 @@ class BaseImage:
     manifests: tuple[BaseManifest, ...]
     source: str = ""
 
+    def layer(self, digest: str) -> Descriptor | None:
+        """The layer with this digest; None if no platform has one."""
+        for manifest in self.manifests:
+            for layer in manifest.layers:
+                if layer.digest == digest:
+                    return layer
+        return None
+
 
 @dataclass(frozen=True)
 class AppLayer:

@@ -1,7 +1,7 @@
-"""Names: from a target's fields and `[ko].registries` to where an image is published.
+"""From a target's fields and the options to the repositories and tags of its image.
 
-Field names and meaning follow Pants' docker backend (`registries`, `@alias`, `repository`,
-`image_tags`, `skip_push`); `KO_DOCKER_REPO` is ko's. Pure functions; errors say which field.
+The fields mean what they mean in Pants' docker backend (`repository`, `image_tags`, `skip_push`);
+`KO_DOCKER_REPO` is ko's. Pure functions.
 """
 
 from __future__ import annotations
@@ -9,26 +9,11 @@ from __future__ import annotations
 import functools
 import string
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.reference import Reference, check_registry, check_repository, check_tag
-
-ALL_DEFAULT_REGISTRIES = "<all default registries>"
-
-_REGISTRY_KEYS = ("address", "default", "repository", "extra_image_tags", "skip_push")
-
-
-@dataclass(frozen=True)
-class Registry:
-    """One entry of `[ko].registries`; without alias, an address that a target names itself."""
-
-    address: str
-    alias: str = ""
-    default: bool = False
-    repository: str = ""
-    extra_image_tags: tuple[str, ...] = ()
-    skip_push: bool = False
+from ko_pants.publishing.registries import Registry, chosen_registries
 
 
 @dataclass(frozen=True)
@@ -62,7 +47,7 @@ class Destination:
     layout: str = ""
     skip: str = ""
 
-    # Kept, since a plan is asked in every run of a daemon.
+    # These are kept, because every run of a daemon asks for them again.
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """Every reference, as skopeo and others take it."""
@@ -85,41 +70,6 @@ class Destination:
         return Reference(self.registry, self.repository)
 
 
-def parse_registries(options: Mapping[str, Any]) -> tuple[Registry, ...]:
-    """Read `[ko].registries`.
-
-    :raises KoPantsError: an entry without address, or with a key that does not exist.
-    """
-    registries = []
-    for alias, entry in options.items():
-        where = f"option [ko].registries, entry {alias!r}"
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("address"), str):
-            raise KoPantsError(
-                f'{where}: expected a table with an `address` such as "registry.example.com", '
-                f"found {entry!r:.100}"
-            )
-        unknown = sorted(set(entry) - set(_REGISTRY_KEYS))
-        if unknown:
-            raise KoPantsError(
-                f"{where}: unknown key {', '.join(unknown)}; expected some of "
-                + ", ".join(_REGISTRY_KEYS)
-            )
-        check_registry(entry["address"], f"{where}, address")
-        registries.append(
-            Registry(
-                address=entry["address"],
-                alias=alias,
-                default=_boolean(entry.get("default", alias == "default"), f"{where}, default"),
-                repository=_text(entry.get("repository") or "", f"{where}, repository"),
-                extra_image_tags=_texts(
-                    entry.get("extra_image_tags") or [], f"{where}, extra_image_tags"
-                ),
-                skip_push=_boolean(entry.get("skip_push", False), f"{where}, skip_push"),
-            )
-        )
-    return tuple(registries)
-
-
 def destinations(
     names: ImageNames,
     registries: Sequence[Registry],
@@ -130,9 +80,11 @@ def destinations(
 ) -> tuple[Destination, ...]:
     """Where a target's image goes, in the order of its field `registries`.
 
+    :param docker_repo: `KO_DOCKER_REPO`, for targets without a registry.
+    :param layout: the directory of the OCI layout, where there is no `docker_repo` either.
     :raises KoPantsError: unknown alias, malformed repository, tag or registry.
     """
-    chosen = list({r.address: r for r in _chosen(names, registries)}.values())
+    chosen = chosen_registries(names.target, names.registries, registries)
     out: list[Destination] = []
     for registry in chosen:
         repository = _repository(names, registry.repository, default_repository)
@@ -171,24 +123,6 @@ def check_distinct(seen: dict[str, str], target: str, destination: Destination) 
                 "`repository` or `image_tags`, or use a placeholder such as `{path}` in "
                 "[ko].default_repository"
             )
-
-
-def _chosen(names: ImageNames, registries: Sequence[Registry]) -> Iterable[Registry]:
-    by_key = {r.address: r for r in registries}
-    by_key.update({f"@{r.alias}": r for r in registries})
-    for value in names.registries:
-        if value == ALL_DEFAULT_REGISTRIES:
-            yield from sorted((r for r in registries if r.default), key=lambda r: r.address)
-        elif value in by_key:
-            yield by_key[value]
-        elif value.startswith("@"):
-            known = ", ".join(f"@{r.alias}" for r in registries) or "none"
-            raise KoPantsError(
-                f"{names.target}, field `registries`: there is no registry {value}; "
-                f"[ko].registries has {known}"
-            )
-        else:
-            yield Registry(value)
 
 
 def _in_docker_repo(
@@ -264,23 +198,3 @@ def _tags(names: ImageNames, tags: Iterable[str]) -> tuple[str, ...]:
         except KoPantsError as e:
             raise KoPantsError(f"{names.target}, field `image_tags`: {e}") from None
     return unique
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise KoPantsError(f"{where}: expected a string, found {value!r:.80}")
-    return value
-
-
-def _texts(value: object, where: str) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
-        raise KoPantsError(f"{where}: expected a list of strings, found {value!r:.80}")
-    return tuple(value)
-
-
-def _boolean(value: object, where: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    raise KoPantsError(f"{where}: expected true or false, found {value!r}")

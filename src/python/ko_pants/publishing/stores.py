@@ -1,38 +1,41 @@
 """One repository that images are published to: on a registry, or in a layout on disk.
 
-Both answer the same few questions, so that the publisher knows neither.
+A store answers the same few questions for both, so that the steps of a publish know neither.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import threading
 from typing import BinaryIO, Callable, Protocol, Sequence, Tuple
 
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import Image
 from ko_pants.oci.layout import Layout
 from ko_pants.oci.reference import Reference
+from ko_pants.publishing.destinations import Destination
 from ko_pants.registry.client import RegistryClient
 
-#: Brings blobs or child manifests, by digest, that a registry had answered for and lacks.
+#: Brings blobs or child manifests, by digest, that a registry said it has, and lacks after all.
 Repair = Callable[[Tuple[str, ...]], None]
 
 
 class Store(Protocol):
-    """What the publisher asks of a repository. Methods raise KoPantsError."""
+    """One repository. Every method may raise `KoPantsError`."""
 
-    #: Key of what is shared by all repositories of one registry or layout.
+    #: The registry's host, or the path of the layout: its repositories share their blobs.
     place: str
 
     @property
     def requests(self) -> int:
-        """HTTP requests made until now."""
+        """The number of HTTP requests that were made for this store until now."""
 
     def tagged(self, tag: str, image: Image) -> bool:
-        """True if the tag names the image already, and nothing of it is known to be missing."""
+        """True if the tag names the image already, and none of its parts is known to be missing."""
 
     def has_image(self, image: Image) -> bool:
-        """True if the image is there under its digest, whatever tags name it."""
+        """True if the image is there under its digest, with or without a tag."""
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """True if the repository has the blob."""
@@ -44,19 +47,24 @@ class Store(Protocol):
         mount_from: Sequence[str],
         progress: Callable[[int], None],
     ) -> str:
-        """Write a blob that was found missing; returns the outcome.
+        """Write a blob that was found missing; returns `reused`, `mounted`, `uploaded` or `written`.
 
-        `progress` is told the number of bytes sent so far.
+        :param open_blob: opens the bytes; called anew for every attempt.
+        :param mount_from: repositories of the same registry that may have the blob.
+        :param progress: is told the number of bytes sent so far; a new attempt begins at 0.
         """
 
     def put_manifest(self, descriptor: Descriptor, content: bytes, repair: Repair) -> None:
-        """Write a child manifest by digest; `repair` brings what the place turns out to lack."""
+        """Write a manifest of an index by its digest.
+
+        :param repair: brings what the registry turns out to lack.
+        """
 
     def put_tags(self, tags: Sequence[str], image: Image, repair: Repair) -> dict[str, Descriptor]:
-        """Let the tags name the image, whose parts are all there. The one visible step.
+        """Let the tags name the image, whose parts are all there. Only this step is visible.
 
-        :returns: reference names that a layout's index has to take up, which is one write for all
-            images; empty where the step is done.
+        :returns: the names that the index of a layout has to take up. The caller writes them, once
+            for all images. Empty for a registry, where the tags have moved when this returns.
         """
 
 
@@ -115,32 +123,6 @@ class RegistryStore:
         return {}
 
 
-def named_in_a_row(
-    client: RegistryClient, questions: Sequence[tuple[RegistryStore, str, Image]]
-) -> list[bool | None]:
-    """`tagged`, or `has_image` where the tag is "", for repositories of one registry.
-
-    None where it did not simply answer, and the store itself has to ask.
-    """
-    found = client.head_manifests(
-        [
-            (
-                store.session,
-                store.repository.with_tag(tag)
-                if tag
-                else store.repository.with_digest(image.descriptor.digest),
-            )
-            for store, tag, image in questions
-        ]
-    )
-    return [
-        (descriptor is not None and descriptor.digest == image.descriptor.digest)
-        if answered
-        else None
-        for (answered, descriptor), (_, _, image) in zip(found, questions)
-    ]
-
-
 class LayoutStore:
     """A name in an OCI layout on disk; `<repository>:<tag>` is the reference name."""
 
@@ -189,3 +171,29 @@ class LayoutStore:
     def put_tags(self, tags: Sequence[str], image: Image, repair: Repair) -> dict[str, Descriptor]:
         self.put_manifest(image.descriptor, image.content, repair)
         return {f"{self._repository}:{tag}": image.descriptor for tag in tags}
+
+
+class Stores:
+    """Opens the stores of one run. Thread-safe.
+
+    :param layout_root: what the paths of layouts are relative to.
+    """
+
+    def __init__(self, client: RegistryClient, layout_root: str) -> None:
+        self._client = client
+        self._layout_root = layout_root
+        self._lock = threading.Lock()
+        self._references: dict[str, dict[str, Descriptor]] = {}
+
+    def open(self, destination: Destination) -> Store:
+        """A store for one image. The index of a layout is read once for all images of the run.
+
+        :raises KoPantsError: the layout is damaged.
+        """
+        if not destination.layout:
+            return RegistryStore(self._client, destination.reference)
+        path = os.path.join(self._layout_root, destination.layout)
+        with self._lock:
+            if path not in self._references:
+                self._references[path] = Layout(path).references()
+            return LayoutStore(path, destination.repository, self._references[path])

@@ -1,6 +1,7 @@
-"""A pool of daemon threads: work left over when a run fails or is interrupted delays no exit.
+"""A pool of daemon threads: work that is left when a run fails or is interrupted delays no exit.
 
-concurrent.futures joins its threads at exit, which would finish every queued upload first.
+`concurrent.futures` joins its threads at the exit of the process, and would finish every upload in
+its queue first.
 """
 
 from __future__ import annotations
@@ -9,118 +10,120 @@ import queue
 import threading
 from typing import Callable
 
-# One for all tickets: few wait at a time, and there are as many tickets as images.
-_changed = threading.Condition()
+_IDLE_SECONDS = 1.0
+
+Task = Callable[[], None]
+OnDropped = Callable[[BaseException], None]
 
 
-class Ticket:
-    """Some tasks that belong together: wait for all, and learn of the first failure."""
+class TaskGroup:
+    """Tasks that belong together. The caller waits for all of them, and gets the first failure.
 
-    __slots__ = ("_error", "_open")
+    :param changed: is notified when the last task ends; groups may share it.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_changed", "_error", "_open")
+
+    def __init__(self, changed: threading.Condition | None = None) -> None:
+        self._changed = changed or threading.Condition()
         self._open = 0
         self._error: BaseException | None = None
 
     def begin(self) -> None:
-        """One more task."""
-        with _changed:
+        """Count one more task."""
+        with self._changed:
             self._open += 1
 
-    def end(self, error: BaseException | None) -> None:
-        """A task has ended."""
-        with _changed:
+    def end(self, error: BaseException | None = None) -> None:
+        """Count a task as ended; `error` is why it failed."""
+        with self._changed:
             self._open -= 1
             if error is not None and self._error is None:
                 self._error = error
             if self._open == 0:
-                _changed.notify_all()
+                self._changed.notify_all()
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for all tasks; False if `timeout` (seconds) is over before.
+    def run(self, task: Task) -> None:
+        """Run a task in this thread. `begin` has counted it already."""
+        try:
+            task()
+        except BaseException as e:
+            self.end(e)
+        else:
+            self.end()
+
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until all tasks have ended; False if the time is over before.
 
         :raises BaseException: what the first failing task raised.
         """
-        with _changed:
-            if self._open and not _changed.wait_for(lambda: self._open == 0, timeout):
+        with self._changed:
+            if self._open and not self._changed.wait_for(lambda: self._open == 0, timeout_seconds):
                 return False
             if self._error is not None:
                 raise self._error
             return True
 
-    @property
-    def failed(self) -> bool:
-        """True as soon as one task has failed."""
-        return self._error is not None
-
-
-def perform(task: Callable[[], None], ticket: Ticket) -> None:
-    """Do a task that the ticket knows of already, here and now."""
-    try:
-        task()
-    except BaseException as e:
-        ticket.end(e)
-    else:
-        ticket.end(None)
-
 
 class WorkerPool:
-    """At most `threads` tasks at a time; threads are started as they are needed."""
+    """Runs at most `threads` tasks at a time. Threads are started as they are needed."""
 
     def __init__(self, threads: int) -> None:
-        self._limit = threads
-        self._tasks: queue.SimpleQueue[
-            tuple[Callable[[], None], Ticket, Callable[[BaseException], None] | None]
-        ] = queue.SimpleQueue()
+        self.threads = threads
+        self._tasks: queue.SimpleQueue[tuple[Task, TaskGroup, OnDropped | None]] = (
+            queue.SimpleQueue()
+        )
         self._lock = threading.Lock()
-        self._threads = 0
+        # There are as many groups as images, and few are waited for at a time: one condition is
+        # enough for all.
+        self._changed = threading.Condition()
+        self._started = 0
         self._pending = 0
         self._closed = False
 
-    def submit(
-        self,
-        task: Callable[[], None],
-        ticket: Ticket,
-        dropped: Callable[[BaseException], None] | None = None,
-    ) -> None:
-        """Run `task` some time soon; its end is told to `ticket`.
+    def group(self) -> TaskGroup:
+        """A new group without tasks."""
+        return TaskGroup(self._changed)
 
-        :param dropped: called instead of the task if the pool is closed before it begins.
+    def submit(self, task: Task, group: TaskGroup, on_dropped: OnDropped | None = None) -> None:
+        """Run `task` in a thread; its end is told to `group`.
+
+        :param on_dropped: called instead of the task if the pool is closed before the task begins.
         """
-        ticket.begin()
+        group.begin()
         with self._lock:
             self._pending += 1
-            start = self._threads < min(self._limit, self._pending)
+            start = self._started < min(self.threads, self._pending)
             if start:
-                self._threads += 1
-        self._tasks.put((task, ticket, dropped))
+                self._started += 1
+        self._tasks.put((task, group, on_dropped))
         if start:
             threading.Thread(target=self._work, name="ko_pants worker", daemon=True).start()
 
     def close(self) -> None:
-        """Drop what has not begun; its tickets learn that."""
+        """Drop the tasks that have not begun. Their groups fail with `InterruptedError`."""
         self._closed = True
 
     def _work(self) -> None:
         while True:
             try:
-                task, ticket, dropped = self._tasks.get(timeout=1.0)
+                task, group, on_dropped = self._tasks.get(timeout=_IDLE_SECONDS)
             except queue.Empty:
                 with self._lock:
                     if self._pending == 0:
-                        self._threads -= 1
+                        self._started -= 1
                         return
                 continue
             error: BaseException | None = None
             try:
                 if self._closed:
                     error = InterruptedError("the run is over")
-                    if dropped is not None:
-                        dropped(error)
+                    if on_dropped is not None:
+                        on_dropped(error)
                 else:
                     task()
             except BaseException as e:
                 error = e
             with self._lock:
                 self._pending -= 1
-            ticket.end(error)
+            group.end(error)

@@ -40,7 +40,7 @@ from ko_pants.products import (
     GoExecutableRequest,
     ModuleFiles,
     ModuleFilesRequest,
-    Origin,
+    ResultSource,
     PrebuiltFile,
 )
 from ko_pants.rules.host_tools import GO_CACHES
@@ -166,7 +166,7 @@ async def _compile(
         app_name=app_name(closure.closure.import_path),
         platform=platform,
         compiled=True,
-        origin=Origin(result.metadata),
+        source=ResultSource(result.metadata),
     )
 
 
@@ -196,7 +196,7 @@ async def _prebuilt(request: GoExecutableRequest, prebuilt: PrebuiltFile) -> GoE
         app_name=posixpath.basename(prebuilt.path),
         platform=request.platform,
         compiled=False,
-        origin=Origin(result.metadata),
+        source=ResultSource(result.metadata),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from typing import Sequence
 
 from pants.engine.addresses import Address
 from pants.engine.fs import EMPTY_DIGEST, Digest, PathGlobs
@@ -19,34 +20,34 @@ from ko_pants.engine import (
 )
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import executable_problem
+from ko_pants.layer_contents import ExecutableContent, LayerContent, TreeContent
+from ko_pants.oci.descriptor import sorted_pairs
 from ko_pants.oci.image import (
     AppLayer,
     BaseImage,
+    History,
     Image,
     ImageConfig,
     compose_image,
-    image_annotations,
     scratch_base,
 )
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
+    AddedLayer,
     BaseImageRequest,
     BuiltImage,
     GoBuild,
     GoExecutable,
     GoExecutableRequest,
     HostToolsRequest,
-    Layer,
     LayerRequest,
+    LayerSettings,
+    PlatformImage,
     PrebuiltFile,
 )
 from ko_pants.rules.binary import resolve_binary
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
-
-# kodata layers differ by operating system only; any architecture stands for all.
-_KODATA_ARCHITECTURE = "amd64"
-
 
 def wanted_platforms(
     address: Address, field: GoOciImagePlatformsField, settings: Settings
@@ -119,42 +120,74 @@ def check_executables(
             raise KoPantsError(f"{owner}, field `{field}`: {executable.path}: {problem}")
 
 
-def compose(
-    base: BaseImage,
-    found: tuple[Layer, ...],
-    executables: tuple[GoExecutable, ...],
-    labels: tuple[tuple[str, str], ...],
+def _contents(
+    executables: tuple[GoExecutable, ...], kodata: Digest, settings: Settings
+) -> list[tuple[LayerContent, History]]:
+    """What is added to the base for one platform, in the order of the layers, as ko does."""
+    created_by = f"ko build ko://{executables[0].import_path}"
+    tree = TreeContent("kodata", kodata, mtime=settings.kodata_created or 0)
+    kodata_history = History(
+        created_by, "kodata contents, at $KO_DATA_PATH", settings.kodata_created
+    )
+    return [
+        (tree, kodata_history),
+        *(
+            (
+                ExecutableContent(
+                    executable.digest,
+                    executable.path,
+                    executable.app_name,
+                    executable.import_path,
+                    executable.build_key,
+                ),
+                History(
+                    created_by,
+                    f"go build output, at /ko-app/{executable.app_name}",
+                    settings.created,
+                ),
+            )
+            for executable in executables
+        ),
+    ]
+
+
+async def _add_layers(
+    parts: Sequence[tuple[Platform, Sequence[tuple[LayerContent, History]]]],
     settings: Settings,
-) -> Image:
-    """Layers (kodata and binary of each executable, in this order) on the base."""
-    app_name = executables[0].app_name
-    by_platform = {}
-    for executable, kodata, binary in zip(executables, found[::2], found[1::2]):
-        by_platform[executable.platform] = [
-            AppLayer(
-                "kodata",
-                kodata.diff_id,
-                kodata.descriptor,
-                "kodata contents, at $KO_DATA_PATH",
-                settings.kodata_created,
-            ),
-            AppLayer(
-                "binary",
-                binary.diff_id,
-                binary.descriptor,
-                f"go build output, at /ko-app/{app_name}",
-                settings.created,
-            ),
-        ]
+    layer_settings: LayerSettings,
+) -> list[tuple[AddedLayer, ...]]:
+    """Find or make the layers of all platforms at once."""
+    found = iter(
+        await layers(
+            LayerRequest(
+                content.layer_platform(platform), content, settings.layer_encoding, layer_settings
+            )
+            for platform, contents in parts
+            for content, _ in contents
+        )
+    )
+    return [
+        tuple(AddedLayer(next(found), history) for _, history in contents) for _, contents in parts
+    ]
+
+
+def compose(base: BaseImage, platforms: Sequence[PlatformImage], config: ImageConfig) -> Image:
+    """The image of these parts."""
     return compose_image(
         base,
-        by_platform,
-        ImageConfig(
-            app_name=app_name,
-            import_path=executables[0].import_path,
-            labels=labels,
-            created=settings.created,
-        ),
+        {
+            part.platform: [
+                AppLayer(
+                    added.layer.request.content.kind,
+                    added.layer.diff_id,
+                    added.layer.descriptor,
+                    added.history,
+                )
+                for added in part.layers
+            ]
+            for part in platforms
+        },
+        config,
     )
 
 
@@ -179,24 +212,21 @@ async def build_image(
     )
     check_executables(owner, field_set.binary.alias, base, executables)
     kodata = await _kodata(build, prebuilt)
-    epoch = settings.kodata_created or 0
-    how = layer_settings(settings, tools)
-    found = await layers(
-        request
-        for executable in executables
-        for request in (
-            LayerRequest(
-                Platform(executable.platform.os, _KODATA_ARCHITECTURE),
-                how,
-                kodata=kodata,
-                kodata_epoch=epoch,
-            ),
-            LayerRequest(executable.platform, how, executable),
-        )
+    added = await _add_layers(
+        [(e.platform, _contents((e,), kodata, settings)) for e in executables],
+        settings,
+        layer_settings(settings, tools),
     )
-    labels = image_annotations(field_set.labels.value or {})
-    image = compose(base, found, executables, labels, settings)
-    return BuiltImage(owner, image, base, found, executables, labels)
+    parts = tuple(
+        PlatformImage(executable.platform, (executable,), of_platform)
+        for executable, of_platform in zip(executables, added)
+    )
+    config = ImageConfig(
+        app_name=executables[0].app_name,
+        labels=sorted_pairs(field_set.labels.value or {}),
+        created=settings.created,
+    )
+    return BuiltImage(owner, base, config, parts, compose(base, parts, config))
 
 
 def rules() -> list[object]:

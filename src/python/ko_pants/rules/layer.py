@@ -1,8 +1,8 @@
-"""From an executable (or kodata) to a layer descriptor: KOCACHE's maps first, then a process.
+"""From a content to a layer descriptor: KOCACHE's maps first, then a process.
 
-A hit in the maps is a file read: no sandbox, no tar, no gzip, and the executable's bytes are not
-touched. Only a miss runs the layer process (local cache, remote cache, compute) and then records
-what it found.
+A hit in the maps is a file read. It needs no sandbox, no tar and no gzip, and does not touch the
+bytes of the content. Only a miss runs the layer process (local cache, remote cache, or a real run)
+and then records what it found.
 """
 
 from __future__ import annotations
@@ -14,12 +14,8 @@ from pants.util.logging import LogLevel
 
 from ko_pants.engine import layer_blob
 from ko_pants.kocache.cache import CachedLayer, KoCache
-from ko_pants.kocache.keys import LayerKey, build_key
-from ko_pants.layers.encodings import compressor_id
-from ko_pants.products import Layer, LayerBlobRequest, LayerRequest
-
-# kodata layers are kept under no import path: equal trees are one layer, whoever has them.
-_KODATA_PATH = "kodata"
+from ko_pants.kocache.keys import LayerKey
+from ko_pants.products import Layer, LayerBlob, LayerBlobRequest, LayerRequest
 
 
 @functools.lru_cache(maxsize=8)
@@ -29,24 +25,13 @@ def open_kocache(root: str) -> KoCache:
 
 
 def layer_key(request: LayerRequest) -> LayerKey:
-    """What the maps know the layer by: everything that decides the bytes of its tar."""
-    executable = request.executable
-    if executable is None:
-        return LayerKey(
-            _KODATA_PATH,
-            request.platform,
-            f"sha256:{request.kodata.fingerprint}",
-            variant=f"epoch={request.kodata_epoch}" if request.kodata_epoch else "",
-            kind="kodata",
-        )
-    return LayerKey(
-        executable.import_path,
-        executable.platform,
-        build_key(
-            executable.header.build_id if executable.compiled else "",
-            executable.file_digest.partition(":")[2],
-        ),
-    )
+    """What KOCACHE knows the layer by."""
+    return request.content.key(request.platform)
+
+
+def cached_layer(blob: LayerBlob, request: LayerRequest) -> CachedLayer:
+    """What KOCACHE keeps of a layer that was made, under the compressor of its own encoding."""
+    return CachedLayer(blob.diff_id, blob.descriptor, request.encoding.compressor)
 
 
 @rule(desc="Find layer", level=LogLevel.DEBUG)
@@ -59,13 +44,14 @@ async def find_layer(request: LayerRequest) -> Layer:
     cache = open_kocache(settings.kocache)
     cache.check_usable()
     key = layer_key(request)
-    compressor = compressor_id(settings.encoding, settings.level)
-    found = cache.lookup(key, compressor, allow_foreign=settings.trust_foreign)
+    found = cache.lookup(
+        key, request.encoding.compressor, allow_foreign=settings.trust_foreign
+    )
     if found is not None:
         return Layer(request, found.diff_id, found.descriptor)
     blob = await layer_blob(LayerBlobRequest(request))
-    cache.record(key, CachedLayer(blob.diff_id, blob.descriptor, compressor))
-    return Layer(request, blob.diff_id, blob.descriptor, blob.origin)
+    cache.record(key, cached_layer(blob, request))
+    return Layer(request, blob.diff_id, blob.descriptor, blob.source)
 
 
 def rules() -> list[object]:

@@ -1,4 +1,4 @@
-"""From an executable (or kodata) to the bytes of its layer: the layer process."""
+"""From a content to the bytes of its layer: the layer process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pants.util.logging import LogLevel
 
 from ko_pants.engine import create_digest, run_process
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.encodings import encoding_of
 from ko_pants.oci.descriptor import Descriptor
-from ko_pants.products import LayerBlob, LayerBlobRequest, Origin
+from ko_pants.products import LayerBlob, LayerBlobRequest, ResultSource
 from ko_pants.rules.go_executable import one_file
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
 
@@ -25,44 +24,38 @@ _TOOL = ".ko_pants/tool"
 async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     """Run the layer process.
 
-    Its tool travels as input files and its Python is reached through a named cache, so the key is
-    the same on every machine with the same kind of OS, CPU, Python and compressor.
+    The tool travels as input files, and Python is reached through a named cache. So the cache key is
+    the same on every machine that has the same operating system, CPU, Python and compressor.
 
     :raises KoPantsError: the process failed; its own message.
     """
     from ko_pants.layers.tool_files import ENTRY_POINT, tool_files
 
     layer = request.request
-    settings = layer.settings
-    executable = layer.executable
-    encoding = encoding_of(settings.encoding)
+    content, encoding = layer.content, layer.encoding
+    name = content.name(layer.platform)
     spec = {
+        "content": content.spec(),
         "os": layer.platform.os,
-        "encoding": settings.encoding,
-        "level": settings.level,
+        "encoding": encoding.name,
+        "level": encoding.level,
         "output": "layer",
     }
-    if executable is None:
-        inputs, name = layer.kodata, "kodata"
-        spec.update(layout="kodata", root="kodata", epoch=layer.kodata_epoch)
-    else:
-        inputs, name = executable.digest, f"{executable.import_path} for {layer.platform}"
-        spec.update(layout="binary", app_name=executable.app_name, executable=executable.path)
     tool = await create_digest(
         CreateDigest(
-            FileContent(path, content) for path, content in tool_files(settings.encoding).items()
+            FileContent(path, content) for path, content in tool_files(encoding.name).items()
         )
     )
     result = await run_process(
         Process(
             (
-                f"{_PYTHON_LINKS}/{settings.python}",
+                f"{_PYTHON_LINKS}/{layer.settings.python}",
                 "-I",
                 "-S",
                 f"{_TOOL}/{ENTRY_POINT}",
                 json.dumps(spec, sort_keys=True),
             ),
-            input_digest=inputs,
+            input_digest=content.inputs,
             immutable_input_digests={_TOOL: tool},
             append_only_caches={PYTHON_CACHE_NAME: _PYTHON_LINKS},
             output_files=("layer",),
@@ -76,11 +69,11 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     entry = await one_file(result.output_digest)
     diff_id = json.loads(result.stdout)["diff_id"]
     descriptor = Descriptor(
-        encoding.oci_media_type,
+        encoding.media_type,
         f"sha256:{entry.file_digest.fingerprint}",
         entry.file_digest.serialized_bytes_length,
     )
-    return LayerBlob(result.output_digest, diff_id, descriptor, Origin(result.metadata))
+    return LayerBlob(result.output_digest, diff_id, descriptor, ResultSource(result.metadata))
 
 
 def rules() -> list[object]:

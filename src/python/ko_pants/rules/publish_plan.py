@@ -7,7 +7,7 @@ from pants.engine.rules import collect_rules, rule
 
 from ko_pants.engine import built_image, targets_at
 from ko_pants.products import PublishPlan, PublishPlanRequest
-from ko_pants.rules.destinations import destinations_of
+from ko_pants.rules.image_names import destinations_of
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import GoOciImageFieldSet
 

@@ -13,9 +13,9 @@ from pants.util.frozendict import FrozenDict
 
 from ko_pants.engine import environment_vars
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.encodings import encoding_of
+from ko_pants.layers.encodings import LayerEncoding, encoding_of
 from ko_pants.products import HostTools, LayerSettings
-from ko_pants.publishing.destinations import Registry, parse_registries
+from ko_pants.publishing.registries import Registry, parse_registries
 from ko_pants.subsystem import KoSubsystem
 
 KO_DEFAULT_BASE = "cgr.dev/chainguard/static:latest"
@@ -60,8 +60,7 @@ class Settings:
     layout_path: str
     kocache: str
     trust_foreign_layers: bool
-    encoding: str
-    level: int
+    layer_encoding: LayerEncoding
     search_path: tuple[str, ...]
     created: int | None
     kodata_created: int | None
@@ -88,10 +87,8 @@ class RegistryEnvironment:
 
 
 def layer_settings(settings: Settings, tools: HostTools) -> LayerSettings:
-    """The part of the settings that layers are made with."""
+    """What the rules need to find or make a layer."""
     return LayerSettings(
-        encoding=settings.encoding,
-        level=settings.level,
         python=tools.python,
         kocache=settings.kocache,
         trust_foreign=settings.trust_foreign_layers,
@@ -131,8 +128,7 @@ async def settings(
         or env.get("KOCACHE")
         or os.path.join(str(named_caches.val), "ko_pants_kocache"),
         trust_foreign_layers=ko.trust_foreign_layers,
-        encoding=encoding.name,
-        level=level,
+        layer_encoding=LayerEncoding(encoding.name, level),
         search_path=tuple(search),
         created=created,
         kodata_created=_epoch(env, "KO_DATA_DATE_EPOCH"),

@@ -1,0 +1,115 @@
+"""What a publish says of an image: its line on the terminal, and `--publish-output`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable, cast
+
+from pants.core.goals.publish import PublishOutputData, PublishPackages
+from pants.engine.internals.session import RunId
+
+from ko_pants.products import BuiltImage, PlatformImage, ResultSource
+from ko_pants.publishing.publication import Found, Publication, Published
+
+# How the documented output spells where the result of a process came from.
+_SOURCES = {
+    "ran": "ran",
+    "hit_locally": "local cache",
+    "hit_remotely": "remote cache",
+    "memoized": "memoized",
+}
+
+
+@dataclass(frozen=True)
+class ImagePublishPackages(PublishPackages):
+    """What is published of one image to one destination.
+
+    :param result: what has become of it; called when the run is over.
+    :param reader: the run in which somebody reads the details; None if nobody does. It is compared,
+        for the engine hands out the packages of an earlier run if they are equal to those of this
+        one, and their details would be those of the earlier run.
+    """
+
+    built: BuiltImage | None = field(default=None, compare=False)
+    result: Callable[[], Published] | None = field(default=None, compare=False)
+    reader: RunId | None = None
+
+    def get_output_data(self, **extra_data: object) -> PublishOutputData:
+        """The documented contract of `--publish-output`.
+
+        Pants encodes the data of every run, and it encodes a frozen one level by level, which is
+        slow. So this is a plain dict, and has details only if there is a reader.
+        """
+        data: dict[str, object] = {"names": list(self.names), **self.data}
+        if self.built is not None and self.result is not None and self.reader is not None:
+            data.update(_details(self.built, self.result(), self.reader))
+        data.update(extra_data)
+        return cast(PublishOutputData, data)
+
+
+def description_of(publication: Publication, found: Found | None) -> str:
+    """What the line on the terminal says of an image; `found` is None if it is not pushed."""
+    image, destination = publication.image, publication.destination
+    digest, platforms = image.descriptor.digest, image.platform_names
+    if found is None:
+        return f"({destination.skip}); built {digest} ({platforms})"
+    if found.up_to_date:
+        return f"up to date: {digest} ({platforms})"
+    place = destination.layout or destination.registry
+    return f"{place} as {digest} ({platforms}): {_what_lacked(found)}"
+
+
+def _what_lacked(found: Found) -> str:
+    if found.present:
+        return "it was there, only the tags were not"
+    lacking = sum(descriptor.size for descriptor in found.missing.values())
+    return (
+        f"{len(found.missing)} of {len(found.publication.image.blobs())} blobs were missing "
+        f"({lacking / 1e6:.1f} MB)"
+    )
+
+
+def _details(built: BuiltImage, published: Published, run_id: RunId) -> dict[str, object]:
+    image = built.image
+    layers = []
+    for manifest in image.manifests:
+        for layer in manifest.layers:
+            done = published.outcome(layer.descriptor.digest)
+            layers.append(
+                {
+                    "platform": str(manifest.platform),
+                    "kind": layer.kind,
+                    "digest": layer.descriptor.digest,
+                    "diff_id": layer.diff_id,
+                    "size": layer.descriptor.size,
+                    "outcome": done.outcome,
+                    "bytes": done.bytes,
+                }
+            )
+    return {
+        "publisher": "ko_pants",
+        "digest": image.descriptor.digest,
+        "media_type": image.descriptor.media_type,
+        "platforms": [str(m.platform) for m in image.manifests],
+        "requests": published.requests,
+        "layers": layers,
+        "build": {str(part.platform): _build(part, run_id) for part in built.platforms},
+    }
+
+
+def _build(part: PlatformImage, run_id: RunId) -> dict[str, str]:
+    """How the entrypoint of a platform and its layer came about."""
+    executable = part.executables[0]
+    layer = next(
+        added.layer for added in part.layers if added.layer.request.content.kind == "binary"
+    )
+    return {
+        "executable": _source(executable.source, run_id),
+        "layer": _source(layer.source, run_id),
+    }
+
+
+def _source(source: ResultSource, run_id: RunId) -> str:
+    if source.metadata is None:
+        return "kocache"
+    return _SOURCES[source.metadata.source(run_id).value]

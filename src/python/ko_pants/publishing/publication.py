@@ -1,0 +1,97 @@
+"""One image on its way to one destination: what is planned, what was found, what was done.
+
+Each step of a publish makes a new value of these types from the one before; none is ever edited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Mapping
+
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.image import BaseImage, Image
+from ko_pants.publishing.destinations import Destination
+from ko_pants.publishing.stores import Store
+
+
+@dataclass(frozen=True)
+class BlobOutcome:
+    """What was done for one blob in this run.
+
+    :param outcome: `reused`, `mounted`, `uploaded` or `written`.
+    :param bytes: sent or written for it; 0 where it was there or was mounted.
+    """
+
+    outcome: str
+    bytes: int
+
+
+REUSED = BlobOutcome("reused", 0)
+
+
+# Compared by identity: a value belongs to one run, and an image is dear to compare.
+@dataclass(frozen=True, eq=False)
+class Publication:
+    """What shall be published: one image, and the repository and tags that it goes to.
+
+    :param target: the address of the target, for messages.
+    :param store: the connection to the repository of `destination`; it counts its requests.
+    """
+
+    target: str
+    image: Image
+    base: BaseImage
+    destination: Destination
+    store: Store
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the destination answered.
+
+    :param stale_tags: tags that do not name the image.
+    :param present: the destination has the image, whatever its tags are.
+    :param missing: digest -> descriptor of the blobs that it lacks; empty where it is `present`.
+    """
+
+    publication: Publication
+    stale_tags: tuple[str, ...]
+    present: bool
+    missing: Mapping[str, Descriptor]
+
+    @property
+    def up_to_date(self) -> bool:
+        """True if every tag names the image already."""
+        return not self.stale_tags
+
+    @cached_property
+    def missing_layers(self) -> tuple[str, ...]:
+        """Digests of missing layers that are not the base's: only the engine has their bytes."""
+        if not self.missing:
+            return ()
+        added = {
+            layer.descriptor.digest
+            for manifest in self.publication.image.manifests
+            for layer in manifest.layers
+            if layer.kind != "base"
+        }
+        return tuple(digest for digest in self.missing if digest in added)
+
+
+@dataclass(frozen=True, eq=False)
+class Published:
+    """What has become of an image at the end of a run.
+
+    :param outcomes: digest -> outcome of every blob for which something was done.
+    :param requests: HTTP requests that were made for it.
+    :param failure: why its tags were not moved; empty if they were.
+    """
+
+    outcomes: Mapping[str, BlobOutcome]
+    requests: int
+    failure: str = ""
+
+    def outcome(self, digest: str) -> BlobOutcome:
+        """What was done for a blob."""
+        return self.outcomes.get(digest, REUSED)

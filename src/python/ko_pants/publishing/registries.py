@@ -1,0 +1,116 @@
+"""The registries that are configured, and which of them a target means.
+
+The option `[ko].registries` and the field `registries` mean what they mean in Pants' docker backend
+(`address`, `default`, `repository`, `extra_image_tags`, `skip_push`; `@alias`). Pure functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping, Sequence
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci.reference import check_registry
+
+#: The value of a target's field `registries` that stands for every registry with `default`.
+ALL_DEFAULT_REGISTRIES = "<all default registries>"
+
+_KEYS = ("address", "default", "repository", "extra_image_tags", "skip_push")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One entry of `[ko].registries`; without alias, an address that a target names itself."""
+
+    address: str
+    alias: str = ""
+    default: bool = False
+    repository: str = ""
+    extra_image_tags: tuple[str, ...] = ()
+    skip_push: bool = False
+
+
+def parse_registries(options: Mapping[str, Any]) -> tuple[Registry, ...]:
+    """Read `[ko].registries`.
+
+    :raises KoPantsError: an entry without address, or with a key that does not exist.
+    """
+    registries = []
+    for alias, entry in options.items():
+        where = f"option [ko].registries, entry {alias!r}"
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("address"), str):
+            raise KoPantsError(
+                f'{where}: expected a table with an `address` such as "registry.example.com", '
+                f"found {entry!r:.100}"
+            )
+        unknown = sorted(set(entry) - set(_KEYS))
+        if unknown:
+            raise KoPantsError(
+                f"{where}: unknown key {', '.join(unknown)}; expected some of "
+                + ", ".join(_KEYS)
+            )
+        check_registry(entry["address"], f"{where}, address")
+        registries.append(
+            Registry(
+                address=entry["address"],
+                alias=alias,
+                default=_boolean(entry.get("default", alias == "default"), f"{where}, default"),
+                repository=_text(entry.get("repository") or "", f"{where}, repository"),
+                extra_image_tags=_texts(
+                    entry.get("extra_image_tags") or [], f"{where}, extra_image_tags"
+                ),
+                skip_push=_boolean(entry.get("skip_push", False), f"{where}, skip_push"),
+            )
+        )
+    return tuple(registries)
+
+
+def chosen_registries(
+    target: str, values: Iterable[str], registries: Sequence[Registry]
+) -> tuple[Registry, ...]:
+    """The registries that a target's field `registries` means, each once, in its order.
+
+    :raises KoPantsError: there is no registry with such an alias; the text names `target`.
+    """
+    chosen = _chosen(target, values, registries)
+    return tuple({registry.address: registry for registry in chosen}.values())
+
+
+def _chosen(
+    target: str, values: Iterable[str], registries: Sequence[Registry]
+) -> Iterable[Registry]:
+    by_key = {r.address: r for r in registries}
+    by_key.update({f"@{r.alias}": r for r in registries})
+    for value in values:
+        if value == ALL_DEFAULT_REGISTRIES:
+            yield from sorted((r for r in registries if r.default), key=lambda r: r.address)
+        elif value in by_key:
+            yield by_key[value]
+        elif value.startswith("@"):
+            known = ", ".join(f"@{r.alias}" for r in registries) or "none"
+            raise KoPantsError(
+                f"{target}, field `registries`: there is no registry {value}; "
+                f"[ko].registries has {known}"
+            )
+        else:
+            yield Registry(value)
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise KoPantsError(f"{where}: expected a string, found {value!r:.80}")
+    return value
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
+        raise KoPantsError(f"{where}: expected a list of strings, found {value!r:.80}")
+    return tuple(value)
+
+
+def _boolean(value: object, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise KoPantsError(f"{where}: expected true or false, found {value!r}")

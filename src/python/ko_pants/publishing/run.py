@@ -1,0 +1,81 @@
+"""What the images of one run of `publish` share: the order of its steps is
+
+    run.publication(...)           the image and its destination; names are checked
+    run.checks.begin / finish      what the destination has
+    run.uploads.begin              blobs and child manifests; nothing visible changes
+    run.tags.enter                 a process that waits until the tags have moved
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Sequence
+
+from ko_pants.oci.image import BaseImage, Image
+from ko_pants.publishing.blob_sources import BlobFiles
+from ko_pants.publishing.checking import Checker, Memory
+from ko_pants.publishing.destinations import Destination, check_distinct
+from ko_pants.publishing.publication import Publication
+from ko_pants.publishing.stores import Stores
+from ko_pants.publishing.tagging import TagMoves, move_tags
+from ko_pants.publishing.uploading import PendingUpload, Report, Uploads
+from ko_pants.publishing.worker_pool import WorkerPool
+from ko_pants.registry.client import RegistryClient
+
+_THREADS = 16
+
+
+class PublishRun:
+    """One run of `publish`. Thread-safe.
+
+    :param client: the registry client of the run.
+    :param layout_root: what the paths of layouts are relative to.
+    :param memory: what earlier runs of this process saw; see `checking.Memory`.
+    :param expected: the number of images in the run before, which most likely is that of this one.
+    """
+
+    def __init__(
+        self,
+        client: RegistryClient,
+        *,
+        layout_root: str,
+        memory: Memory | None = None,
+        expected: int = 0,
+        threads: int = _THREADS,
+    ) -> None:
+        self._memory: Memory = {} if memory is None else memory
+        self._pool = WorkerPool(threads)
+        self._stores = Stores(client, layout_root)
+        self._lock = threading.Lock()
+        self._targets: dict[str, str] = {}
+        self.files = BlobFiles()
+        self.checks = Checker(client, self._pool, self._memory)
+        self.uploads = Uploads(client, self._pool)
+        self.tags = TagMoves(self.move_tags)
+        self.expected = expected
+        #: Publications that have begun. A caller sees by it whether more images still come.
+        self.begun = 0
+
+    def publication(
+        self, target: str, image: Image, base: BaseImage, destination: Destination
+    ) -> Publication:
+        """Begin with an image. Nothing is asked yet, but the index of a layout is read.
+
+        :raises KoPantsError: the layout is damaged, or another target has one of the references.
+        """
+        with self._lock:
+            check_distinct(self._targets, target, destination)
+            self.begun += 1
+        return Publication(target, image, base, destination, self._stores.open(destination))
+
+    def move_tags(self, pending: Sequence[PendingUpload], report: Report) -> Sequence[str]:
+        """Wait for uploads and move their tags; see `tagging.move_tags`."""
+        failures = move_tags(self.uploads, self._pool, self._memory, pending, report)
+        self.files.delete()
+        return failures
+
+    def close(self) -> None:
+        """Drop what has not begun, end the gate, and delete temporary files."""
+        self._pool.close()
+        self.files.delete()
+        self.tags.close()

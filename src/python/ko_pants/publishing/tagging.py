@@ -1,0 +1,132 @@
+"""The last step of a publish: when every image of the run is there, the tags move.
+
+Pants runs the process of each image when all images are built. The first process that asks moves
+the tags of all images of the run; see `commit_gate` for how a process asks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Callable, Protocol, Sequence
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.layout import Layout
+from ko_pants.publishing.checking import Memory, remember
+from ko_pants.publishing.commit_gate import CommitGate
+from ko_pants.publishing.publication import Published
+from ko_pants.publishing.uploading import PendingUpload, Report, Uploads
+from ko_pants.publishing.worker_pool import WorkerPool
+
+
+def move_tags(
+    uploads: Uploads,
+    pool: WorkerPool,
+    memory: Memory,
+    pending: Sequence[PendingUpload],
+    report: Report,
+) -> tuple[str, ...]:
+    """Wait for the uploads, then let the tags name the images.
+
+    No tag moves if an upload failed. Otherwise every image is tried.
+
+    :returns: for each upload why its tags were not moved; empty if they were.
+    """
+    try:
+        uploads.wait(pending, report)
+    except KoPantsError as e:
+        return (f"not tagged: {e}",) * len(pending)
+    lock = threading.Lock()
+    failures = [""] * len(pending)
+    by_layout: dict[str, dict[str, Descriptor]] = {}
+
+    def move(position: int) -> None:
+        upload = pending[position]
+        publication = upload.publication
+        try:
+            named = publication.store.put_tags(
+                upload.found.stale_tags,
+                publication.image,
+                lambda missing: uploads.repair(upload, missing),
+            )
+        except KoPantsError as e:
+            failures[position] = str(e)
+            return
+        remember(memory, publication)
+        if named:
+            with lock:
+                by_layout.setdefault(publication.store.place, {}).update(named)
+
+    group = pool.group()
+    for position in range(len(pending)):
+        pool.submit(lambda p=position: move(p), group)  # type: ignore[misc]
+    group.wait()
+    for path, references in by_layout.items():
+        Layout(path).update(references)
+    return tuple(failures)
+
+
+class MoveTags(Protocol):
+    """Moves the tags of some images at once; see `move_tags` for what it returns."""
+
+    def __call__(self, pending: Sequence[PendingUpload], report: Report) -> Sequence[str]:
+        """Wait for the uploads, then move the tags."""
+
+
+class TagMoves:
+    """The images of one run whose tags are to move, each with a process that waits for that.
+
+    :param move: is called by the first process that asks, with all images that have entered.
+    """
+
+    def __init__(self, move: MoveTags) -> None:
+        self._move = move
+        self._lock = threading.Lock()
+        self._entered: list[PendingUpload] = []
+        self._results: dict[int, Published] = {}
+        self._gate: CommitGate | None = None
+
+    def enter(self, upload: PendingUpload) -> tuple[tuple[str, ...], Callable[[], Published]]:
+        """Add an image.
+
+        :returns: the argv of the process that waits until the tags of the image have moved, and a
+            function for what has become of it.
+        """
+        with self._lock:
+            if self._gate is None:
+                self._gate = CommitGate(self._commit)
+            number = len(self._entered)
+            self._entered.append(upload)
+            return self._gate.enter(number), lambda: self._result(number)
+
+    def close(self) -> None:
+        """End the gate; a process that still waits fails."""
+        if self._gate is not None:
+            self._gate.close()
+
+    def _result(self, number: int) -> Published:
+        return self._results.get(number) or _published(self._entered[number], "")
+
+    def _commit(self, number: int, report: Report) -> str | None:
+        """Move the tags of the image `number`, and with them those of all other images.
+
+        If a file changes in the middle of a run, the engine asks for an image again. Then two
+        images have the same names, and only the one whose process asks is tagged.
+        """
+        if number not in self._results:
+            names = Counter(u.publication.destination.names for u in self._entered)
+            batch = [
+                n
+                for n, upload in enumerate(self._entered)
+                if n == number
+                or (n not in self._results and names[upload.publication.destination.names] == 1)
+            ]
+            failures = self._move([self._entered[n] for n in batch], report)
+            for n, failure in zip(batch, failures):
+                self._results[n] = _published(self._entered[n], failure)
+        return self._results[number].failure or None
+
+
+def _published(upload: PendingUpload, failure: str) -> Published:
+    return Published(dict(upload.outcomes), upload.publication.store.requests, failure)

@@ -1,0 +1,207 @@
+"""The second step of a publish: bring what the destination lacks. No tag moves here.
+
+Blobs go up before the manifests that name them. A blob that several repositories of one registry
+lack is sent once: the registry client mounts it in the others.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Callable, Mapping, Sequence
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.publishing.blob_sources import mount_sources, open_blob
+from ko_pants.publishing.publication import BlobOutcome, Found, Publication
+from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool
+from ko_pants.registry.client import RegistryClient
+
+_PROGRESS_SECONDS = 5.0
+
+#: Shows a line of progress to the user.
+Report = Callable[[str], None]
+
+
+class PendingUpload:
+    """The upload of one image: its tasks, and what they have done so far.
+
+    :param files: digest -> path of the missing layers that the engine brought.
+    """
+
+    def __init__(self, found: Found, files: Mapping[str, str], tasks: TaskGroup) -> None:
+        self.found = found
+        self.files = files
+        self.tasks = tasks
+        self.waiting_for = set(found.missing)
+        self.outcomes: dict[str, BlobOutcome] = {}
+
+    @property
+    def publication(self) -> Publication:
+        """The image and its destination."""
+        return self.found.publication
+
+
+class _Transfer:
+    """One blob on its way to one registry or layout, and the uploads that wait for it."""
+
+    def __init__(self) -> None:
+        self.queue: list[PendingUpload] = []
+        self.running = False
+
+
+class Progress:
+    """Bytes to send and bytes sent, of all uploads of a run. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.total_bytes = 0
+        self.sent_bytes = 0
+
+    def expect(self, size: int) -> None:
+        """Count bytes that are going to be sent."""
+        with self._lock:
+            self.total_bytes += size
+
+    def sent(self, size: int) -> None:
+        """Count bytes that were sent; negative where a new attempt begins at 0."""
+        with self._lock:
+            self.sent_bytes += size
+
+    def line(self, seconds: float) -> str:
+        """One line for the user, `seconds` after the begin."""
+        return (
+            f"Uploading: {self.sent_bytes / 1e6:.1f} of {self.total_bytes / 1e6:.1f} MB, "
+            f"{self.sent_bytes / 1e6 / seconds:.1f} MB/s"
+        )
+
+
+class Uploads:
+    """The uploads of one run. Thread-safe."""
+
+    def __init__(self, client: RegistryClient, pool: WorkerPool) -> None:
+        self._client = client
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._transfers: dict[tuple[str, str], _Transfer] = {}
+        self.progress = Progress()
+
+    def begin(self, found: Found, files: Mapping[str, str]) -> PendingUpload:
+        """Begin to bring blobs, and after them the manifests of an index.
+
+        :param files: digest -> path, for each of `found.missing_layers`.
+        """
+        upload = PendingUpload(found, dict(files), self._pool.group())
+        if found.present:
+            return upload
+        if not found.missing:
+            self._submit_children(upload)
+        for digest, descriptor in found.missing.items():
+            self.progress.expect(descriptor.size)
+            self._join_transfer(upload, digest)
+        return upload
+
+    def wait(self, uploads: Sequence[PendingUpload], report: Report) -> None:
+        """Wait for uploads; `report` takes a line of progress every few seconds.
+
+        :raises KoPantsError: one of them failed.
+        """
+        started = time.monotonic()
+        for upload in uploads:
+            try:
+                while not upload.tasks.wait(_PROGRESS_SECONDS):
+                    report(self.progress.line(time.monotonic() - started))
+            except KoPantsError as e:
+                raise KoPantsError(f"{upload.publication.target}: {e}") from None
+
+    def repair(self, upload: PendingUpload, digests: Sequence[str]) -> None:
+        """Bring what a registry said it has, and then refused a manifest for the want of.
+
+        :raises KoPantsError: nobody has the bytes, or the registry does not take them.
+        """
+        publication = upload.publication
+        blobs = publication.image.blobs()
+        for digest in digests:
+            if digest in blobs:
+                self._bring_blob(upload, blobs[digest])
+        children = publication.image.children
+        # A registry may name only the first manifest that it lacks: bring all of them.
+        if any(child.descriptor.digest in digests for child in children):
+            for child in children:
+                publication.store.put_manifest(
+                    child.descriptor, child.manifest, lambda missing: self.repair(upload, missing)
+                )
+
+    def _join_transfer(self, upload: PendingUpload, digest: str) -> None:
+        upload.tasks.begin()
+        with self._lock:
+            key = (upload.publication.store.place, digest)
+            transfer = self._transfers.setdefault(key, _Transfer())
+            transfer.queue.append(upload)
+            start = not transfer.running
+            transfer.running = True
+        if start:
+            self._pool.submit(
+                lambda: self._transfer(transfer, digest),
+                self._pool.group(),
+                lambda error: self._drop(transfer, error),
+            )
+
+    def _transfer(self, transfer: _Transfer, digest: str) -> None:
+        """Bring one blob to every repository that lacks it, one after the other."""
+        while True:
+            with self._lock:
+                if not transfer.queue:
+                    transfer.running = False
+                    return
+                upload = transfer.queue.pop(0)
+            error: BaseException | None = None
+            try:
+                self._bring_blob(upload, upload.found.missing[digest])
+            except BaseException as e:
+                error = e
+            if error is None:
+                with self._lock:
+                    upload.waiting_for.discard(digest)
+                    last = not upload.waiting_for
+                if last:
+                    self._submit_children(upload)
+            upload.tasks.end(error)
+
+    def _drop(self, transfer: _Transfer, error: BaseException) -> None:
+        """End the tasks of a transfer that never began, so that no caller waits for them."""
+        with self._lock:
+            waiting, transfer.queue = transfer.queue, []
+            transfer.running = False
+        for upload in waiting:
+            upload.tasks.end(error)
+
+    def _submit_children(self, upload: PendingUpload) -> None:
+        store = upload.publication.store
+        for child in upload.publication.image.children:
+            self._pool.submit(
+                lambda c=child: store.put_manifest(  # type: ignore[misc]
+                    c.descriptor, c.manifest, lambda missing: self.repair(upload, missing)
+                ),
+                upload.tasks,
+            )
+
+    def _bring_blob(self, upload: PendingUpload, descriptor: Descriptor) -> None:
+        publication, digest = upload.publication, descriptor.digest
+        # Another image of this run may have written it into the layout meanwhile.
+        if publication.destination.layout and publication.store.has_blob(descriptor):
+            return
+        sent = 0
+
+        def count(sent_now: int) -> None:
+            nonlocal sent
+            self.progress.sent(sent_now - sent)
+            sent = sent_now
+
+        outcome = publication.store.put_blob(
+            descriptor,
+            lambda: open_blob(self._client, publication, upload.files, digest),
+            mount_sources(publication, digest),
+            count,
+        )
+        upload.outcomes[digest] = BlobOutcome(outcome, sent)

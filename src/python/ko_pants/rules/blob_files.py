@@ -1,0 +1,51 @@
+"""Blobs of the engine's store as files, which an upload can open and seek in."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from pants.engine.fs import CreateDigest, FileDigest, FileEntry
+from pants.engine.process import Process, ProcessCacheScope
+from pants.util.logging import LogLevel
+
+from ko_pants.engine import create_digest, run_process
+from ko_pants.errors import KoPantsError
+from ko_pants.oci.descriptor import Descriptor
+
+# The arguments are pairs: a name in the sandbox, and the path where the file shall be. Another
+# image may have the same layer, and bring it at the same time.
+_LINK_OR_COPY = """\
+while [ $# -gt 0 ]; do
+  [ -e "$2" ] || ln -L "$1" "$2" 2>/dev/null ||
+    { cp -L "$1" "$2.$$" && mv -f "$2.$$" "$2"; } || exit 1
+  shift 2
+done
+"""
+
+
+async def write_blob_files(owner: str, files: Mapping[Descriptor, str]) -> None:
+    """Write blobs of the store to the paths `files`: as hard links, or else as copies.
+
+    :raises KoPantsError: they cannot be written; the text names `owner`.
+    """
+    if not files:
+        return
+    digest = await create_digest(
+        CreateDigest(FileEntry(blob.hex, FileDigest(blob.hex, blob.size)) for blob in files)
+    )
+    pairs = [word for blob, path in files.items() for word in (blob.hex, path)]
+    result = await run_process(
+        Process(
+            ("/bin/sh", "-c", _LINK_OR_COPY, "spool", *pairs),
+            input_digest=digest,
+            env={"PATH": "/usr/bin:/bin"},
+            description=f"Fetch {len(files)} layers of {owner}",
+            level=LogLevel.DEBUG,
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        )
+    )
+    if result.exit_code:
+        raise KoPantsError(
+            f"{owner}: its layers cannot be copied for the upload: "
+            + result.stderr.decode("utf-8", "replace").strip()
+        )

@@ -1,0 +1,174 @@
+"""When tags move, together, and when they do not."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Iterator, Sequence
+
+import pytest
+from fault_registry import FaultRegistry, fault_registry
+from publishing.publish_runs import Run, silent
+from publishing.published_images import app
+
+from ko_pants.oci.descriptor import sha256_digest
+from ko_pants.publishing.checking import Memory
+from ko_pants.publishing.publication import Found
+from ko_pants.publishing.tagging import TagMoves
+from ko_pants.publishing.uploading import PendingUpload, Report
+
+SECONDS = 20.0
+
+
+@pytest.fixture
+def registry() -> Iterator[FaultRegistry]:
+    with fault_registry() as registry:
+        yield registry
+
+
+def test_a_failed_upload_moves_no_tag_at_all(registry: FaultRegistry, tmp_path: Path) -> None:
+    run = Run(tmp_path, registry)
+    good = run.upload(app(tmp_path, "good"), "good")
+    run.run.uploads.wait([good], silent)
+    registry.fail("POST upload", "403", None, "DENIED")
+    registry.fail("POST mount", "403", None, "DENIED")
+    bad = run.upload(app(tmp_path, "bad"), "bad")
+    failures = run.commit(good, bad)
+    assert registry.tags == {}
+    assert set(failures) == {0, 1}
+    for text in failures.values():
+        assert text.startswith("not tagged: //:bad: ")
+        assert "denied" in text.lower()
+
+
+def test_a_file_that_is_not_what_it_should_be_moves_no_tag(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    Path(image.files[image.kodata]).write_bytes(b"KODATA" * 20)
+    run = Run(tmp_path, registry)
+    upload = run.upload(image)
+    failures = run.commit(upload)
+    assert set(failures) == {0}
+    assert registry.tags == {}
+    assert ("app", image.kodata) not in registry.blobs
+
+
+def test_a_refused_tag_is_told_and_the_others_move(registry: FaultRegistry, tmp_path: Path) -> None:
+    run = Run(tmp_path, registry)
+    first = run.upload(app(tmp_path, "first"), "first")
+    second = run.upload(app(tmp_path, "second"), "second")
+    run.run.uploads.wait([first, second], silent)
+    registry.immutable_tags = True
+    registry.tags["first", "v1"] = sha256_digest(b"theirs")
+    failures = run.commit(first, second)
+    assert set(failures) == {0}
+    assert "immutable" in failures[0]
+    assert set(registry.tags) == {("first", "v1"), ("second", "v1")}
+    assert registry.tags["first", "v1"] == sha256_digest(b"theirs")
+
+
+def test_what_failed_is_not_remembered(registry: FaultRegistry, tmp_path: Path) -> None:
+    memory: Memory = {}
+    run = Run(tmp_path, registry, memory)
+    upload = run.upload(app(tmp_path))
+    run.run.uploads.wait([upload], silent)
+    registry.fail("PUT tag", "403", None, "DENIED")
+    assert set(run.commit(upload)) == {0}
+    assert memory == {}
+
+
+def test_the_next_run_takes_up_what_a_failed_one_left(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    run = Run(tmp_path, registry)
+    registry.fail("PUT tag", "403", None, "DENIED")
+    assert run.commit(run.upload(image))
+    registry.heal()
+    done = Run(tmp_path, registry).publish(image)
+    assert set(registry.commits.values()) == {1}
+    assert done.outcome(image.kodata) == ("reused", 0)
+    assert registry.complete("app", "v1")
+
+
+class Moves:
+    """Remembers what was tagged together."""
+
+    def __init__(self, failures: dict[str, str] | None = None) -> None:
+        self.batches: list[list[str]] = []
+        self.failures = failures or {}
+
+    def __call__(self, pending: Sequence[PendingUpload], report: Report) -> Sequence[str]:
+        self.batches.append([u.publication.destination.names[0] for u in pending])
+        return [self.failures.get(name, "") for name in self.batches[-1]]
+
+
+class Images:
+    """Makes uploads that have nothing to do."""
+
+    def __init__(self, directory: Path) -> None:
+        self._run = Run(directory)
+        self._image = app(directory)
+
+    def __call__(self, repository: str) -> PendingUpload:
+        found = Found(
+            self._run.publication(self._image, repository, target="//:x"), ("v1",), True, {}
+        )
+        return self._run.run.uploads.begin(found, {})
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Images:
+    return Images(tmp_path)
+
+
+def name(repository: str) -> str:
+    return f"oci:dist/oci:{repository}:v1"
+
+
+def run_process(argv: tuple[str, ...]) -> tuple[int, str]:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=SECONDS)
+    return done.returncode, done.stderr
+
+
+def test_all_images_of_a_run_are_tagged_once_by_the_first_process(images: Images) -> None:
+    moves = Moves()
+    tags = TagMoves(moves)
+    processes = [tags.enter(images(n))[0] for n in "abc"]
+    assert moves.batches == []
+    assert [run_process(process) for process in processes] == [(0, "")] * 3
+    assert moves.batches == [[name("a"), name("b"), name("c")]]
+
+
+def test_what_failed_fails_and_the_others_do_not(images: Images) -> None:
+    moves = Moves({name("b"): "registry.example.com: denied"})
+    tags = TagMoves(moves)
+    entered = [tags.enter(images(n)) for n in "abc"]
+    statuses = [run_process(process) for process, _ in entered]
+    assert statuses == [(0, ""), (1, "registry.example.com: denied\n"), (0, "")]
+    assert len(moves.batches) == 1
+    assert [result().failure for _, result in entered] == ["", "registry.example.com: denied", ""]
+
+
+def test_of_two_images_with_one_name_only_the_one_that_asks_is_tagged(images: Images) -> None:
+    # A file changed in the middle of the run: the engine asked for the image again.
+    moves = Moves()
+    tags = TagMoves(moves)
+    tags.enter(images("a"))
+    (other, _), (second, _) = tags.enter(images("b")), tags.enter(images("a"))
+    assert run_process(other) == (0, "")
+    assert run_process(second) == (0, "")
+    assert moves.batches == [[name("b")], [name("a")]]
+    tags.close()
+
+
+def test_a_run_that_failed_tags_nothing(images: Images) -> None:
+    moves = Moves()
+    tags = TagMoves(moves)
+    process, result = tags.enter(images("a"))
+    tags.close()
+    assert run_process(process)[0] != 0
+    assert moves.batches == []
+    assert result().failure == ""
+    assert result().outcomes == {}
