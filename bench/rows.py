@@ -510,6 +510,12 @@ def _platform_name(architecture: str, variant: str) -> str:
     return f"{name}/{variant}" if architecture == "arm" else name
 
 
+def _heads(bench: Bench) -> Outcome:
+    from bench.heads import measure
+
+    return measure(bench.options.work, bench.options.runs)
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the table.
@@ -591,6 +597,14 @@ ROWS = (
         _KO,
         _cold_fleet,
         1.0,
+    ),
+    Row(
+        "heads",
+        "HEADs of unchanged images: in a row, and one by one",
+        "indexes on a registry, and a proxy before it that adds a round trip of 40 ms",
+        "the check of `publish` in this process",
+        "the same with the general client alone",
+        _heads,
     ),
     Row("noop-fleet", "no-op, all services", _PUBLISHED, "publish again", _KO, _noop_fleet, 0.005),
     Row(
