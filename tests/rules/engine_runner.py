@@ -19,7 +19,10 @@ from pants.testutil.rule_runner import QueryRule, RuleRunner
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
 from ko_pants import register
 from ko_pants.errors import KoPantsError
-from ko_pants.products import HostTools, HostToolsRequest, LayerSettings
+from ko_pants.layer_contents import LayerContent
+from ko_pants.oci.platform import Platform
+from ko_pants.products import GoExecutable, HostTools, HostToolsRequest, LayerRequest
+from ko_pants.rules.image import executable_content
 from ko_pants.rules.settings import Settings, layer_settings
 
 # Nothing of this machine: neither its environment nor its caches.
@@ -53,10 +56,16 @@ def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
     return runner
 
 
-def layers_as_set(runner: RuleRunner) -> LayerSettings:
-    """How layers are made by the options of this run; links what their process needs."""
+def layer_request(runner: RuleRunner, platform: Platform, content: LayerContent) -> LayerRequest:
+    """A layer as the options of this run say; links what its process needs."""
     tools = runner.request(HostTools, [HostToolsRequest(python_only=True)])
-    return layer_settings(runner.request(Settings, []), tools)
+    settings = runner.request(Settings, [])
+    return LayerRequest(platform, content, settings.layer_encoding, layer_settings(settings, tools))
+
+
+def layer_of_executable(runner: RuleRunner, executable: GoExecutable) -> LayerRequest:
+    """The layer of an executable."""
+    return layer_request(runner, executable.platform, executable_content(executable))
 
 
 def configure(runner: RuleRunner, *options: str, **env: str) -> None:

@@ -10,10 +10,11 @@ import pytest
 from pants.core.util_rules import distdir
 from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.testutil.rule_runner import QueryRule, RuleRunner
-from rules.engine_runner import layers_as_set
+from rules.engine_runner import layer_request
 
 import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
 from ko_pants import target_types
+from ko_pants.layer_contents import TreeContent
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     GoClosure,
@@ -213,7 +214,7 @@ def test_edit_of_an_import_finds_the_new_package(
 def kodata(runner: Runner, text: str) -> LayerRequest:
     """A request for a kodata layer with one file."""
     digest = runner.request(Digest, CreateDigest([FileContent("kodata/note.txt", text.encode())]))
-    return LayerRequest(LINUX, layers_as_set(runner.rules), kodata=digest)
+    return layer_request(runner.rules, LINUX, TreeContent("kodata", digest))
 
 
 def test_layer_comes_from_kocache_without_a_process(tmp_path: Path) -> None:
@@ -224,8 +225,8 @@ def test_layer_comes_from_kocache_without_a_process(tmp_path: Path) -> None:
 
     found = second.request(Layer, kodata(second, "Hello there\n"))
 
-    assert made.origin.metadata is not None
-    assert found.origin.metadata is None
+    assert made.source.metadata is not None
+    assert found.source.metadata is None
     assert (found.diff_id, found.descriptor) == (made.diff_id, made.descriptor)
 
 
@@ -240,7 +241,7 @@ def test_layer_is_the_same_from_whatever_is_left(lose: str, tmp_path: Path) -> N
     found = second.request(Layer, kodata(second, "a note\n"))
 
     assert (found.diff_id, found.descriptor) == (made.diff_id, made.descriptor)
-    assert (found.origin.metadata is None) == (lose == "store")
+    assert (found.source.metadata is None) == (lose == "store")
 
 
 def test_another_content_is_another_layer(tmp_path: Path) -> None:
@@ -249,4 +250,4 @@ def test_another_content_is_another_layer(tmp_path: Path) -> None:
     one, two = (runner.request(Layer, kodata(runner, text)) for text in ("one\n", "two\n"))
 
     assert one.diff_id != two.diff_id
-    assert two.origin.metadata is not None
+    assert two.source.metadata is not None

@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 from pants.engine.fs import EMPTY_DIGEST, CreateDigest, Digest, FileContent
 from pants.testutil.rule_runner import RuleRunner
-from rules.engine_runner import configure, error_of, layers_as_set, new_runner
+from rules.engine_runner import (
+    configure,
+    error_of,
+    layer_of_executable,
+    layer_request,
+    new_runner,
+)
 
+from ko_pants.layer_contents import TreeContent
 from ko_pants.oci import media_types as mt
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
@@ -76,17 +83,13 @@ def executable(
 
 
 def binary_layer(runner: RuleRunner, **more: Any) -> Layer:
-    platform = more.get("platform", LINUX)
-    return runner.request(
-        Layer, [LayerRequest(platform, layers_as_set(runner), executable(runner, **more))]
-    )
+    return runner.request(Layer, [layer_of_executable(runner, executable(runner, **more))])
 
 
 def kodata_layer(runner: RuleRunner, content: dict[str, bytes], epoch: int = 0) -> Layer:
     digest = files(runner, content) if content else EMPTY_DIGEST
-    return runner.request(
-        Layer, [LayerRequest(LINUX, layers_as_set(runner), kodata=digest, kodata_epoch=epoch)]
-    )
+    content = TreeContent("kodata", digest, mtime=epoch)
+    return runner.request(Layer, [layer_request(runner, LINUX, content)])
 
 
 def maps(kocache: Path) -> dict[str, Any]:
@@ -115,7 +118,7 @@ def test_the_layer_of_an_executable_is_kos_byte_for_byte(runner: RuleRunner) -> 
     layer = binary_layer(runner)
     assert layer.diff_id == DIFF_ID
     assert layer.descriptor.media_type == mt.OCI_LAYER_GZIP
-    assert layer.origin.metadata is not None
+    assert layer.source.metadata is not None
 
 
 def test_windows_has_its_own_tar(runner: RuleRunner) -> None:
@@ -139,7 +142,7 @@ def test_a_miss_is_recorded_as_ko_records_it(runner: RuleRunner, tmp_path: Path)
 def test_a_hit_runs_no_process(runner: RuleRunner, tmp_path: Path) -> None:
     miss = binary_layer(runner)
     hit = binary_layer(another_machine(tmp_path))
-    assert hit.origin.metadata is None
+    assert hit.source.metadata is None
     assert (hit.diff_id, hit.descriptor.digest) == (miss.diff_id, miss.descriptor.digest)
     # Where it came from is no part of what it is.
     assert hit == miss
@@ -148,7 +151,7 @@ def test_a_hit_runs_no_process(runner: RuleRunner, tmp_path: Path) -> None:
 def test_another_executable_is_a_miss(runner: RuleRunner, tmp_path: Path) -> None:
     binary_layer(runner)
     layer = binary_layer(another_machine(tmp_path), content=b"hello other binary\n")
-    assert layer.origin.metadata is not None
+    assert layer.source.metadata is not None
     assert layer.diff_id != DIFF_ID
 
 
@@ -157,7 +160,7 @@ def test_another_compressor_is_a_miss_that_leaves_the_diff_id(
 ) -> None:
     gzip = binary_layer(runner)
     plain = binary_layer(another_machine(tmp_path, "--ko-layer-compression=none"))
-    assert plain.origin.metadata is not None
+    assert plain.source.metadata is not None
     assert plain.diff_id == gzip.diff_id == plain.descriptor.digest
     assert (plain.descriptor.media_type, plain.descriptor.size) == (mt.OCI_LAYER_TAR, 2560)
 
@@ -169,7 +172,7 @@ def test_damaged_maps_are_a_miss_and_are_repaired(runner: RuleRunner, tmp_path: 
     for path in kocache.rglob("*-to-*"):
         path.write_text('{"half":')
     layer = binary_layer(another_machine(tmp_path))
-    assert layer.origin.metadata is not None
+    assert layer.source.metadata is not None
     assert layer == first
     assert maps(kocache) == before
 
@@ -199,9 +202,9 @@ def test_kodata_of_another_time_is_no_hit(runner: RuleRunner, tmp_path: Path) ->
     kodata_layer(runner, content)
     other = another_machine(tmp_path)
     later = kodata_layer(other, content, 1700000000)
-    assert later.origin.metadata is not None
+    assert later.source.metadata is not None
     assert later.diff_id == KENOBI_1700000000
-    assert kodata_layer(other, content).origin.metadata is None
+    assert kodata_layer(other, content).source.metadata is None
 
 
 def test_a_kocache_that_is_no_directory_is_named(runner: RuleRunner, tmp_path: Path) -> None:
@@ -209,6 +212,6 @@ def test_a_kocache_that_is_no_directory_is_named(runner: RuleRunner, tmp_path: P
     path.write_text("a file")
     found = executable(runner)
     configure(runner, KOCACHE=str(path))
-    text = error_of(runner, Layer, [LayerRequest(LINUX, layers_as_set(runner), found)])
+    text = error_of(runner, Layer, [layer_of_executable(runner, found)])
     assert str(path) in text
     assert "KOCACHE" in text

@@ -120,6 +120,17 @@ def check_executables(
             raise KoPantsError(f"{owner}, field `{field}`: {executable.path}: {problem}")
 
 
+def executable_content(executable: GoExecutable) -> ExecutableContent:
+    """The content of the layer of an executable."""
+    return ExecutableContent(
+        executable.digest,
+        executable.path,
+        executable.app_name,
+        executable.import_path,
+        executable.build_key,
+    )
+
+
 def _contents(
     executables: tuple[GoExecutable, ...], kodata: Digest, settings: Settings
 ) -> list[tuple[LayerContent, History]]:
@@ -133,13 +144,7 @@ def _contents(
         (tree, kodata_history),
         *(
             (
-                ExecutableContent(
-                    executable.digest,
-                    executable.path,
-                    executable.app_name,
-                    executable.import_path,
-                    executable.build_key,
-                ),
+                executable_content(executable),
                 History(
                     created_by,
                     f"go build output, at /ko-app/{executable.app_name}",
