@@ -10,7 +10,7 @@ from pants.option.option_types import BoolOption, FloatOption, IntOption
 
 from ko_pants.engine import built_images, layer_blobs
 from ko_pants.kocache.cache import CachedLayer, KoCache, Verdict
-from ko_pants.layers.encodings import compressor_id
+from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.products import LayerBlobRequest
 from ko_pants.rules.layer import layer_key, open_kocache
 from ko_pants.rules.settings import Settings
@@ -67,7 +67,7 @@ async def ko_cache(
         images = await built_images(field_sets)
         layers = list(dict.fromkeys(layer for built in images for layer in built.layers))
         blobs = await layer_blobs(LayerBlobRequest(layer.request) for layer in layers)
-        compressor = compressor_id(settings.encoding, settings.level)
+        compressor = LayerEncoding(settings.encoding, settings.level).compressor
         wrong = 0
         for layer, blob in zip(layers, blobs):
             key = layer_key(layer.request)

@@ -29,7 +29,7 @@ from ko_pants.engine import all_arrived, create_digest, layer_blobs, publish_pla
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
 from ko_pants.kocache.cache import CachedLayer
-from ko_pants.layers.encodings import compressor_id
+from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.products import (
     ArrivalsRequest,
@@ -120,7 +120,7 @@ def _finish_check(publisher: Publisher, publication: Publication) -> None:
 def _heal(built: BuiltImage, drifted: Mapping[str, LayerBlob], settings: Settings) -> BuiltImage:
     """Correct maps and image where a rebuilt layer is not what the maps said."""
     cache = open_kocache(settings.kocache)
-    compressor = compressor_id(settings.encoding, settings.level)
+    compressor = LayerEncoding(settings.encoding, settings.level).compressor
     layers = []
     for layer in built.layers:
         blob = drifted.get(layer.descriptor.digest)

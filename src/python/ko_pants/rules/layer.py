@@ -15,7 +15,7 @@ from pants.util.logging import LogLevel
 from ko_pants.engine import layer_blob
 from ko_pants.kocache.cache import CachedLayer, KoCache
 from ko_pants.kocache.keys import LayerKey, build_key
-from ko_pants.layers.encodings import compressor_id
+from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.products import Layer, LayerBlobRequest, LayerRequest
 
 # kodata layers are kept under no import path: equal trees are one layer, whoever has them.
@@ -59,7 +59,7 @@ async def find_layer(request: LayerRequest) -> Layer:
     cache = open_kocache(settings.kocache)
     cache.check_usable()
     key = layer_key(request)
-    compressor = compressor_id(settings.encoding, settings.level)
+    compressor = LayerEncoding(settings.encoding, settings.level).compressor
     found = cache.lookup(key, compressor, allow_foreign=settings.trust_foreign)
     if found is not None:
         return Layer(request, found.diff_id, found.descriptor)

@@ -11,7 +11,7 @@ from pants.util.logging import LogLevel
 
 from ko_pants.engine import create_digest, run_process
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.encodings import encoding_of
+from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.products import LayerBlob, LayerBlobRequest, Origin
 from ko_pants.rules.go_executable import one_file
@@ -35,11 +35,10 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     layer = request.request
     settings = layer.settings
     executable = layer.executable
-    encoding = encoding_of(settings.encoding)
+    encoding = LayerEncoding(settings.encoding, settings.level)
     spec = {
         "os": layer.platform.os,
-        "encoding": settings.encoding,
-        "level": settings.level,
+        **encoding.tool_spec(),
         "output": "layer",
     }
     if executable is None:
@@ -76,7 +75,7 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     entry = await one_file(result.output_digest)
     diff_id = json.loads(result.stdout)["diff_id"]
     descriptor = Descriptor(
-        encoding.oci_media_type,
+        encoding.media_type,
         f"sha256:{entry.file_digest.fingerprint}",
         entry.file_digest.serialized_bytes_length,
     )

@@ -13,7 +13,7 @@ from pants.util.frozendict import FrozenDict
 
 from ko_pants.engine import environment_vars
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.encodings import encoding_of
+from ko_pants.layers.encodings import LayerEncoding, encoding_of
 from ko_pants.products import HostTools, LayerSettings
 from ko_pants.publishing.destinations import Registry, parse_registries
 from ko_pants.subsystem import KoSubsystem
@@ -117,7 +117,7 @@ async def settings(
     level = ko.layer_compression_level
     level = encoding.default_level if level is None else level
     try:
-        encoding.check_level(level)
+        LayerEncoding(encoding.name, level)
     except KoPantsError as e:
         raise KoPantsError(f"option [ko].layer_compression_level: {e}") from None
     return Settings(
