@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Optional
 
+from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.layers.tool_files import ENTRY_POINT, tool_files
 
 _MB = 1_000_000
@@ -97,8 +98,7 @@ def _spec(executable: Path, output: Path, encoding: str, level: int, workers: in
             "os": "linux",
             "app_name": "app",
             "executable": str(executable),
-            "encoding": encoding,
-            "level": level,
+            **LayerEncoding(encoding, level).tool_spec(),
             "output": str(output),
             "workers": workers,
         }

@@ -11,7 +11,11 @@ from typing import Any, Callable, Optional
 import pytest
 
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.encodings import ENCODINGS, compressor_id
+from ko_pants.layers.encodings import (
+    ENCODINGS,
+    LayerEncoding,
+    _compressor,
+)
 from ko_pants.layers.tool_files import tool_files
 
 
@@ -28,7 +32,7 @@ def test_compressor_id_names_what_determines_the_bytes(
     encoding: str, level: int, expected: str
 ) -> None:
     versions = {name: metadata.version(name) for name in ("deflate", "zstandard")}
-    assert compressor_id(encoding, level) == expected.format(**versions)
+    assert LayerEncoding(encoding, level).compressor == expected.format(**versions)
 
 
 @pytest.mark.parametrize(
@@ -36,17 +40,16 @@ def test_compressor_id_names_what_determines_the_bytes(
 )
 def test_a_level_out_of_range_is_refused(encoding: str, level: int) -> None:
     with pytest.raises(KoPantsError, match=f"'{encoding}' has no compression level {level}"):
-        compressor_id(encoding, level)
+        LayerEncoding(encoding, level)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
 def test_defaults_are_valid(encoding: Any) -> None:
-    encoding.check_level(encoding.default_level)
-    assert compressor_id(encoding.name, encoding.default_level)
+    assert LayerEncoding(encoding.name, encoding.default_level).compressor
 
 
 def test_an_unknown_encoding_is_refused() -> None:
-    functions: list[Callable[[str], Any]] = [tool_files, lambda name: compressor_id(name, 1)]
+    functions: list[Callable[[str], Any]] = [tool_files, lambda name: LayerEncoding(name, 1)]
     for function in functions:
         with pytest.raises(KoPantsError, match="'lz4': expected one of gzip, zstd, none"):
             function("lz4")
@@ -72,9 +75,10 @@ def test_the_tool_is_small(encoding: str, package: set[str]) -> None:
 def test_naming_the_files_loads_no_compressor() -> None:
     program = (
         "import sys\n"
-        "from ko_pants.layers.tool_files import compressor_id, tool_files\n"
+        "from ko_pants.layers.encodings import LayerEncoding\n"
+        "from ko_pants.layers.tool_files import tool_files\n"
         "for encoding, level in (('gzip', 1), ('zstd', 3)):\n"
-        "    tool_files(encoding), compressor_id(encoding, level)\n"
+        "    tool_files(encoding), LayerEncoding(encoding, level).compressor\n"
         "print([name for name in ('deflate', 'zstandard') if name in sys.modules])\n"
     )
     path = os.pathsep.join(entry for entry in sys.path if entry)
@@ -103,10 +107,10 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     _find_spec_of_deflate(monkeypatch, None)
     monkeypatch.setattr(metadata, "version", missing)
-    compressor_id.cache_clear()
+    _compressor.cache_clear()
     functions: list[Callable[[], Any]] = [
         lambda: tool_files("gzip"),
-        lambda: compressor_id("gzip", 2),
+        lambda: LayerEncoding("gzip", 2).compressor,
     ]
     for function in functions:
         with pytest.raises(KoPantsError, match="'deflate', which compresses layers, is not inst"):

@@ -49,6 +49,7 @@ def _binary_spec(**changes: Any) -> str:
             "executable": "bin/test",
             "encoding": "gzip",
             "level": 1,
+            "chunk_bytes": 1 << 20,
             "output": "layer",
             **changes,
         }
@@ -93,6 +94,7 @@ def test_kodata_becomes_a_layer(tool: Path, tmp_path: Path) -> None:
         "epoch": 1700000000,
         "encoding": "gzip",
         "level": 1,
+        "chunk_bytes": 1 << 20,
         "output": "layer",
     }
     result = _run(tool, tmp_path, json.dumps(spec))

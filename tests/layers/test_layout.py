@@ -49,7 +49,7 @@ def test_golden_diff_ids_of_executables(
     tmp_path: Path, os_name: str, tar_size: int, diff_id: str
 ) -> None:
     entries = binary_entries(_executable(tmp_path), os_name=os_name, app_name="test")
-    written = write_blob(entries, "none", 0, str(tmp_path / "layer"))
+    written = write_blob(entries, "none", 0, str(tmp_path / "layer"), chunk_bytes=1 << 20)
     assert (written.tar_size, written.diff_id) == (tar_size, "sha256:" + diff_id)
 
 
@@ -84,7 +84,7 @@ def test_golden_diff_ids_of_kodata(
     entries = kodata_entries(
         os.fsencode(root), os_name="linux", allowed_root=os.fsencode(tmp_path), epoch=epoch
     )
-    written = write_blob(entries, "none", 0, str(tmp_path / "layer"))
+    written = write_blob(entries, "none", 0, str(tmp_path / "layer"), chunk_bytes=1 << 20)
     assert (written.tar_size, written.diff_id) == (tar_size, "sha256:" + diff_id)
 
 

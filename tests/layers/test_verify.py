@@ -25,7 +25,7 @@ _ZSTD = _FRAMES.compress(_TAR[:800_000]) + _FRAMES.compress(_TAR[800_000:])
     [
         (_GZIP, media_types.OCI_LAYER_GZIP),
         (_GZIP, media_types.DOCKER_LAYER_GZIP),
-        (_GZIP, media_types.DOCKER_FOREIGN_LAYER_GZIP),
+        (_GZIP, "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
         (_ZSTD, media_types.OCI_LAYER_ZSTD),
         (_ZSTD, media_types.DOCKER_LAYER_ZSTD),
         (_TAR, media_types.OCI_LAYER_TAR),

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from ko_pants.errors import KoPantsError
-from ko_pants.oci import media_types
+from ko_pants.layers.encodings import encoding_name_in, encoding_of_media_type
 from ko_pants.oci.descriptor import Descriptor, is_digest, sorted_pairs
+from ko_pants.oci.media_types import oci_equivalent
 
 FORMAT_VERSION = 1
 UNKNOWN_COMPRESSOR = "unknown"
@@ -35,17 +36,6 @@ _CHECK = _OWN + "check"
 
 # Several keys lead to one layer only when they differ in something that did not change the tar.
 _MAX_KEYS = 8
-
-_TO_OCI = {
-    media_types.DOCKER_LAYER_TAR: media_types.OCI_LAYER_TAR,
-    media_types.DOCKER_LAYER_GZIP: media_types.OCI_LAYER_GZIP,
-    media_types.DOCKER_LAYER_ZSTD: media_types.OCI_LAYER_ZSTD,
-}
-_ENCODINGS = {
-    media_types.OCI_LAYER_TAR: "none",
-    media_types.OCI_LAYER_GZIP: "gzip",
-    media_types.OCI_LAYER_ZSTD: "zstd",
-}
 
 
 @dataclass(frozen=True)
@@ -98,10 +88,10 @@ def normalise(layer: CachedLayer) -> CachedLayer:
 
     :raises KoPantsError: no layer descriptor with sha256 digests, or an unknown media type.
     """
-    media_type = _TO_OCI.get(layer.descriptor.media_type, layer.descriptor.media_type)
+    media_type = oci_equivalent(layer.descriptor.media_type)
     if not is_digest(layer.diff_id) or not is_digest(layer.descriptor.digest):
         raise KoPantsError(f"expected sha256 digests, found {layer!r:.200}")
-    if media_type not in _ENCODINGS or layer.descriptor.size < 0:
+    if encoding_of_media_type(media_type) is None or layer.descriptor.size < 0:
         raise KoPantsError(f"expected the descriptor of a layer, found {layer.descriptor!r:.200}")
     annotations = tuple(
         pair for pair in layer.descriptor.annotations if not pair[0].startswith(_OWN)
@@ -187,14 +177,13 @@ def foreign_layer(diff_id: str, value: object) -> CachedLayer | None:
 
 
 def same_encoding(layer: CachedLayer, compressor: str) -> bool:
-    """True if `layer` is encoded as `compressor` encodes.
+    """True if the media type of `layer` stands for the encoding of `compressor`.
 
-    A compressor is `<library>-<version>/<encoding>-<level>[/<chunk>]`, or `none`.
-    An encoding with more demands on its bytes than its media type says (estargz) is never the same.
+    False for an encoding that demands more of its bytes than its media type says (eStargz), so a
+    descriptor of another producer never counts as one of these.
     """
-    parts = compressor.split("/")
-    encoding = parts[min(1, len(parts) - 1)].partition("-")[0]
-    return _ENCODINGS.get(layer.descriptor.media_type) == encoding
+    encoding = encoding_of_media_type(layer.descriptor.media_type)
+    return encoding is not None and encoding.name == encoding_name_in(compressor)
 
 
 def _is_format(value: object) -> bool:

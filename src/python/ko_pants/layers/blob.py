@@ -39,7 +39,13 @@ class Written(NamedTuple):
 
 
 def write_blob(
-    entries: Iterable[Entry], encoding: str, level: int, output: str, *, workers: int = 0
+    entries: Iterable[Entry],
+    encoding: str,
+    level: int,
+    output: str,
+    *,
+    chunk_bytes: int,
+    workers: int = 0,
 ) -> Written:
     """Write the blob to `output`, which appears only when complete.
 
@@ -47,7 +53,7 @@ def write_blob(
     the bytes do not depend on it. Raises KoPantsError when a worker dies or an entry cannot be
     packed, OSError as the file system does.
     """
-    chosen = encoder(encoding, level)
+    chosen = encoder(encoding, level, chunk_bytes)
     count = workers or min(_available_cpus(), _MAX_WORKERS)
     large, entries = _is_large(entries)
     partial = output + ".partial"

@@ -1,6 +1,6 @@
 """Encoders of layer blobs: each compresses fixed-size chunks on their own.
 
-The tar is cut every `CHUNK_SIZES[encoding]` bytes and each piece becomes one gzip member
+The tar is cut every `chunk_size` bytes and each piece becomes one gzip member
 (RFC 1952, section 2.2) or one zstd frame (RFC 8878, section 3.1); concatenated they are one valid
 stream. So the bytes depend on the chunk size, the library and the level, never on how many
 processes took part. Standard library only until an encoder is asked for.
@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Callable, Dict, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from ko_pants.errors import KoPantsError
-
-#: Bytes of tar per member or frame. 1 MiB costs libdeflate 0.05 % of ratio against one member per
-#: layer; zstd's window is wider, so it gets 2 MiB (0.6 % at level 3).
-CHUNK_SIZES: Dict[str, int] = {"gzip": 1 << 20, "zstd": 2 << 20, "none": 1 << 20}
 
 
 class Encoder(NamedTuple):
@@ -28,21 +24,18 @@ class Encoder(NamedTuple):
     worth_workers: bool
 
 
-def encoder(encoding: str, level: int) -> Encoder:
+def encoder(encoding: str, level: int, chunk_size: int) -> Encoder:
     """The encoder of "gzip" (libdeflate), "zstd" or "none"; `level` as the library counts.
 
     Raises KoPantsError when the encoding is unknown or its library cannot be loaded.
     """
-    chunk_size = CHUNK_SIZES.get(encoding)
-    if chunk_size is None:
-        raise KoPantsError(
-            f"unknown layer encoding {encoding!r}: expected one of {', '.join(CHUNK_SIZES)}."
-        )
     if encoding == "gzip":
         return Encoder(chunk_size, _gzip(level), worth_workers=True)
     if encoding == "zstd":
         return Encoder(chunk_size, _zstd(level), worth_workers=True)
-    return Encoder(chunk_size, lambda chunk: chunk, worth_workers=False)
+    if encoding == "none":
+        return Encoder(chunk_size, lambda chunk: chunk, worth_workers=False)
+    raise KoPantsError(f"unknown layer encoding {encoding!r}: expected one of gzip, zstd, none.")
 
 
 def _gzip(level: int) -> Callable[[memoryview], Any]:

@@ -4,10 +4,10 @@ Reads an executable or a kodata tree, writes a layer blob, and prints one line o
 `{"diff_id": "sha256:...", "tar_size": N, "digest": "sha256:...", "size": M}`. A failure is one line
 on stderr, exit status 1 and no output file.
 
-The spec's keys: `layout` ("binary" or "kodata"), `os` (GOOS), `encoding`, `level`, `output`; for
-"binary" `executable`, `app_name` and optionally `capabilities` (hexadecimal); for "kodata" `root`,
-`allowed_root` (default ".") and `epoch` (default 0); optionally `workers`. Paths are relative to
-the working directory.
+The spec's keys: `layout` ("binary" or "kodata"), `os` (GOOS), `encoding`, `level`, `chunk_bytes`,
+`output`; for "binary" `executable`, `app_name` and optionally `capabilities` (hexadecimal); for
+"kodata" `root`, `allowed_root` (default ".") and `epoch` (default 0); optionally `workers`. Paths
+are relative to the working directory.
 """
 
 from __future__ import annotations
@@ -61,12 +61,17 @@ def main(arguments: list[str]) -> int:
         spec = json.loads(arguments[0])
         entries = entries_of(spec)
         encoding, level, output = spec["encoding"], spec["level"], spec["output"]
+        chunk_bytes = spec["chunk_bytes"]
     except (IndexError, KeyError, TypeError, ValueError) as error:
         return _fail(f"cannot read the spec ({error!r}); expected one argument: {__doc__}")
     except KoPantsError as error:
         return _fail(str(error))
     try:
-        written = write_blob(entries, encoding, level, output, workers=spec.get("workers", 0))
+        written = write_blob(
+            *(entries, encoding, level, output),
+            chunk_bytes=chunk_bytes,
+            workers=spec.get("workers", 0),
+        )
     except KoPantsError as error:
         message = str(error)
     except OSError as error:

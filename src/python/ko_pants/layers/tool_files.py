@@ -7,9 +7,7 @@ import pkgutil
 from importlib import machinery, util
 
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.encodings import Encoding, compressor_id, encoding_of, not_installed
-
-__all__ = ["ENTRY_POINT", "compressor_id", "tool_files"]
+from ko_pants.layers.encodings import Encoding, encoding_of, not_installed
 
 #: The script to run, relative to the directory that holds the files.
 ENTRY_POINT = "layer_tool.py"

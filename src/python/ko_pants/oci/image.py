@@ -27,15 +27,6 @@ AUTHOR = "github.com/ko-build/ko"
 # What Go's zero time looks like in JSON: ko writes it where no creation time is set.
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 
-_DOCKER_OF_OCI = {
-    mt.OCI_INDEX: mt.DOCKER_INDEX,
-    mt.OCI_MANIFEST: mt.DOCKER_MANIFEST,
-    mt.OCI_CONFIG: mt.DOCKER_CONFIG,
-    mt.OCI_LAYER_TAR: mt.DOCKER_LAYER_TAR,
-    mt.OCI_LAYER_GZIP: mt.DOCKER_LAYER_GZIP,
-    mt.OCI_LAYER_ZSTD: mt.DOCKER_LAYER_ZSTD,
-}
-
 
 @dataclass(frozen=True)
 class BaseManifest:
@@ -326,7 +317,7 @@ def rfc3339(epoch: int) -> str:
 
 
 def _family(media_type: str, docker: bool) -> str:
-    return _DOCKER_OF_OCI.get(media_type, media_type) if docker else media_type
+    return mt.docker_equivalent(media_type) if docker else media_type
 
 
 def parse_document(content: bytes, *, where: str) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Media types of OCI image-spec 1.1 and of Docker's image manifest version 2, schema 2."""
+"""Media types of OCI image-spec 1.1 and of Docker's image manifest version 2, schema 2.
+
+Both families name the same kinds of content. `docker_equivalent` and `oci_equivalent` lead from one
+family to the other.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,29 @@ DOCKER_LAYER_TAR = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 # Docker has no type of its own for zstd; containerd and moby accept this spelling.
 DOCKER_LAYER_ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd"
-DOCKER_FOREIGN_LAYER_GZIP = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 
 INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
 MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 
-#: `Accept` header of every manifest request: everything that we can read, newest first.
+#: `Accept` header of every manifest request: all types that can be read, newest first.
 ACCEPT_MANIFESTS = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
+
+_OCI_TO_DOCKER = {
+    OCI_INDEX: DOCKER_INDEX,
+    OCI_MANIFEST: DOCKER_MANIFEST,
+    OCI_CONFIG: DOCKER_CONFIG,
+    OCI_LAYER_TAR: DOCKER_LAYER_TAR,
+    OCI_LAYER_GZIP: DOCKER_LAYER_GZIP,
+    OCI_LAYER_ZSTD: DOCKER_LAYER_ZSTD,
+}
+_DOCKER_TO_OCI = {docker: oci for oci, docker in _OCI_TO_DOCKER.items()}
+
+
+def docker_equivalent(media_type: str) -> str:
+    """Docker's media type for the same kind of content; the same type where there is none."""
+    return _OCI_TO_DOCKER.get(media_type, media_type)
+
+
+def oci_equivalent(media_type: str) -> str:
+    """OCI's media type for the same kind of content; the same type where there is none."""
+    return _DOCKER_TO_OCI.get(media_type, media_type)

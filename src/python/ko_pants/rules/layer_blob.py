@@ -37,8 +37,7 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     spec = {
         "content": content.spec(),
         "os": layer.platform.os,
-        "encoding": encoding.name,
-        "level": encoding.level,
+        **encoding.tool_spec(),
         "output": "layer",
     }
     tool = await create_digest(

@@ -114,7 +114,7 @@ async def settings(
     level = ko.layer_compression_level
     level = encoding.default_level if level is None else level
     try:
-        encoding.check_level(level)
+        LayerEncoding(encoding.name, level)
     except KoPantsError as e:
         raise KoPantsError(f"option [ko].layer_compression_level: {e}") from None
     return Settings(
