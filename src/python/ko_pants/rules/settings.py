@@ -107,16 +107,6 @@ async def settings(
         p.strip() for p in env.get("KO_DEFAULTPLATFORMS", "").split(",") if p.strip()
     ]
     created = _epoch(env, "SOURCE_DATE_EPOCH")
-    try:
-        encoding = encoding_of(ko.layer_compression)
-    except KoPantsError as e:
-        raise KoPantsError(f"option [ko].layer_compression: {e}") from None
-    level = ko.layer_compression_level
-    level = encoding.default_level if level is None else level
-    try:
-        LayerEncoding(encoding.name, level)
-    except KoPantsError as e:
-        raise KoPantsError(f"option [ko].layer_compression_level: {e}") from None
     return Settings(
         base_image=ko.default_base_image or env.get("KO_DEFAULTBASEIMAGE") or KO_DEFAULT_BASE,
         platforms=tuple(platforms or ["linux/amd64"]),
@@ -128,7 +118,7 @@ async def settings(
         or env.get("KOCACHE")
         or os.path.join(str(named_caches.val), "ko_pants_kocache"),
         trust_foreign_layers=ko.trust_foreign_layers,
-        layer_encoding=LayerEncoding(encoding.name, level),
+        layer_encoding=_layer_encoding(ko),
         search_path=tuple(search),
         created=created,
         kodata_created=_epoch(env, "KO_DATA_DATE_EPOCH"),
@@ -154,6 +144,18 @@ async def registry_environment(
     return RegistryEnvironment(
         FrozenDict(env), tuple(ko.insecure_registries), global_options.ca_certs_path
     )
+
+
+def _layer_encoding(ko: KoSubsystem) -> LayerEncoding:
+    try:
+        encoding = encoding_of(ko.layer_compression)
+    except KoPantsError as e:
+        raise KoPantsError(f"option [ko].layer_compression: {e}") from None
+    level = ko.layer_compression_level
+    try:
+        return LayerEncoding(encoding.name, encoding.default_level if level is None else level)
+    except KoPantsError as e:
+        raise KoPantsError(f"option [ko].layer_compression_level: {e}") from None
 
 
 def _epoch(env: FrozenDict[str, str], name: str) -> int | None:
