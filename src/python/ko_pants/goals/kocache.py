@@ -1,4 +1,4 @@
-"""`ko-cache`: what KOCACHE holds, whether it tells the truth, and keeping it small."""
+"""`ko-cache`: show what KOCACHE holds, compare it with new layers, and delete what is old."""
 
 from __future__ import annotations
 

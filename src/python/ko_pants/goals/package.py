@@ -1,4 +1,4 @@
-"""`package`: what an image is made of, without the bytes of its layers."""
+"""`package`: the documents of an image, without the bytes of its layers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class BuiltImageArtifact(BuiltPackageArtifact):
 async def package_image(field_set: GoOciImageFieldSet, settings: Settings) -> BuiltPackage:
     """Write `image.json` (a summary), and index, manifests and configs by digest.
 
-    :raises KoPantsError: anything wrong with the target; a name before anything is compiled for it.
+    :raises KoPantsError: something is wrong with the target. A wrong name is found before anything
+        is compiled.
     """
     destinations_of(field_set, settings)
     built = await built_image(field_set)

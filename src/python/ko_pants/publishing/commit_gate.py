@@ -1,10 +1,10 @@
-"""Lets the publish goal's own processes say when the tags may move.
+"""How a process of Pants tells this process that the tags of a run may move.
 
 Pants runs the processes of `publish` one after another, and only when every rule of the run has
-succeeded: when all packages are built. So each image's process is a few lines of shell that knock
-at a named pipe and wait for the answer. From the first knock on, the tags of the run may move: from
-here, all at once, with the connections and tokens of the run. If the run fails or is interrupted
-before, nobody knocks and no tag moves.
+succeeded, which means that all images are built. So the process of an image is a few lines of
+shell: it writes a line into a named pipe ("it knocks") and waits for the answer in a second pipe.
+The first knock says that the tags may move. They move in this process, which has the connections
+and tokens of the run. If the run fails or is interrupted, no process starts and no tag moves.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Callable
 
 from ko_pants.publishing.temporary import make_directory
 
-#: `$1` the gate's directory, `$2` the image's number. Opened for reading and writing a pipe makes
-#: nobody wait; read from an end that only reads it ends when the gate does, however that happens.
+#: The program of an image. `$1` is the directory of the gate, `$2` the number of the image.
+#: A pipe that is opened for reading and writing does not wait for the other end. The answer is read
+#: from an end that only reads, so that it ends when the gate ends, also if its owner is killed.
 KNOCK = """
 if ! [ -p "$1/$2" ]; then
   echo "the run that this image belongs to is over" >&2
@@ -37,17 +38,17 @@ echo "the run that this image belongs to is over" >&2
 exit 1
 """
 
-# A line in a pipe is written whole up to this size (POSIX: at least 512; Linux and macOS: more).
-_MAX_LINE = 500
+# A line of at most this size is written into a pipe as a whole (POSIX says 512, Linux allows more).
+_MAX_LINE_BYTES = 500
 
 _END = "end"
 
 
 class CommitGate:
-    """A gate for the images of one run; `enter` gives each its number.
+    """The pipes of the images of one run, and a thread that answers.
 
-    :param commit: makes sure that the tags of an image have moved; takes its number and a function
-        for lines of progress, and returns what went wrong, or None.
+    :param commit: makes sure that the tags of an image have moved. It takes the number of the image
+        and a function that shows a line of progress, and returns what went wrong, or None.
     """
 
     def __init__(self, commit: Callable[[int, Callable[[str], None]], str | None]) -> None:
@@ -62,19 +63,19 @@ class CommitGate:
     def _make_pipe(self, name: str, flags: int = 0) -> int:
         path = os.path.join(self.directory, name)
         os.mkfifo(path, 0o600)
-        # For reading and writing: opening waits for nobody, and the pipe lives as long as we do.
+        # For reading and writing: so `open` does not wait, and the pipe exists as long as this does.
         return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
 
     def enter(self, number: int) -> tuple[str, ...]:
-        """The process of one more image: exit status 0 if its tags were moved."""
+        """The argv of the process of one more image. It exits with 0 if the tags have moved."""
         self._answers[number] = self._make_pipe(str(number), os.O_NONBLOCK)
         self._count += 1
         return ("/bin/sh", "-c", KNOCK, "ko-publish", self.directory, str(number))
 
     def close(self) -> None:
-        """End an abandoned gate; what waits at it fails."""
+        """End the gate of a run that is over; a process that still waits fails."""
         with contextlib.suppress(OSError):
-            # Without a reader (the gate has served all its images) this does not wait but fails.
+            # If the gate has served all its images, nobody reads, and this fails at once.
             knock = os.open(os.path.join(self.directory, "knock"), os.O_WRONLY | os.O_NONBLOCK)
             with os.fdopen(knock, "w") as pipe:
                 pipe.write(f"{_END}\n")
@@ -91,7 +92,7 @@ class CommitGate:
                 if error is not None:
                     self._tell(number, error)
                 self._write(number, f"{number} exit {0 if error is None else 1}")
-                # The process had its end open before it knocked: it reads on.
+                # The process opened its end before it knocked, so it can still read the answer.
                 os.close(self._answers.pop(number))
                 served += 1
         finally:
@@ -102,7 +103,7 @@ class CommitGate:
 
     def _tell(self, number: int, text: str) -> None:
         prefix = f"{number} :"
-        size = (_MAX_LINE - len(prefix)) // 4  # UTF-8 has up to four bytes a character
+        size = (_MAX_LINE_BYTES - len(prefix)) // 4  # UTF-8 has at most four bytes per character
         for line in text.splitlines():
             for start in range(0, max(len(line), 1), size):
                 self._write(number, prefix + line[start : start + size])
@@ -113,7 +114,7 @@ class CommitGate:
         try:
             os.write(pipe, content)
         except BlockingIOError:
-            # Full of what nobody reads: whoever knocked was killed.
+            # The pipe is full because the process was killed: empty it.
             with contextlib.suppress(BlockingIOError):
                 while os.read(pipe, 1 << 16):
                     pass
@@ -122,5 +123,5 @@ class CommitGate:
     def _try_commit(self, number: int) -> str | None:
         try:
             return self._commit(number, lambda line: self._tell(number, line))
-        except Exception as e:  # the user must see it, and the process must not wait for ever
+        except Exception as e:  # the process must end, and the user must see the reason
             return f"{type(e).__name__}: {e}"

@@ -1,4 +1,4 @@
-"""Temporary directories of a run, and the remains of runs that were killed."""
+"""Temporary directories of a run. Those of killed processes are deleted by a later run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _HOUR_SECONDS = 3600.0
 
 
 def make_directory(kind: str) -> str:
-    """A new directory, named after this process; what dead processes of ours left is deleted.
+    """Make a directory whose name has the id of this process; delete those of dead processes.
 
-    :param kind: a lower-case word.
+    :param kind: a lower-case word in the name of the directory.
     """
     _sweep(tempfile.gettempdir())
     return tempfile.mkdtemp(prefix=f"ko_pants_{kind}_{os.getpid()}_")
@@ -30,7 +30,7 @@ def _sweep(place: str) -> None:
             state = entry.stat(follow_symlinks=False)
         except OSError:
             continue
-        # A process of another container may share the directory and not be seen: leave it time.
+        # A process in another container can share /tmp and be invisible here: wait for an hour.
         if state.st_uid == os.geteuid() and time.time() - state.st_mtime > _HOUR_SECONDS:
             shutil.rmtree(entry.path, ignore_errors=True)
 

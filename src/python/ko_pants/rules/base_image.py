@@ -1,7 +1,8 @@
-"""Resolves base images: a reference on a registry, or an OCI layout on disk.
+"""Base images: a reference on a registry, or an OCI layout on disk.
 
-A tag is asked for once per run, however many images use it; what is named by digest and lies in
-KOCACHE's `img/` is not asked for at all. An unchanged answer stops the engine here.
+A tag is asked for once per run, however many images use it. A digest is not asked for at all if
+KOCACHE has its documents in `img/`. If the answer is that of the last run, the engine goes on with
+the results of the last run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ko_pants.rules.layer import open_kocache
 from ko_pants.rules.registry_access import RegistryAccess
 from ko_pants.rules.settings import Settings
 
-_MAX_CONFIG = 8 << 20
+_MAX_CONFIG_BYTES = 8 << 20
 
 # What a digest names never changes, and an equal object is compared faster than an equal value.
 _MAX_KNOWN = 64
@@ -32,7 +33,7 @@ _known: dict[tuple[BaseImageRequest, Descriptor | None, str], ResolvedBase] = {}
 
 
 class _RegistryBase:
-    """A base image's documents on a registry, kept in KOCACHE's `img/`."""
+    """The documents of a base image on a registry. KOCACHE keeps them in `img/`."""
 
     def __init__(self, session: RegistrySession, cache: KoCache, reference: Reference) -> None:
         self._session = session
@@ -64,13 +65,13 @@ class _RegistryBase:
     def read_config(self, descriptor: Descriptor) -> bytes:
         content = self._cache.read_content(descriptor.digest)
         if content is None:
-            content = self._session.get_blob(self._reference, descriptor, _MAX_CONFIG)
+            content = self._session.get_blob(self._reference, descriptor, _MAX_CONFIG_BYTES)
             self._cache.write_content(descriptor, content)
         return content
 
 
 class _LayoutBase:
-    """A base image's documents in a layout on disk."""
+    """The documents of a base image in a layout on disk."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -85,10 +86,10 @@ class _LayoutBase:
 async def resolve_base_image(
     request: BaseImageRequest, settings: Settings, access: RegistryAccess, build_root: BuildRoot
 ) -> ResolvedBase:
-    """Read index, manifests and configs; never layers.
+    """Read index, manifests and configs, but no layers.
 
-    :raises KoPantsError: malformed reference, not found, registry unreachable, a platform that the
-        base lacks.
+    :raises KoPantsError: the reference is malformed or names nothing, the registry cannot be
+        reached, or the base lacks a platform.
     """
     if request.reference.startswith("oci:"):
         path, name = parse_layout_reference(request.reference)

@@ -54,7 +54,8 @@ def wanted_platforms(
 ) -> tuple[Platform, ...]:
     """The platforms of a target, each once; empty for `all`.
 
-    :raises KoPantsError: unknown or malformed; names target and field, or the option.
+    :raises KoPantsError: a platform is unknown or malformed; the text names target and field, or
+        the option.
     """
     values = field.value or settings.platforms
     where = f"{address}, " + (
@@ -96,7 +97,7 @@ async def _base(
 
 
 async def _kodata(build: GoBuild | None, prebuilt: PrebuiltFile | None) -> Digest:
-    """The tree beside the main package, as the one directory `kodata`."""
+    """The tree `kodata` beside the main package, as a digest of this one directory."""
     if build is None:
         return EMPTY_DIGEST
     digest = await digest_of_globs(PathGlobs([posixpath.join(build.directory, "kodata", "**")]))
@@ -110,7 +111,7 @@ def check_executables(
 ) -> None:
     """Make sure that each executable runs on its platform of the base.
 
-    :raises KoPantsError: what was found and what was wanted.
+    :raises KoPantsError: one does not; the text says what was found and what was wanted.
     """
     for executable in executables:
         problem = executable_problem(

@@ -1,4 +1,4 @@
-"""Where a target's image is published: its fields and the options, put together."""
+"""Where the image of a target is published, as its fields and the options say."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class NamingFieldSet(Protocol):
 
 
 def destinations_of(field_set: NamingFieldSet, settings: Settings) -> tuple[Destination, ...]:
-    """:raises KoPantsError: a malformed name; the text names target and field, or the option."""
+    """The destinations of a target.
+
+    :raises KoPantsError: a name is malformed; the text names target and field, or the option.
+    """
     address = field_set.address
     return destinations(
         ImageNames(

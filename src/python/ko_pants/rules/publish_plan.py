@@ -1,4 +1,7 @@
-"""What a target publishes and where to, as one step: it is clean as long as nothing changed."""
+"""What a target publishes, and where to.
+
+It is a step of its own, so that the engine skips it as long as nothing has changed.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ from ko_pants.target_types import GoOciImageFieldSet
 
 @rule
 async def plan_publication(request: PublishPlanRequest, settings: Settings) -> PublishPlan:
-    """Read the target, as it is now.
+    """Read the target as it is now, and build its image.
 
-    :raises KoPantsError: whatever is wrong with the target, its program, its base or its names.
+    :raises KoPantsError: something is wrong with the target, its program, its base or its names.
     """
     (target,) = await targets_at(Addresses([request.address]))
     field_set = GoOciImageFieldSet.create(target)

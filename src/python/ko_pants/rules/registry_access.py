@@ -1,4 +1,4 @@
-"""One registry client per run: its connections, tokens and counts are shared by all of it."""
+"""The registry client of a run. All rules of the run share its connections and tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ko_pants.rules.settings import RegistryEnvironment
 
 
 class RegistryAccess:
-    """The client of this run, and what it was told of tags of base images."""
+    """The client of this run, and what the tags of base images name in it."""
 
     def __init__(self, client: RegistryClient) -> None:
         self.client = client
@@ -23,9 +23,9 @@ class RegistryAccess:
         self._lock = threading.Lock()
 
     def resolve_tag(self, reference: Reference) -> Descriptor:
-        """What a tag names, asked once per run.
+        """What a tag names; the registry is asked once per run.
 
-        :raises KoPantsError: it names nothing, or the registry cannot be reached.
+        :raises KoPantsError: the tag names nothing, or the registry cannot be reached.
         """
         with self._lock:
             found = self._tags.get(reference)
@@ -46,7 +46,7 @@ _previous: list[RegistryClient] = []
 
 @_uncacheable_rule
 async def registry_access(environment: RegistryEnvironment) -> RegistryAccess:
-    """A new client for every run: credentials and tokens of an earlier one are forgotten."""
+    """A new client for every run, so that credentials and tokens are read anew."""
     while _previous:
         _previous.pop().close()
     client = RegistryClient(

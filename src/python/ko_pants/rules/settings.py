@@ -1,4 +1,4 @@
-"""Options and environment, put together once: option, else ko's variable, else default."""
+"""What options and environment say. An option comes first, then ko's variable, then a default."""
 
 from __future__ import annotations
 
@@ -50,7 +50,13 @@ _REGISTRY_VARIABLES = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What the rules need of options and environment. Times are seconds since the epoch."""
+    """What the rules need of options and environment.
+
+    :param created: of the image, in seconds since the epoch; None if it is not set.
+    :param kodata_created: of the files of kodata, likewise.
+    :param search_path: directories in which the `go` tool is looked for.
+    :param named_caches: the directory of Pants' named caches.
+    """
 
     base_image: str
     platforms: tuple[str, ...]
@@ -69,14 +75,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class GoEnvironment:
-    """The variables that `go build` gets from the outside."""
+    """The environment variables of Pants that `go build` gets."""
 
     variables: FrozenDict[str, str]
 
 
 @dataclass(frozen=True)
 class RegistryEnvironment:
-    """What a registry client gets from the outside. Never part of a process."""
+    """What a registry client gets of options and environment. No process gets it."""
 
     variables: FrozenDict[str, str]
     insecure: tuple[str, ...]
