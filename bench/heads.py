@@ -16,11 +16,12 @@ from typing import Sequence
 from bench.delay import delayed
 from bench.measure import Outcome
 from bench.registry import BASE_REPOSITORY, base_manifests, running_registry
-
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import Image, scratch_base
 from ko_pants.oci.media_types import OCI_INDEX
 from ko_pants.oci.reference import Reference
+from ko_pants.publishing.checking import Memory
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.run import PublishRun
 from ko_pants.registry.client import RegistryClient, RegistryConfig, RegistrySession
@@ -64,7 +65,8 @@ def _compare(
 
 
 def _check(client: type[RegistryClient], host: str, images: Sequence[Image]) -> float:
-    run = PublishRun(client(RegistryConfig(env={})), layout_root="/nowhere")
+    memory: Memory = BoundedMemory(name="bench", bound=1, holds="nothing: a run of a new daemon")
+    run = PublishRun(client(RegistryConfig(env={})), layout_root="/nowhere", memory=memory)
     publications = [
         run.publication(
             f"//:{n}",

@@ -10,6 +10,7 @@ from fault_registry import FaultRegistry
 from publishing.published_images import App
 from registry_support import client_for
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.publishing.checking import Memory
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.publication import BlobOutcome, Found, Publication
@@ -40,6 +41,11 @@ def outcome(upload: PendingUpload, digest: str) -> tuple[str, int]:
     return Done(upload.found, upload.outcomes, 0).outcome(digest)
 
 
+def new_memory() -> Memory:
+    """What a new daemon knows of repositories: nothing."""
+    return BoundedMemory(name="test", bound=100, holds="what a test has published")
+
+
 class Run:
     """One run, against a registry or into the layout `dist/oci`."""
 
@@ -48,7 +54,11 @@ class Run:
     ) -> None:
         self.registry = registry
         self.root = root
-        self.run = PublishRun(client_for({}), layout_root=str(root), memory=memory)
+        self.run = PublishRun(
+            client_for({}),
+            layout_root=str(root),
+            memory=new_memory() if memory is None else memory,
+        )
 
     def destination(self, repository: str, tags: Sequence[str]) -> Destination:
         """On the registry, or in the layout."""

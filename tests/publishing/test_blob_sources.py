@@ -80,9 +80,7 @@ def test_a_base_layer_that_the_registry_lost_is_copied_again(
     assert registry.complete("app", "v1")
 
 
-def test_files_of_layers_are_gone_after_the_commit(
-    registry: FaultRegistry, tmp_path: Path
-) -> None:
+def test_files_of_layers_are_gone_after_the_commit(registry: FaultRegistry, tmp_path: Path) -> None:
     run = Run(tmp_path, registry)
     image = app(tmp_path)
     found = run.check(image)

@@ -7,11 +7,10 @@ from typing import Iterator
 
 import pytest
 from fault_registry import FaultRegistry, fault_registry
-from publishing.publish_runs import Run
+from publishing.publish_runs import Run, new_memory
 from publishing.published_images import app
 
 from ko_pants.errors import KoPantsError
-from ko_pants.publishing.checking import Memory
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def test_a_new_tag_of_an_image_that_is_there_is_one_put(
 def test_memory_of_the_last_run_saves_a_question(
     registry: FaultRegistry, tmp_path: Path, tags: list[str]
 ) -> None:
-    memory: Memory = {}
+    memory = new_memory()
     image = app(tmp_path)
     Run(tmp_path, registry, memory).publish(image)
     registry.seen.clear()
@@ -74,7 +73,7 @@ def test_memory_of_the_last_run_saves_a_question(
 
 
 def test_memory_decides_nothing(registry: FaultRegistry, tmp_path: Path) -> None:
-    memory: Memory = {}
+    memory = new_memory()
     image = app(tmp_path)
     Run(tmp_path, registry, memory).publish(image)
     # Somebody empties the registry meanwhile.
@@ -87,7 +86,7 @@ def test_memory_decides_nothing(registry: FaultRegistry, tmp_path: Path) -> None
 
 
 def test_a_tag_that_another_moved_is_moved_back(registry: FaultRegistry, tmp_path: Path) -> None:
-    memory: Memory = {}
+    memory = new_memory()
     ours, theirs = app(tmp_path, "ours"), app(tmp_path, "theirs")
     Run(tmp_path, registry, memory).publish(ours)
     Run(tmp_path, registry).publish(theirs)

@@ -8,7 +8,6 @@ from ko_pants.errors import KoPantsError
 from ko_pants.publishing.registries import Registry, chosen_registries, parse_registries
 
 
-
 def test_the_option_as_a_table() -> None:
     assert parse_registries(
         {

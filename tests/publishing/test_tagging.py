@@ -8,11 +8,10 @@ from typing import Iterator, Sequence
 
 import pytest
 from fault_registry import FaultRegistry, fault_registry
-from publishing.publish_runs import Run, silent
+from publishing.publish_runs import Run, new_memory, silent
 from publishing.published_images import app
 
 from ko_pants.oci.descriptor import sha256_digest
-from ko_pants.publishing.checking import Memory
 from ko_pants.publishing.publication import Found
 from ko_pants.publishing.tagging import TagMoves
 from ko_pants.publishing.uploading import PendingUpload, Report
@@ -69,13 +68,13 @@ def test_a_refused_tag_is_told_and_the_others_move(registry: FaultRegistry, tmp_
 
 
 def test_what_failed_is_not_remembered(registry: FaultRegistry, tmp_path: Path) -> None:
-    memory: Memory = {}
+    memory = new_memory()
     run = Run(tmp_path, registry, memory)
     upload = run.upload(app(tmp_path))
     run.run.uploads.wait([upload], silent)
     registry.fail("PUT tag", "403", None, "DENIED")
     assert set(run.commit(upload)) == {0}
-    assert memory == {}
+    assert len(memory) == 0
 
 
 def test_the_next_run_takes_up_what_a_failed_one_left(

@@ -132,9 +132,7 @@ def test_two_targets_of_one_repository_share_their_blobs(
         (image, checks.begin(run.publication(image, "app", [tag], target=f"//:{tag}")))
         for image, tag in ((first, "a"), (second, "b"))
     ]
-    uploads = [
-        run.run.uploads.begin(checks.finish(check), image.files) for image, check in begun
-    ]
+    uploads = [run.run.uploads.begin(checks.finish(check), image.files) for image, check in begun]
     assert run.commit(*uploads) == {}
     assert registry.commits[first.kodata] == 1
     assert registry.complete("app", "a")

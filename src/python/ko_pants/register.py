@@ -20,11 +20,11 @@ from ko_pants.rules import (
     image,
     layer,
     layer_blob,
+    pause,
     publish_plan,
     publish_run,
     registry_access,
     settings,
-    pause,
 )
 
 

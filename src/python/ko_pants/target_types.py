@@ -24,6 +24,7 @@ from pants.engine.unions import UnionRule
 
 from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES
 
+
 class GoOciImageDependenciesField(Dependencies):
     pass
 

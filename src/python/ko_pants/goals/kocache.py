@@ -90,9 +90,7 @@ async def ko_cache(
     return KoCacheGoal(exit_code)
 
 
-def _compare(
-    console: Console, cache: KoCache, made: Iterable[tuple[Layer, LayerBlob]]
-) -> int:
+def _compare(console: Console, cache: KoCache, made: Iterable[tuple[Layer, LayerBlob]]) -> int:
     """Compare layers that were made again with the maps, and correct the maps.
 
     :returns: how many entries were wrong.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Mapping, MutableMapping, Sequence
+from typing import Mapping, Sequence
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.publishing.publication import Found, Publication
 from ko_pants.publishing.stores import RegistryStore
@@ -32,13 +33,15 @@ class RepositoryMemory:
 
 
 #: Repository -> what was seen there last. It saves questions and decides nothing.
-Memory = MutableMapping[str, RepositoryMemory]
+Memory = BoundedMemory[str, RepositoryMemory]
 
 
 def remember(memory: Memory, publication: Publication) -> None:
     """Note that all tags of the publication name its image."""
-    memory[publication.destination.repository_name] = RepositoryMemory(
-        publication.image.descriptor.digest, frozenset(publication.destination.tags)
+    destination = publication.destination
+    memory.put(
+        destination.repository_name,
+        RepositoryMemory(publication.image.descriptor.digest, frozenset(destination.tags)),
     )
 
 
@@ -149,9 +152,7 @@ class Checker:
             tags = tuple(tag for tag in tags if tag in seen.tags)
         return tags or (_BY_DIGEST,)
 
-    def _ask_in_a_row(
-        self, batch: Sequence[PendingCheck]
-    ) -> dict[PendingCheck, dict[str, bool]]:
+    def _ask_in_a_row(self, batch: Sequence[PendingCheck]) -> dict[PendingCheck, dict[str, bool]]:
         """The answers by question, as far as a registry simply answers."""
         asked = [
             (check, check.publication.store, question)

@@ -46,8 +46,7 @@ def parse_registries(options: Mapping[str, Any]) -> tuple[Registry, ...]:
         unknown = sorted(set(entry) - set(_KEYS))
         if unknown:
             raise KoPantsError(
-                f"{where}: unknown key {', '.join(unknown)}; expected some of "
-                + ", ".join(_KEYS)
+                f"{where}: unknown key {', '.join(unknown)}; expected some of " + ", ".join(_KEYS)
             )
         check_registry(entry["address"], f"{where}, address")
         registries.append(

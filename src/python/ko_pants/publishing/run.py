@@ -1,9 +1,9 @@
 """What the images of one run of `publish` share: the order of its steps is
 
-    run.publication(...)           the image and its destination; names are checked
-    run.checks.begin / finish      what the destination has
-    run.uploads.begin              blobs and child manifests; nothing visible changes
-    run.tags.enter                 a process that waits until the tags have moved
+run.publication(...)           the image and its destination; names are checked
+run.checks.begin / finish      what the destination has
+run.uploads.begin              blobs and child manifests; nothing visible changes
+run.tags.enter                 a process that waits until the tags have moved
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class PublishRun:
         client: RegistryClient,
         *,
         layout_root: str,
-        memory: Memory | None = None,
+        memory: Memory,
         expected: int = 0,
         threads: int = _THREADS,
     ) -> None:
-        self._memory: Memory = {} if memory is None else memory
+        self._memory = memory
         self._pool = WorkerPool(threads)
         self._stores = Stores(client, layout_root)
         self._lock = threading.Lock()

@@ -12,6 +12,7 @@ import os
 from pants.base.build_root import BuildRoot
 from pants.engine.rules import _uncacheable_rule, collect_rules
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.errors import KoPantsError
 from ko_pants.kocache.cache import KoCache
 from ko_pants.oci.base import read_base_image
@@ -27,9 +28,14 @@ from ko_pants.rules.settings import Settings
 
 _MAX_CONFIG_BYTES = 8 << 20
 
-# What a digest names never changes, and an equal object is compared faster than an equal value.
-_MAX_KNOWN = 64
-_known: dict[tuple[BaseImageRequest, Descriptor | None, str], ResolvedBase] = {}
+_resolved: BoundedMemory[tuple[BaseImageRequest, Descriptor | None, str], ResolvedBase] = (
+    BoundedMemory(
+        name="rules.base_image: resolved bases",
+        bound=64,
+        holds="a base image by the digest that its tag names, which never changes; the same object "
+        "as in the last run is compared faster than an equal one",
+    )
+)
 
 
 class _RegistryBase:
@@ -114,7 +120,7 @@ async def resolve_base_image(
     reference = Reference.parse(request.reference)
     resolved = None if reference.digest else access.resolve_tag(reference)
     key = (request, resolved, settings.kocache)
-    known = _known.get(key)
+    known = _resolved.get(key)
     if known is None:
         cache = open_kocache(settings.kocache)
         source = _RegistryBase(access.client.session(), cache, reference)
@@ -129,9 +135,7 @@ async def resolve_base_image(
                 wanted=request.platforms,
             )
         )
-        while len(_known) >= _MAX_KNOWN:
-            _known.pop(next(iter(_known)), None)
-        _known[key] = known
+        _resolved.put(key, known)
     return known
 
 

@@ -40,8 +40,8 @@ from ko_pants.products import (
     GoExecutableRequest,
     ModuleFiles,
     ModuleFilesRequest,
-    ResultSource,
     PrebuiltFile,
+    ResultSource,
 )
 from ko_pants.rules.host_tools import GO_CACHES
 

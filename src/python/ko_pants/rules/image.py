@@ -49,6 +49,7 @@ from ko_pants.rules.binary import resolve_binary
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
+
 def wanted_platforms(
     address: Address, field: GoOciImagePlatformsField, settings: Settings
 ) -> tuple[Platform, ...]:

@@ -7,21 +7,26 @@ and then records what it found.
 
 from __future__ import annotations
 
-import functools
-
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import layer_blob
 from ko_pants.kocache.cache import CachedLayer, KoCache
 from ko_pants.kocache.keys import LayerKey
 from ko_pants.products import Layer, LayerBlob, LayerBlobRequest, LayerRequest
 
+_caches: BoundedMemory[str, KoCache] = BoundedMemory(
+    name="rules.layer: caches",
+    bound=8,
+    holds="a KoCache by its directory; it remembers the maps that it read, and reads a map again "
+    "when its file has changed",
+)
 
-@functools.lru_cache(maxsize=8)
+
 def open_kocache(root: str) -> KoCache:
-    """The cache at `root`; one object per daemon, which remembers parsed maps by file state."""
-    return KoCache(root)
+    """The cache at `root`; one object per daemon."""
+    return _caches.get(root) or _caches.setdefault(root, KoCache(root))
 
 
 def layer_key(request: LayerRequest) -> LayerKey:
@@ -44,9 +49,7 @@ async def find_layer(request: LayerRequest) -> Layer:
     cache = open_kocache(settings.kocache)
     cache.check_usable()
     key = layer_key(request)
-    found = cache.lookup(
-        key, request.encoding.compressor, allow_foreign=settings.trust_foreign
-    )
+    found = cache.lookup(key, request.encoding.compressor, allow_foreign=settings.trust_foreign)
     if found is not None:
         return Layer(request, found.diff_id, found.descriptor)
     blob = await layer_blob(LayerBlobRequest(request))

@@ -14,6 +14,7 @@ from pants.base.build_root import BuildRoot
 from pants.engine.internals.session import RunId
 from pants.engine.rules import _uncacheable_rule, collect_rules
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import pause
 from ko_pants.products import PauseRequest, QuestionsAsked, QuestionsAskedRequest
 from ko_pants.publishing.checking import RepositoryMemory
@@ -32,22 +33,38 @@ _LONGEST_PAUSE_SECONDS = 0.02
 _PAUSE_PER_SECOND_PASSED = 0.05
 
 
-@dataclass
+_MAX_REPOSITORIES = 10_000
+_MAX_RUNS = 8
+
+_repositories: BoundedMemory[str, RepositoryMemory] = BoundedMemory(
+    name="rules.publish_run: repositories",
+    bound=_MAX_REPOSITORIES,
+    holds="the image and tags that were seen in a repository last; they decide which question is "
+    "asked first, and every answer still comes from the registry",
+)
+
+
+@dataclass(eq=False)
 class RunOfImages:
     """The run of one session of Pants.
 
+    :param number: tells it from other runs of this process.
     :param wait: the number of the wait that images join now; see `QuestionsAskedRequest`.
     """
 
+    number: int
     run_id: RunId
     access: RegistryAccess
     publishing: PublishRun
     wait: int
 
 
-_runs: list[RunOfImages] = []
+_runs: BoundedMemory[int, RunOfImages] = BoundedMemory(
+    name="rules.publish_run: runs",
+    bound=_MAX_RUNS,
+    holds="the runs of the current session; those of earlier sessions are closed by the next",
+)
 _runs_lock = threading.Lock()
-_memory: dict[str, RepositoryMemory] = {}
 
 
 def find_run(run_id: RunId, access: RegistryAccess, root: str) -> RunOfImages:
@@ -58,18 +75,18 @@ def find_run(run_id: RunId, access: RegistryAccess, root: str) -> RunOfImages:
     """
     with _runs_lock:
         expected = 0
-        for known in list(_runs):
+        for known in _runs.values():
             if known.run_id != run_id:
-                _runs.remove(known)
+                _runs.pop(known.number)
                 expected = known.publishing.begun
                 known.publishing.close()
             elif known.access is access:
                 return known
         publishing = PublishRun(
-            access.client, layout_root=root, memory=_memory, expected=expected
+            access.client, layout_root=root, memory=_repositories, expected=expected
         )
-        run = RunOfImages(run_id, access, publishing, next(_numbers))
-        _runs.append(run)
+        run = RunOfImages(next(_numbers), run_id, access, publishing, next(_numbers))
+        _runs.put(run.number, run)
         return run
 
 

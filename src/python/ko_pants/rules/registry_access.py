@@ -6,6 +6,7 @@ import threading
 
 from pants.engine.rules import _uncacheable_rule, collect_rules
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.reference import Reference
@@ -41,14 +42,19 @@ class RegistryAccess:
             return found
 
 
-_previous: list[RegistryClient] = []
+_clients: BoundedMemory[str, RegistryClient] = BoundedMemory(
+    name="rules.registry_access: client",
+    bound=1,
+    holds="the client of the last run, so that the next run closes its connections",
+)
 
 
 @_uncacheable_rule
 async def registry_access(environment: RegistryEnvironment) -> RegistryAccess:
     """A new client for every run, so that credentials and tokens are read anew."""
-    while _previous:
-        _previous.pop().close()
+    previous = _clients.pop("last")
+    if previous is not None:
+        previous.close()
     client = RegistryClient(
         RegistryConfig(
             env=dict(environment.variables),
@@ -56,7 +62,7 @@ async def registry_access(environment: RegistryEnvironment) -> RegistryAccess:
             ca_certs_path=environment.ca_certs_path,
         )
     )
-    _previous.append(client)
+    _clients.put("last", client)
     return RegistryAccess(client)
 
 
