@@ -63,7 +63,7 @@ class CommitGate:
     def _make_pipe(self, name: str, flags: int = 0) -> int:
         path = os.path.join(self.directory, name)
         os.mkfifo(path, 0o600)
-        # For reading and writing: so `open` does not wait, and the pipe exists as long as this does.
+        # For reading and writing: `open` does not wait, and the pipe stays while this is open.
         return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
 
     def enter(self, number: int) -> tuple[str, ...]:

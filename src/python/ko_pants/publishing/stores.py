@@ -47,7 +47,7 @@ class Store(Protocol):
         mount_from: Sequence[str],
         progress: Callable[[int], None],
     ) -> str:
-        """Write a blob that was found missing; returns `reused`, `mounted`, `uploaded` or `written`.
+        """Write a missing blob; returns `reused`, `mounted`, `uploaded` or `written`.
 
         :param open_blob: opens the bytes; called anew for every attempt.
         :param mount_from: repositories of the same registry that may have the blob.

@@ -24,8 +24,8 @@ _TOOL = ".ko_pants/tool"
 async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     """Run the layer process.
 
-    The tool travels as input files, and Python is reached through a named cache. So the cache key is
-    the same on every machine that has the same operating system, CPU, Python and compressor.
+    The tool travels as input files, and Python is reached through a named cache. So the cache key
+    is the same on every machine with the same operating system, CPU, Python and compressor.
 
     :raises KoPantsError: the process failed; its own message.
     """
