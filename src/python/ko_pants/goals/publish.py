@@ -28,7 +28,7 @@ from pants.util.logging import LogLevel
 from ko_pants.engine import all_arrived, create_digest, layer_blobs, publish_plan, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
-from ko_pants.kocache.cache import CachedLayer
+from ko_pants.kocache.maps import CachedLayer
 from ko_pants.layers.encodings import compressor_id
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.products import (

@@ -13,8 +13,9 @@ from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import layer_blob
-from ko_pants.kocache.cache import CachedLayer, KoCache
+from ko_pants.kocache.cache import KoCache
 from ko_pants.kocache.keys import LayerKey, build_key
+from ko_pants.kocache.maps import CachedLayer
 from ko_pants.layers.encodings import compressor_id
 from ko_pants.products import Layer, LayerBlobRequest, LayerRequest
 
