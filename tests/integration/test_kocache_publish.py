@@ -12,7 +12,9 @@ from integration.published import Published, digest_of, published_on
 from integration.workspace import SMALL, Workspace, go_mod
 from real_registry import RealRegistry, docker_registry
 
-from ko_pants.kocache.cache import CachedLayer, KoCache, LayerKey
+from ko_pants.kocache.cache import KoCache
+from ko_pants.kocache.keys import LayerKey
+from ko_pants.kocache.maps import CachedLayer
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.platform import Platform

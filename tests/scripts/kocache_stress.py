@@ -23,8 +23,10 @@ import sys
 import tempfile
 import time
 
-from ko_pants.kocache.cache import CachedLayer, KoCache, LayerKey
-from ko_pants.kocache.files import is_temporary
+from ko_pants.kocache.cache import KoCache
+from ko_pants.kocache.keys import LayerKey
+from ko_pants.kocache.maps import CachedLayer
+from ko_pants.kocache.shared_files import is_temporary
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.platform import Platform

@@ -12,6 +12,7 @@ from pants.option.option_types import BoolOption, FloatOption, IntOption
 
 from ko_pants.engine import built_images, layer_blobs
 from ko_pants.kocache.cache import KoCache, Verdict
+from ko_pants.kocache.counters import last_run
 from ko_pants.products import Layer, LayerBlob, LayerBlobRequest
 from ko_pants.rules.layer import cached_layer, layer_key, open_kocache
 from ko_pants.rules.settings import Settings
@@ -74,17 +75,9 @@ async def ko_cache(
         )
         exit_code = 1 if wrong else 0
     if options.prune:
-        result = cache.prune(options.max_age_days * _DAY_SECONDS, options.max_size_mib * _MEBIBYTE)
-        console.print_stdout(
-            f"pruned {result.removed_files} files ({_mebibytes(result.removed_bytes)}); "
-            f"{_mebibytes(result.kept_bytes)} are left"
-        )
+        _prune(console, cache, options)
     if options.entries:
-        for entry in cache.entries():
-            digest = entry.layer.descriptor.digest if entry.layer else "no descriptor"
-            console.print_stdout(
-                f"{entry.state} {entry.import_path} {entry.platform} {entry.diff_id} -> {digest}"
-            )
+        _list_entries(console, cache)
     if not (options.verify or options.prune or options.entries):
         _show(console, cache)
     return KoCacheGoal(exit_code)
@@ -110,9 +103,35 @@ def _compare(console: Console, cache: KoCache, made: Iterable[tuple[Layer, Layer
     return wrong
 
 
+# What only this goal needs is imported here: every run imports this module.
+
+
+def _prune(console: Console, cache: KoCache, options: KoCacheSubsystem) -> None:
+    from ko_pants.kocache.pruning import prune
+
+    max_age_seconds = options.max_age_days * _DAY_SECONDS
+    result = prune(cache.root, max_age_seconds, options.max_size_mib * _MEBIBYTE)
+    console.print_stdout(
+        f"pruned {result.removed_files} files ({_mebibytes(result.removed_bytes)}); "
+        f"{_mebibytes(result.kept_bytes)} are left"
+    )
+
+
+def _list_entries(console: Console, cache: KoCache) -> None:
+    from ko_pants.kocache.inspection import inspect_entries
+
+    for entry in inspect_entries(cache.root):
+        digest = entry.layer.descriptor.digest if entry.layer else "no descriptor"
+        console.print_stdout(
+            f"{entry.state} {entry.import_path} {entry.platform} {entry.diff_id} -> {digest}"
+        )
+
+
 def _show(console: Console, cache: KoCache) -> None:
-    usage = cache.stats()
-    console.print_stdout(f"KOCACHE: {cache.root}")
+    from ko_pants.kocache.inspection import measure_usage
+
+    usage = measure_usage(cache.root)
+    console.print_stdout(f"KOCACHE: {cache.root.path}")
     console.print_stdout(
         f"layers: {usage.layers} of ours, {usage.foreign} of ko's, {usage.damaged} damaged, in "
         f"{usage.map_files} map files ({_mebibytes(usage.map_bytes)})"
@@ -122,7 +141,7 @@ def _show(console: Console, cache: KoCache) -> None:
     )
     if usage.ko_bytes:
         console.print_stdout(f"executables that ko keeps: {_mebibytes(usage.ko_bytes)}")
-    last = cache.last_run()
+    last = last_run(cache.root)
     if last is not None:
         console.print_stdout(
             f"last run that asked: {last.hits} hits ({last.foreign} of another producer), "

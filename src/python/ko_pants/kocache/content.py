@@ -1,9 +1,9 @@
 """`$KOCACHE/img`: manifests, indexes and configs of base images, content addressed.
 
-An OCI image layout (image-spec, image-layout.md), the directory in which ko keeps the same. ko
-never verifies what it reads there; everything here is verified on every read. Our blobs are not
-listed in `index.json`: what is listed there ko takes for complete and fails where a part of it is
-missing. Its own list and what that reaches stay as they are.
+It is an OCI image layout (image-spec, image-layout.md), in which ko keeps the same documents. ko
+never verifies what it reads there; here every read is verified. Our blobs are not listed in
+`index.json`: ko takes what is listed there for complete, and fails where a part of it is missing.
+ko's list stays as it is, and pruning keeps what it reaches.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import Any, Callable
+from typing import Any
 
-from ko_pants.kocache.files import (
+from ko_pants.kocache.problems import Problems
+from ko_pants.kocache.shared_files import (
     NotReadable,
     create_atomically,
+    file_state,
     is_temporary,
+    note_use,
     read_regular,
-    reason,
     sync_directory,
     write_atomically,
 )
@@ -35,42 +37,45 @@ _INDEX = (
 
 
 class ContentStore:
-    """The content-addressed half of a KOCACHE.
+    """The blobs in `img/`.
 
-    :param problem: called with a path and what is wrong with it.
+    :param root: the directory of the cache.
+    :param problems: is told what is wrong with a blob.
     """
 
-    def __init__(self, root: str, problem: Callable[[str, str], None]) -> None:
+    def __init__(self, root: str, problems: Problems) -> None:
         self._layout = os.path.join(root, "img")
-        self.directory = os.path.join(self._layout, "blobs", "sha256")
-        self._problem = problem
+        self._blobs = os.path.join(self._layout, "blobs", "sha256")
+        self._problems = problems
 
     def path(self, digest: str) -> str:
         """Where the blob of a sha256 digest lies."""
-        return os.path.join(self.directory, digest.partition(":")[2])
+        return os.path.join(self._blobs, digest.partition(":")[2])
 
     def read(self, digest: str) -> bytes | None:
-        """The content that has `digest`; None if absent or damaged."""
+        """The content that has `digest`; None if absent or damaged. A read counts as a use."""
         if not is_digest(digest):
             return None
         path = self.path(digest)
         try:
             content = read_regular(path, MAX_CONTENT_BYTES)
         except NotReadable as error:
-            self._problem(path, str(error))
+            self._problems.unreadable(path, str(error))
             return None
         if content is None:
             return None
         if sha256_digest(content) != digest:
-            self._problem(path, "its content does not have the digest that is its name")
+            self._problems.unreadable(path, "its content does not have the digest that is its name")
             return None
+        note_use([path], [file_state(path)])
         return content
 
     def write(self, descriptor: Descriptor, content: bytes) -> bool:
-        """Store `content`, in place of a damaged blob too; False if it is not what `descriptor`
-        says.
+        """Store `content`, in the place of a damaged blob too.
 
-        :raises OSError: not writable.
+        False, after one warning, if `content` is not what `descriptor` says.
+
+        :raises OSError: it cannot be written.
         """
         path = self.path(descriptor.digest)
         if (
@@ -79,33 +84,33 @@ class ContentStore:
             or len(content) > MAX_CONTENT_BYTES
             or sha256_digest(content) != descriptor.digest
         ):
-            self._problem(path, "content with another digest or size was not stored")
+            self._problems.unreadable(path, "content with another digest or size was not stored")
             return False
         with contextlib.suppress(NotReadable):
             if read_regular(path, MAX_CONTENT_BYTES) == content:
                 return True
-        os.makedirs(self.directory, exist_ok=True)
+        os.makedirs(self._blobs, exist_ok=True)
         for name, initial in (("oci-layout", _LAYOUT), ("index.json", _INDEX)):
             file = os.path.join(self._layout, name)
             if not os.path.lexists(file):
                 # ko rewrites index.json without a lock: only ever create it.
                 create_atomically(file, initial)
         write_atomically(path, content, locked=False)
-        sync_directory(self.directory)
+        sync_directory(self._blobs)
         return True
 
     def digests(self) -> list[str]:
-        """Of every blob, sorted."""
+        """The digests of all blobs, sorted."""
         try:
-            names = os.listdir(self.directory)
+            names = os.listdir(self._blobs)
         except OSError:
             return []
         return sorted(f"sha256:{name}" for name in names if is_digest(f"sha256:{name}"))
 
     def temporaries(self) -> list[str]:
-        """Paths of unfinished writes."""
+        """The paths of unfinished writes."""
         found = []
-        for directory in (self._layout, self.directory):
+        for directory in (self._layout, self._blobs):
             with contextlib.suppress(OSError):
                 found += [
                     os.path.join(directory, name)
@@ -115,7 +120,7 @@ class ContentStore:
         return found
 
     def referenced(self) -> set[str]:
-        """The digests that `index.json` reaches: ko's, which fails where one of them is missing.
+        """The digests that `index.json` reaches. ko fails where one of them is missing.
 
         :raises NotReadable: `index.json` is there and cannot be understood.
         """
@@ -139,18 +144,22 @@ class ContentStore:
                     pending += _children(document)
         return reached
 
-    def remove(self, digest: str) -> int:
-        """Delete a blob; the bytes that this freed, 0 if it could not be."""
+    def remove(self, digest: str) -> int | None:
+        """Delete a blob.
+
+        :returns: the bytes that this freed, or None if nothing was deleted; the reason is one
+            warning, unless the blob is absent.
+        """
         path = self.path(digest)
         try:
-            size = os.stat(path).st_size
+            size_bytes = os.stat(path).st_size
             os.unlink(path)
         except FileNotFoundError:
-            return 0
+            return None
         except OSError as error:
-            self._problem(path, reason(error))
-            return 0
-        return size
+            self._problems.not_deleted(path, error)
+            return None
+        return size_bytes
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:
@@ -162,16 +171,14 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
 
 
 def _children(document: dict[str, Any]) -> list[str]:
-    """What an index or manifest refers to. Layers too: somebody may have put them there."""
-    found: list[str] = []
+    """The digests to which an index or manifest refers.
+
+    Layers too: ko does not keep them here, but somebody may have put them there.
+    """
+    descriptors: list[Any] = [document.get("config")]
     for key in ("manifests", "layers"):
         value = document.get(key)
-        found += (
-            [d["digest"] for d in value or () if isinstance(d, dict) and "digest" in d]
-            if (isinstance(value, list))
-            else []
-        )
-    config = document.get("config")
-    if isinstance(config, dict):
-        found.append(config.get("digest", ""))
-    return [digest for digest in found if is_digest(digest)]
+        if isinstance(value, list):
+            descriptors += value
+    digests = [value.get("digest") for value in descriptors if isinstance(value, dict)]
+    return [str(digest) for digest in digests if is_digest(digest)]

@@ -4,13 +4,15 @@
 `{"sha256:<hex>": <descriptor>}` (ko's pkg/build/cache.go); JSON indented by two spaces. ko rewrites
 a file in place and does not truncate it, so that only its first JSON value counts.
 
-A descriptor of ours carries, in its `annotations`, its compressor, the keys that lead to it, and a
-check value over all of that and its place. So a flipped byte, a cut, or a piece of another file
-makes it a miss and never another value. One of those annotations is a number, which is no valid
-annotation: ko, which would otherwise trust our descriptor and fail its push where the registry
-lacks the blob, cannot decode such a file and takes it as a miss.
+A descriptor of ours has, in its `annotations`, its compressor, the keys that lead to it, and a
+check value over all of that and the directory of the map. So a flipped byte, a cut, or a piece of
+another file makes it a miss and never another value.
 
-Nothing here touches the disk, and nothing raises on any input.
+One of those annotations is a number, which is no valid annotation. ko cannot decode such a file and
+takes it as a miss. Otherwise ko would trust our descriptor, and its push would fail where the
+registry lacks the blob.
+
+Nothing here touches the disk. What is read from a map never raises, whatever its content.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from ko_pants.layers.encodings import encoding_name_in, encoding_of_media_type
 from ko_pants.oci.descriptor import Descriptor, is_digest, sorted_pairs
 from ko_pants.oci.media_types import oci_equivalent
 
-FORMAT_VERSION = 1
+_FORMAT_VERSION = 1
 UNKNOWN_COMPRESSOR = "unknown"
 
 _OWN = "dev.ko-pants."
@@ -33,6 +35,7 @@ _FORMAT = _OWN + "format"
 _COMPRESSOR = _OWN + "compressor"
 _KEYS = _OWN + "keys"
 _CHECK = _OWN + "check"
+_CHECK_HEX_DIGITS = 32
 
 # Several keys lead to one layer only when they differ in something that did not change the tar.
 _MAX_KEYS = 8
@@ -55,30 +58,33 @@ class CachedLayer:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A checked descriptor of ours, as it lies in a map file."""
+class LayerRecord:
+    """A layer as we recorded it in a map file.
+
+    :param keys: the keys that lead to it (`LayerKey.map_key`), the oldest first.
+    """
 
     layer: CachedLayer
     keys: tuple[str, ...]
 
-    def with_key(self, key: str) -> Entry:
-        """With `key` as the newest of its keys."""
-        return Entry(self.layer, (*(k for k in self.keys if k != key), key)[-_MAX_KEYS:])
+    def with_key(self, key: str) -> LayerRecord:
+        """With `key` as the newest of its keys; the oldest are dropped where there are too many."""
+        return LayerRecord(self.layer, (*self.without_key(key).keys, key)[-_MAX_KEYS:])
 
-    def without_key(self, key: str) -> Entry:
+    def without_key(self, key: str) -> LayerRecord:
         """Without `key`."""
-        return Entry(self.layer, tuple(k for k in self.keys if k != key))
+        return LayerRecord(self.layer, tuple(k for k in self.keys if k != key))
 
     def to_json(self, directory: str) -> dict[str, Any]:
-        """The JSON value; `directory` is the entry's place and part of its check value."""
+        """The JSON value; `directory` is where the map lies, and is part of the check value."""
         descriptor = self.layer.descriptor
         out = Descriptor(descriptor.media_type, descriptor.digest, descriptor.size).to_json()
         out["annotations"] = {
             **dict(descriptor.annotations),
-            _FORMAT: FORMAT_VERSION,
+            _FORMAT: _FORMAT_VERSION,
             _COMPRESSOR: self.layer.compressor,
             _KEYS: list(self.keys),
-            _CHECK: _check(directory, self),
+            _CHECK: _check_value(directory, self),
         }
         return out
 
@@ -126,8 +132,11 @@ def encode_map(entries: Mapping[str, Any]) -> bytes:
     return (json.dumps(entries, indent=2) + "\n").encode("ascii")
 
 
-def own_entry(directory: str, diff_id: str, value: object) -> Entry | None:
-    """The entry of ours that `value` is; None if it is another's or damaged."""
+def own_record(directory: str, diff_id: str, value: object) -> LayerRecord | None:
+    """The record of ours that `value` is; None if it is another's or damaged.
+
+    :param directory: where the map lies, relative to the root of the cache.
+    """
     if not isinstance(value, dict) or not is_digest(diff_id):
         return None
     annotations = value.get("annotations")
@@ -151,23 +160,25 @@ def own_entry(directory: str, diff_id: str, value: object) -> Entry | None:
         descriptor.size,
         annotations=descriptor.annotations,
     )
-    entry = Entry(CachedLayer(diff_id, plain, compressor), tuple(keys))
-    return entry if annotations.get(_CHECK) == _check(directory, entry) else None
+    record = LayerRecord(CachedLayer(diff_id, plain, compressor), tuple(keys))
+    return record if annotations.get(_CHECK) == _check_value(directory, record) else None
 
 
 def foreign_layer(diff_id: str, value: object) -> CachedLayer | None:
     """The layer that another producer (ko) described; None for anything that ko could not read.
 
-    What bears any mark of ours is never foreign: it is ours or damaged.
+    What has a mark of ours anywhere is never foreign: it is ours or damaged.
     """
-    if not isinstance(value, dict) or not is_digest(diff_id):
+    if not isinstance(value, dict):
         return None
     annotations = value.get("annotations")
-    if annotations is not None and not (
-        isinstance(annotations, dict) and all(isinstance(v, str) for v in annotations.values())
-    ):
+    if isinstance(annotations, dict):
+        # The first question decides for the most part, as most entries are ours.
+        if _FORMAT in annotations or not all(isinstance(v, str) for v in annotations.values()):
+            return None
+    elif annotations is not None:
         return None
-    if _OWN in json.dumps(value):
+    if not is_digest(diff_id) or _OWN in json.dumps(value):
         return None
     try:
         descriptor = Descriptor.from_json({**value, "annotations": None}, where="")
@@ -187,16 +198,16 @@ def same_encoding(layer: CachedLayer, compressor: str) -> bool:
 
 
 def _is_format(value: object) -> bool:
-    return value == FORMAT_VERSION and not isinstance(value, bool)
+    return value == _FORMAT_VERSION and not isinstance(value, bool)
 
 
-def _check(directory: str, entry: Entry) -> str:
-    descriptor = entry.layer.descriptor
+def _check_value(directory: str, record: LayerRecord) -> str:
+    layer, descriptor = record.layer, record.layer.descriptor
     covered = json.dumps(
         [
-            *(directory, entry.layer.diff_id, entry.layer.compressor, entry.keys),
+            *(directory, layer.diff_id, layer.compressor, record.keys),
             *(descriptor.media_type, descriptor.digest, descriptor.size, descriptor.annotations),
         ],
         separators=(",", ":"),
     )
-    return hashlib.sha256(covered.encode("ascii")).hexdigest()[:32]
+    return hashlib.sha256(covered.encode("ascii")).hexdigest()[:_CHECK_HEX_DIGITS]

@@ -12,8 +12,9 @@ from pants.util.logging import LogLevel
 
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import layer_blob
-from ko_pants.kocache.cache import CachedLayer, KoCache
+from ko_pants.kocache.cache import KoCache
 from ko_pants.kocache.keys import LayerKey
+from ko_pants.kocache.maps import CachedLayer
 from ko_pants.products import Layer, LayerBlob, LayerBlobRequest, LayerRequest
 
 _caches: BoundedMemory[str, KoCache] = BoundedMemory(
