@@ -107,6 +107,35 @@ ko_use_environment() {
   ko_look_up || ko_make_everything
 }
 
+# Sets ko_other to an environment for development, making it if it is not there. $1 is its label,
+# $2 are packages beside those that the requirements files $3... name. It has the interpreter of
+# ko_env, so ko_use_environment comes first.
+ko_use_other_environment() {
+  ko_other_label=$1 ko_other_packages=$2
+  shift 2
+  ko_other_lines=
+  for ko_file in "$@"; do
+    ko_read_requirements "$ko_root/$ko_file"
+    ko_other_lines=$ko_other_lines$ko_lines
+  done
+  ko_env_of_pants=$ko_env
+  ko_name_environment "$ko_env/bin/python" "$ko_other_label" "$ko_other_lines"
+  ko_other=$ko_env ko_env=$ko_env_of_pants
+  ! ko_is_whole "$ko_other" || return 0
+  ko_python=$ko_env/bin/python
+  ko_lock
+  if ! ko_is_whole "$ko_other"; then
+    ko_say "making an environment for development in $ko_other"
+    for ko_file in "$@"; do
+      ko_other_packages="$ko_other_packages -r $ko_file"
+    done
+    # Words on purpose: names of packages, and of files relative to $ko_root, have no blanks.
+    # shellcheck disable=SC2086
+    (cd "$ko_root" && ko_build "$ko_other" "$ko_python" "$ko_other_label" $ko_other_packages) || exit 1
+  fi
+  ko_unlock
+}
+
 # Has a pantsd that was started from another environment restarted: its modules are not ours, and
 # nothing that Pants compares would tell. Without fingerprint and port (the native client of 2.18.0a0
 # compares no fingerprint) Pants starts a new daemon in the old one's place.
