@@ -12,7 +12,7 @@ from pants.util.frozendict import FrozenDict
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.executable import ExecutableHeader
-from ko_pants.golang.modules import Workspace
+from ko_pants.golang.workspace import Workspace
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import BaseImage, Image
 from ko_pants.oci.platform import Platform
@@ -29,7 +29,6 @@ class HostTools:
     """
 
     go: str
-    go_minor: int
     python: str
 
 
@@ -42,13 +41,13 @@ class HostToolsRequest:
 
 @dataclass(frozen=True)
 class GoDirectoryRequest:
-    """Analyse the Go files of one directory of the repo ("" for its root)."""
+    """Analyze the Go files of one directory of the repo ("" for its root)."""
 
     path: str
 
 
 @dataclass(frozen=True)
-class AnalysedDirectory:
+class AnalyzedDirectory:
     """A `GoDirectory`, equal as long as no edit changes the import graph or the build's inputs."""
 
     directory: GoDirectory
