@@ -62,7 +62,7 @@ from pants.engine.target import (
 )
 
 from ko_pants.products import (
-    AnalysedDirectory,
+    AnalyzedDirectory,
     BaseImageRequest,
     BuiltImage,
     GoClosure,
@@ -173,17 +173,20 @@ async def host_tools(request: HostToolsRequest) -> HostTools:
     return await _host_tools(request, **implicitly())
 
 
-from ko_pants.rules.go_sources import analyse_go_directory, find_go_modules  # noqa: E402
+from ko_pants.rules.go_modules import find_go_modules  # noqa: E402
 
 
 async def go_modules(request: GoModulesRequest) -> GoModules:
     return await find_go_modules(request)
 
 
-async def analysed_directories(
+from ko_pants.rules.go_directory import analyze_go_directory  # noqa: E402
+
+
+async def analyzed_directories(
     requests: Iterable[GoDirectoryRequest],
-) -> tuple[AnalysedDirectory, ...]:
-    return await concurrently(analyse_go_directory(r) for r in requests)
+) -> tuple[AnalyzedDirectory, ...]:
+    return await concurrently(analyze_go_directory(r) for r in requests)
 
 
 from ko_pants.rules.go_closure import find_go_closure  # noqa: E402
@@ -193,7 +196,7 @@ async def go_closure(request: GoClosureRequest) -> GoClosure:
     return await find_go_closure(request)
 
 
-from ko_pants.rules.go_modules import find_module_files  # noqa: E402
+from ko_pants.rules.module_files import find_module_files  # noqa: E402
 
 
 async def module_files(request: ModuleFilesRequest) -> ModuleFiles:

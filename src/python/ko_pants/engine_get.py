@@ -30,7 +30,7 @@ from pants.engine.target import (
 )
 
 from ko_pants.products import (
-    AnalysedDirectory,
+    AnalyzedDirectory,
     BaseImageRequest,
     BuiltImage,
     GoClosure,
@@ -143,10 +143,10 @@ async def go_modules(request: GoModulesRequest) -> GoModules:
     return await Get(GoModules, GoModulesRequest, request)
 
 
-async def analysed_directories(
+async def analyzed_directories(
     requests: Iterable[GoDirectoryRequest],
-) -> tuple[AnalysedDirectory, ...]:
-    return await MultiGet(Get(AnalysedDirectory, GoDirectoryRequest, r) for r in requests)
+) -> tuple[AnalyzedDirectory, ...]:
+    return await MultiGet(Get(AnalyzedDirectory, GoDirectoryRequest, r) for r in requests)
 
 
 async def go_closure(request: GoClosureRequest) -> GoClosure:

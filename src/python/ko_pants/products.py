@@ -12,7 +12,7 @@ from pants.util.frozendict import FrozenDict
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.executable import ExecutableHeader
-from ko_pants.golang.modules import Workspace
+from ko_pants.golang.workspace import Workspace
 from ko_pants.kocache.keys import build_key
 from ko_pants.layer_contents import LayerContent
 from ko_pants.layers.encodings import LayerEncoding
@@ -32,7 +32,6 @@ class HostTools:
     """
 
     go: str
-    go_minor: int
     python: str
 
 
@@ -45,13 +44,13 @@ class HostToolsRequest:
 
 @dataclass(frozen=True)
 class GoDirectoryRequest:
-    """Analyse the Go files of one directory of the repo ("" for its root)."""
+    """Analyze the Go files of one directory of the repo ("" for its root)."""
 
     path: str
 
 
 @dataclass(frozen=True)
-class AnalysedDirectory:
+class AnalyzedDirectory:
     """A `GoDirectory`, equal as long as no edit changes the import graph or the build's inputs."""
 
     directory: GoDirectory

@@ -1,6 +1,7 @@
-"""One directory of Go sources, as far as the import graph and the build's inputs go.
+"""What one directory of Go sources says about the import graph and the inputs of a build.
 
-An edit of one file re-analyses one directory; an edit of function bodies leaves the result equal.
+After an edit of one file, one directory is analyzed again. After an edit of a function body, the
+result is equal to the one before.
 """
 
 from __future__ import annotations
@@ -8,22 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Collection, Mapping, Sequence
 
-from ko_pants.golang.constraints import BuildContext
+from ko_pants.golang.build_context import BuildContext
 from ko_pants.golang.source_file import GoFile, OtherFile, parse_go_file, parse_other_file
 from ko_pants.oci.platform import Platform
 
 # What `go build` with CGO_ENABLED=0 reads beside .go files. C, C++, Objective-C, Fortran and SWIG
 # files, and assembly for a C compiler (.S), are not among them.
-_READABLE = (".s", ".h", ".hh", ".hpp", ".hxx")
-_OBJECT = ".syso"
+_READABLE_ENDINGS = (".s", ".h", ".hh", ".hpp", ".hxx")
+_OBJECT_ENDING = ".syso"
 
-# Go's default profile for `-pgo=auto`, in the directory of the main package.
-PROFILE = "default.pgo"
+# The profile that Go uses by default (`-pgo=auto`), if the main package's directory has it.
+DEFAULT_PROFILE = "default.pgo"
 
-# Names (of a directory's files) that `analyze_directory` wants the content of, and those of which
-# the name is enough; as Pants globs.
-CONTENT_GLOBS = ("*.go", *("*" + ext for ext in _READABLE))
-NAME_GLOBS = ("*" + _OBJECT, PROFILE)
+# The files of a directory whose content `analyze_directory` wants, and those whose name is enough.
+CONTENT_GLOBS = ("*.go", *("*" + ext for ext in _READABLE_ENDINGS))
+NAME_GLOBS = ("*" + _OBJECT_ENDING, DEFAULT_PROFILE)
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class GoDirectory:
     """The Go files of one directory and those that may be part of its package.
 
     :param path: relative to the repo's root; `""` for the root.
+    :param files: sorted by name.
     :param other_files: assembly, headers, .syso objects, default.pgo, sorted by name.
     """
 
@@ -38,53 +39,44 @@ class GoDirectory:
     files: tuple[GoFile, ...] = ()
     other_files: tuple[OtherFile, ...] = ()
 
-    @property
-    def package(self) -> str:
-        """The name in the package clause of the first file that is no test and not ignored."""
-        names = [
-            f.package
-            for f in self.files
-            if f.package
-            and not f.is_documentation
-            and not f.name.startswith(("_", "."))
-            and not f.name.endswith("_test.go")
-        ]
-        # A generator that is run by hand (`//go:build ignore`, package main) names no package.
-        plain = [f.package for f in self.files if f.constraint is None and f.package in names]
-        return (plain or names or [""])[0]
-
 
 def analyze_directory(
     path: str, files: Mapping[str, bytes], other_names: Sequence[str] = ()
 ) -> GoDirectory:
-    """Analyse one directory.
+    """Analyze one directory.
 
-    :param files: by base name, the content of its files that match `CONTENT_GLOBS`.
-    :param other_names: base names of further files; those that no build reads are dropped. A file
-        of assembly that stands here rather than in `files` counts as without constraint.
+    :param path: relative to the repo's root; `""` for the root.
+    :param files: the content of its files that match `CONTENT_GLOBS`, by base name.
+    :param other_names: base names of other files. Those that no build reads are left out.
     """
-    go_files = []
-    others = {}
-    for name in sorted(files):
-        if name.endswith(".go"):
-            go_files.append(parse_go_file(name, files[name]))
-        elif name.endswith(_READABLE):
-            others[name] = parse_other_file(name, files[name])
-    for name in other_names:
-        if name not in others and (name.endswith((*_READABLE, _OBJECT)) or name == PROFILE):
-            others[name] = OtherFile(name)
-    return GoDirectory(path, tuple(go_files), tuple(others[name] for name in sorted(others)))
+    go_files = [
+        parse_go_file(name, content)
+        for name, content in sorted(files.items())
+        if name.endswith(".go")
+    ]
+    others = [
+        parse_other_file(name, content)
+        for name, content in files.items()
+        if name.endswith(_READABLE_ENDINGS)
+    ]
+    others += [
+        OtherFile(name)
+        for name in other_names
+        if name.endswith(_OBJECT_ENDING) or name == DEFAULT_PROFILE
+    ]
+    return GoDirectory(path, tuple(go_files), tuple(sorted(others, key=lambda file: file.name)))
 
 
 def main_package_problem(
     directory: GoDirectory,
     platforms: Collection[Platform],
     tags: Collection[str] = (),
-    go_minor: int | None = None,
 ) -> str | None:
     """Why a directory is not a Go program for the platforms; None if it is.
 
-    The text starts with the directory, so that the caller adds the target and the field.
+    The text starts with the directory: the caller puts the target and the field before it.
+
+    :param tags: those of `-tags`.
     """
     where = directory.path or "the repo's root"
     candidates = [f for f in directory.files if not f.name.startswith(("_", "."))]
@@ -94,7 +86,7 @@ def main_package_problem(
         return f"{where} has only test files; expected a directory with `package main`"
     wanted = frozenset(tags)
     for platform in platforms:
-        context = BuildContext.of([platform], wanted, go_minor)
+        context = BuildContext.of([platform], wanted)
         built = [f for f in candidates if context.mask(f)]
         if not built:
             return (

@@ -1,4 +1,4 @@
-"""`//go:embed`: which files the patterns of a package take in.
+"""`//go:embed`: which files the patterns of a package match.
 
 Source: package embed's documentation, path.Match, and cmd/go's resolveEmbed.
 """
@@ -8,18 +8,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Iterable
 
-from ko_pants.golang.modules import is_within
+from ko_pants.golang.repo_paths import is_within
 
-_ALL = "all:"
-# Never part of a module, so never embedded from within a directory.
+# A pattern with this prefix embeds hidden files too.
+_ALL_PREFIX = "all:"
+# Directories that are never part of a module, so that Go embeds nothing from them.
 _VERSION_CONTROL = frozenset({".bzr", ".git", ".hg", ".svn"})
+
+
+# What follows the bracket of a class such as [^a-z\]]: `^` negates, a backslash quotes.
+_CLASS = re.compile(r"(\^?)((?:\\.|[^\\\]])+)\]", re.DOTALL)
+_CLASS_MEMBER = re.compile(r"(\\.|[^\\])(?:-(\\.|[^\\]))?", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
 def _component(pattern: str) -> re.Pattern[str] | None:
-    """One component of a path.Match pattern; None if it is malformed (Go reports it)."""
+    """One component of a path.Match pattern as a regular expression.
+
+    None if it is malformed, which Go reports.
+    """
     out = []
     i = 0
     while i < len(pattern):
@@ -35,46 +43,47 @@ def _component(pattern: str) -> re.Pattern[str] | None:
             out.append(re.escape(pattern[i]))
             i += 1
         elif char == "[":
-            # path.Match's classes: [^a-z\]], where a backslash quotes and ^ negates.
-            match = re.compile(r"(\^?)((?:\\.|[^\\\]])+)\]", re.DOTALL).match(pattern, i)
+            match = _CLASS.match(pattern, i)
             if not match:
                 return None
-            members = re.findall(r"(\\.|[^\\])(?:(-)(\\.|[^\\]))?", match[2], re.DOTALL)
-            ranges = []
-            for low, _, high in members:
-                low, high = low[-1], (high or low)[-1]
-                if low <= high:
-                    ranges.append(f"{re.escape(low)}-{re.escape(high)}")
-            if not ranges:
-                out.append("." if match[1] else r"(?!)")
-            else:
-                out.append(f"[{match[1]}{''.join(ranges)}]")
+            out.append(_class(bool(match[1]), match[2]))
             i = match.end()
         else:
             out.append(re.escape(char))
-    try:
-        return re.compile("".join(out), re.DOTALL)
-    except re.error:
-        return None
+    return re.compile("".join(out), re.DOTALL)
 
 
-def _split(glob: str) -> list[str]:
-    """The components of a pattern; classes do not cross a `/` in path.Match."""
-    return glob.split("/")
+def _class(negated: bool, members: str) -> str:
+    """A class of characters as a regular expression."""
+    ranges = []
+    for low, high in _CLASS_MEMBER.findall(members):
+        low, high = low[-1], (high or low)[-1]
+        # path.Match takes a range such as z-a for one without characters.
+        if low <= high:
+            ranges.append(f"{re.escape(low)}-{re.escape(high)}")
+    if not ranges:
+        return "." if negated else r"(?!)"
+    return f"[{'^' if negated else ''}{''.join(ranges)}]"
 
 
-def _is_valid(glob: str) -> bool:
-    """As io/fs.ValidPath, less ".": relative, no empty, `.` or `..` components."""
-    return all(part not in ("", ".", "..") for part in _split(glob))
+def _components(pattern: str) -> tuple[bool, list[str]]:
+    """Whether a pattern has the prefix `all:`, and the components of its path.
+
+    There are none if Go refuses the path, which has to be relative, without empty, `.` and `..`
+    components (io/fs.ValidPath).
+    """
+    everything = pattern.startswith(_ALL_PREFIX)
+    parts = (pattern[len(_ALL_PREFIX) :] if everything else pattern).split("/")
+    return everything, [] if {"", ".", ".."}.intersection(parts) else parts
 
 
 @dataclass(frozen=True)
 class EmbedFilter:
-    """The embedded files of one package.
+    """Tells which files one package embeds.
 
     :param directory: the package's, relative to the repo's root.
-    :param patterns: as in the directives, `all:` included.
-    :param boundaries: directories with a go.mod below `directory`: nothing in them is embedded.
+    :param patterns: those of its directives, with the prefix `all:` where they have it.
+    :param boundaries: directories with a go.mod below `directory`. Go embeds nothing from them.
     """
 
     directory: str
@@ -82,18 +91,17 @@ class EmbedFilter:
     boundaries: tuple[str, ...] = ()
 
     def globs(self) -> tuple[str, ...]:
-        """Globs relative to the package that take in at least all embedded files.
+        """Globs, relative to the package, that match at least the embedded files.
 
-        They use only `*`, `**` and literal names, as Pants' globs do. Filter what they find with
-        `matches`. A pattern stands for the file of that name or the whole directory, hence two.
+        They have no wildcards but `*` and `**`. Filter what they find with `matches`. A pattern has
+        two globs, as it means the file of that name or what is in the directory of that name.
         """
         found: set[str] = set()
         for pattern in self.patterns:
-            glob = pattern[len(_ALL) :] if pattern.startswith(_ALL) else pattern
-            if not _is_valid(glob):
-                continue
-            over = "/".join(_as_pants_glob(part) for part in _split(glob))
-            found.update((over, over + "/**"))
+            _, parts = _components(pattern)
+            if parts:
+                wide = "/".join(map(_as_wide_glob, parts))
+                found.update((wide, wide + "/**"))
         return tuple(sorted(found))
 
     def matches(self, path: str) -> bool:
@@ -107,19 +115,19 @@ class EmbedFilter:
         return any(_matches(pattern, parts) for pattern in self.patterns)
 
 
-def _as_pants_glob(part: str) -> str:
-    """A component with all but `*` and literals widened to `*`; `!` would mean an exclusion."""
+def _as_wide_glob(part: str) -> str:
+    """A component in which `*` stands for everything that is not a plain character.
+
+    `{` and `}` are wildcards of Pants' globs, and `!` makes them exclusions.
+    """
     wide = re.sub(r"\[(?:\\.|[^\\\]])*\]|\\.|[?\[\]{}!\\*]+", "*", part, flags=re.DOTALL)
     return re.sub(r"\*+", "*", wide)
 
 
 def _matches(pattern: str, parts: list[str]) -> bool:
-    everything = pattern.startswith(_ALL)
-    glob = pattern[len(_ALL) :] if everything else pattern
-    if not _is_valid(glob):
-        return False
-    wanted = _split(glob)
-    if len(wanted) > len(parts):
+    """True if a pattern matches a path, given by its components, or a directory above it."""
+    everything, wanted = _components(pattern)
+    if not wanted or len(wanted) > len(parts):
         return False
     for expected, part in zip(wanted, parts):
         compiled = _component(expected)
@@ -129,16 +137,3 @@ def _matches(pattern: str, parts: list[str]) -> bool:
     if everything:
         return not _VERSION_CONTROL.intersection(below)
     return not any(part.startswith((".", "_")) for part in below)
-
-
-def embed_globs(filters: Iterable[EmbedFilter]) -> tuple[str, ...]:
-    """The globs of several packages, relative to the repo's root."""
-    return tuple(
-        sorted(
-            {
-                f"{f.directory}/{glob}" if f.directory else glob
-                for f in filters
-                for glob in f.globs()
-            }
-        )
-    )

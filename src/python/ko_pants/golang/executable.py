@@ -1,7 +1,7 @@
-"""What the first 32 KiB of an executable tell: format, platform, linking, Go build id.
+"""What the head of an executable says: format, platform, linking, Go build id.
 
 Sources: the ELF gABI (and Go's PT_NOTE "Go", type 4), Microsoft's PE format, Apple's
-mach-o/loader.h, and `go tool buildid`, which reads as many bytes.
+mach-o/loader.h, and `go tool buildid`.
 """
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from typing import Iterator
 
-from ko_pants.golang.source_file import unquote
+from ko_pants.golang.string_literal import unquote
 from ko_pants.oci.platform import Platform
 
-HEAD_SIZE = 32 * 1024
+# As much of a file as `go tool buildid` reads.
+HEAD_SIZE_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True)
 class ExecutableHeader:
-    """What was found; empty text where something is not known.
+    """What was found in a file's head; a text is empty where something is not known.
 
     :param format: `elf`, `pe`, `mach-o`, `wasm` or `unknown`.
-    :param os: as GOOS. An ELF file without an OS of its own counts as linux.
+    :param os: as GOOS. An ELF file that names no system counts as linux.
     :param architecture: as GOARCH.
     :param kind: `executable`, or what else the file is (`shared library`, `object file`, ...).
-    :param static: needs no dynamic linker (ELF; static-pie is static). True for PE, which has no
-        interpreter in the file system.
+    :param static: True if it needs no dynamic linker. True for PE, which names none.
     :param interpreter: path of the dynamic linker.
     :param build_id: as `go tool buildid` prints it; empty for `-buildid=` and for non-Go files.
     """
@@ -62,9 +63,11 @@ _ELF_MACHINES: dict[int, dict[tuple[bool, bool], str]] = {
 _ELF_ABIS = {0: "linux", 2: "netbsd", 3: "linux", 6: "solaris", 9: "freebsd", 12: "openbsd"}
 # Owner of a PT_NOTE -> GOOS, where the ABI says nothing.
 _ELF_NOTES = {b"NetBSD\0": "netbsd", b"OpenBSD\0": "openbsd", b"FreeBSD\0": "freebsd"}
-# Go's programs for Solaris and illumos name no ABI, but always their dynamic linker.
+# Where the dynamic linker lies on Solaris and illumos. Go's programs for them name no ABI.
 _SUN_LINKERS = ("/lib/amd64/", "/usr/lib/amd64/")
 _ELF_KINDS = {1: "object file", 2: "executable", 4: "core dump"}
+# Position-independent executables and shared libraries have the same type.
+_ET_DYN = 3
 _PT_INTERP = 3
 _PT_NOTE = 4
 _GO_NOTE = (b"Go\0\0", 4)
@@ -73,6 +76,7 @@ _PE_MACHINES = {0x14C: "386", 0x1C4: "arm", 0x8664: "amd64", 0xAA64: "arm64"}
 _PE_EXECUTABLE = 0x0002
 _PE_DLL = 0x2000
 
+# Magic number -> 64 bit.
 _MACHO_MAGICS = {0xFEEDFACE: False, 0xFEEDFACF: True}
 _MACHO_UNIVERSAL = 0xCAFEBABE
 _MACHO_CPUS = {
@@ -86,12 +90,13 @@ _MACHO_CPUS = {
 _MACHO_KINDS = {1: "object file", 2: "executable", 6: "shared library", 8: "bundle"}
 _LC_LOAD_DYLINKER = 0xE
 
+# The build id that Go's linker writes at the start of the text where there are no notes.
 _MARKER = re.compile(rb'\xff Go build ID: "((?:[^"\\\n]|\\.)*)"\n \xff')
 
 
 def inspect_executable(head: bytes) -> ExecutableHeader:
-    """Read the first `HEAD_SIZE` bytes of a file (fewer if it is shorter). Never raises."""
-    head = head[:HEAD_SIZE]
+    """Read the first `HEAD_SIZE_BYTES` bytes of a file (fewer if it is shorter). Never raises."""
+    head = head[:HEAD_SIZE_BYTES]
     try:
         if head.startswith(b"\x7fELF"):
             return _inspect_elf(head)
@@ -99,7 +104,7 @@ def inspect_executable(head: bytes) -> ExecutableHeader:
             return _inspect_pe(head)
         if head.startswith(b"\0asm"):
             return ExecutableHeader(
-                "wasm", "wasip1", "wasm", "executable", static=True, build_id=_marker(head)
+                "wasm", "wasip1", "wasm", "executable", static=True, build_id=_marked_build_id(head)
             )
         magic = int.from_bytes(head[:4], "big")
         if magic in _MACHO_MAGICS or int.from_bytes(head[:4], "little") in _MACHO_MAGICS:
@@ -110,13 +115,22 @@ def inspect_executable(head: bytes) -> ExecutableHeader:
         # Cut off within a header.
         return ExecutableHeader()
     kind = "script" if head.startswith(b"#!") else "" if head else "empty file"
-    return ExecutableHeader(kind=kind, build_id=_marker(head))
+    return ExecutableHeader(kind=kind, build_id=_marked_build_id(head))
 
 
-def _marker(head: bytes) -> str:
-    """The build id that Go's linker writes at the start of the text where there are no notes."""
+def _marked_build_id(head: bytes) -> str:
+    """The build id of `_MARKER`; empty if the head has none."""
     match = _MARKER.search(head)
     return (match and unquote(match[1].decode("utf-8", "replace"))) or ""
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A program header of an ELF file, and as much of its segment as the head has."""
+
+    kind: int
+    content: bytes
+    alignment: int
 
 
 def _inspect_elf(head: bytes) -> ExecutableHeader:
@@ -124,63 +138,72 @@ def _inspect_elf(head: bytes) -> ExecutableHeader:
     big = head[5:6] == b"\2"
     order = ">" if big else "<"
     kind_code, machine = struct.unpack_from(order + "HH", head, 16)
-    if wide:
-        entry, table = struct.unpack_from(order + "QQ", head, 24)
-        entry_size, count = struct.unpack_from(order + "HH", head, 54)
-    else:
-        entry, table = struct.unpack_from(order + "II", head, 24)
-        entry_size, count = struct.unpack_from(order + "HH", head, 42)
-    os = _ELF_ABIS.get(head[7], "")
+    (entry,) = struct.unpack_from(order + ("Q" if wide else "I"), head, 24)
+    abi = head[7]
+    os = _ELF_ABIS.get(abi, "")
     interpreter = build_id = ""
     dynamic_linker = False
-    for index in range(count):
-        start = table + index * entry_size
-        if entry_size < (56 if wide else 32) or start + entry_size > len(head):
-            break
-        if wide:
-            (kind,) = struct.unpack_from(order + "I", head, start)
-            offset, _, _, size, _, align = struct.unpack_from(order + "6Q", head, start + 8)
-        else:
-            kind, offset, _, _, size, _, _, align = struct.unpack_from(order + "8I", head, start)
-        if kind == _PT_INTERP:
+    for segment in _segments(head, order, wide):
+        if segment.kind == _PT_INTERP:
             dynamic_linker = True
-            interpreter = head[offset : offset + size].split(b"\0")[0].decode("utf-8", "replace")
-        elif kind == _PT_NOTE:
-            for owner, note_type, value in _notes(head[offset : offset + size], order, align):
+            interpreter = segment.content.split(b"\0")[0].decode("utf-8", "replace")
+        elif segment.kind == _PT_NOTE:
+            for owner, note_type, value in _notes(segment, order):
                 if (owner, note_type) == _GO_NOTE:
                     build_id = build_id or value.decode("utf-8", "replace")
-                if head[7] == 0:
+                if abi == 0:
                     os = _ELF_NOTES.get(owner.rstrip(b"\0") + b"\0", os)
     if os == "linux" and interpreter.endswith("/ld.so.1") and interpreter.startswith(_SUN_LINKERS):
         os = "solaris"
-    kind_text = _ELF_KINDS.get(kind_code, "")
-    if kind_code == 3:
-        # Position-independent executables and shared libraries have the same type.
-        kind_text = "executable" if dynamic_linker or entry else "shared library"
+    kind = _ELF_KINDS.get(kind_code, "")
+    if kind_code == _ET_DYN:
+        kind = "executable" if dynamic_linker or entry else "shared library"
     return ExecutableHeader(
         "elf",
         os,
         _ELF_MACHINES.get(machine, {}).get((wide, big), ""),
-        kind_text,
+        kind,
         static=not dynamic_linker,
         interpreter=interpreter,
-        build_id=build_id or _marker(head),
+        build_id=build_id or _marked_build_id(head),
     )
 
 
-def _notes(segment: bytes, order: str, align: int) -> list[tuple[bytes, int, bytes]]:
+def _segments(head: bytes, order: str, wide: bool) -> Iterator[_Segment]:
+    """The segments whose program header is in the head.
+
+    :param order: of bytes, as `struct` has it.
+    :param wide: 64 bit.
+    """
+    (table,) = struct.unpack_from(order + ("Q" if wide else "I"), head, 32 if wide else 28)
+    entry_size, count = struct.unpack_from(order + "HH", head, 54 if wide else 42)
+    for start in range(table, table + count * entry_size, entry_size or 1):
+        if entry_size < (56 if wide else 32) or start + entry_size > len(head):
+            break
+        if wide:
+            (kind,) = struct.unpack_from(order + "I", head, start)
+            offset, _, _, size, _, alignment = struct.unpack_from(order + "6Q", head, start + 8)
+        else:
+            kind, offset, _, _, size, _, _, alignment = struct.unpack_from(
+                order + "8I", head, start
+            )
+        yield _Segment(kind, head[offset : offset + size], alignment)
+
+
+def _notes(segment: _Segment, order: str) -> list[tuple[bytes, int, bytes]]:
     """(owner with its NUL and padding, type, value) of the notes in a PT_NOTE segment."""
     notes = []
+    content = segment.content
     position = 0
-    step = align if align in (4, 8) else 4
-    while position + 12 <= len(segment):
-        owner_size, value_size, kind = struct.unpack_from(order + "III", segment, position)
+    step = segment.alignment if segment.alignment in (4, 8) else 4
+    while position + 12 <= len(content):
+        owner_size, value_size, kind = struct.unpack_from(order + "III", content, position)
         value = position + 12 + (owner_size + 3) // 4 * 4
         end = value + value_size
-        if end > len(segment):
+        if end > len(content):
             break
-        owner = segment[position + 12 : position + 12 + owner_size]
-        notes.append((owner.ljust((owner_size + 3) // 4 * 4, b"\0"), kind, segment[value:end]))
+        owner = content[position + 12 : position + 12 + owner_size]
+        notes.append((owner.ljust((owner_size + 3) // 4 * 4, b"\0"), kind, content[value:end]))
         position = -(-end // step) * step
     return notes
 
@@ -202,7 +225,7 @@ def _inspect_pe(head: bytes) -> ExecutableHeader:
         _PE_MACHINES.get(machine, ""),
         kind,
         static=True,
-        build_id=_marker(head),
+        build_id=_marked_build_id(head),
     )
 
 
@@ -233,13 +256,13 @@ def _inspect_macho(head: bytes) -> ExecutableHeader:
         _MACHO_KINDS.get(kind, ""),
         static=not dynamic_linker,
         interpreter=interpreter,
-        build_id=_marker(head),
+        build_id=_marked_build_id(head),
     )
 
 
 _FORMATS = {"windows": "pe", "darwin": "mach-o", "ios": "mach-o", "wasip1": "wasm", "js": "wasm"}
 _FORMAT_NAMES = {"elf": "ELF", "pe": "PE", "mach-o": "Mach-O", "wasm": "WebAssembly"}
-# Systems whose executables cannot be told apart.
+# GOOS -> the GOOS whose executables look the same.
 _SAME_OS = {"illumos": "solaris", "android": "linux", "js": "wasip1", "ios": "darwin"}
 
 
@@ -252,7 +275,7 @@ def executable_problem(
 ) -> str | None:
     """Why a file cannot be the program of an image for the platform; None if it can.
 
-    :param needs_static: the image has no dynamic linker (base `scratch`).
+    :param needs_static: True if the image has no dynamic linker (base `scratch`).
     """
     wanted_format = _FORMATS.get(platform.os, "elf")
     wanted = f"expected {_with_article(_FORMAT_NAMES[wanted_format])} executable for {platform}"

@@ -1,9 +1,8 @@
-"""What `go build` learns from the head of a source file, and nothing else of it.
+"""What a source file says about the import graph: package, imports, constraint, embed patterns.
 
-The results are equal whenever two versions of a file differ only in what a package's place in the
-import graph does not depend on (function bodies, comments, order of imports), so that the engine
-stops there after most edits. Nothing here raises: a file that Go cannot read is kept, and Go
-reports it. Source: the Go specification, and package go/build (readGoInfo, parseFileHeader).
+Edits of function bodies, of comments and of the order of imports leave the results equal, so that
+the engine stops there after most edits. Nothing here raises: a file that Go cannot read is kept,
+and Go reports it. Source: the Go specification, and package go/build (readGoInfo, parseFileHeader).
 """
 
 from __future__ import annotations
@@ -11,18 +10,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ko_pants.golang.constraints import (
-    And,
-    Constraint,
-    Unreadable,
-    parse_go_build,
-    parse_plus_build,
-)
+from ko_pants.golang.constraints import Constraint, constraint_of_comments
+from ko_pants.golang.string_literal import unquote
 
 
 @dataclass(frozen=True)
 class GoFile:
-    """The head of a .go file. `imports` and `embed_patterns` are sorted and without repetition."""
+    """The head of a .go file.
+
+    :param name: base name.
+    :param package: the name in the package clause; `""` if it has none that can be read.
+    :param imports: import paths, sorted, each once.
+    :param embed_patterns: the patterns of `//go:embed` directives, sorted, each once.
+    """
 
     name: str
     package: str
@@ -32,12 +32,12 @@ class GoFile:
 
     @property
     def uses_cgo(self) -> bool:
-        """True if the file imports "C": outside of a build with CGO_ENABLED=0."""
+        """True if the file imports "C". With CGO_ENABLED=0 Go leaves it out."""
         return "C" in self.imports
 
     @property
     def is_documentation(self) -> bool:
-        """True for `package documentation`, which Go ignores."""
+        """True for `package documentation`. Go leaves such a file out."""
         return self.package == "documentation"
 
 
@@ -45,7 +45,9 @@ class GoFile:
 class OtherFile:
     """A file that is not Go but may be part of a package: assembly, headers, .syso objects.
 
-    `includes` are the quoted `#include` paths of assembly and headers, relative to the package.
+    :param name: base name.
+    :param includes: the quoted `#include` paths of assembly and headers, relative to the package's
+        directory; sorted, each once.
     """
 
     name: str
@@ -54,22 +56,22 @@ class OtherFile:
 
     @property
     def uses_cgo(self) -> bool:
-        """True for assembly that only a C compiler can read (.S): outside of CGO_ENABLED=0."""
+        """True for assembly that only a C compiler reads. With CGO_ENABLED=0 Go leaves it out."""
         return self.name.endswith((".S", ".sx"))
 
     @property
     def is_documentation(self) -> bool:
-        """Never: only Go files have a package clause."""
+        """False: only Go files have a package clause."""
         return False
 
 
 _BOM = b"\xef\xbb\xbf"
-# Blanks and comments; semicolons are blanks to go/build. Matched only on its own, never as part of
-# a longer expression: it must not give back a comment's end when something after it does not match.
+# Blanks and comments; go/build takes semicolons for blanks. This is never part of a longer
+# expression, which could make it give back the end of a comment to match what follows.
 _BLANK = re.compile(rb"(?:[ \t\r\n\f;]+|//[^\n]*|/\*[\s\S]*?\*/)*")
 _WORD = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
 _STRING = re.compile(rb'"((?:[^"\\\n]|\\[^\n])*)"|`([^`]*)`')
-# Everything that can hold the text of a comment without being one, and the comments.
+# Comments, and all literals: a literal can hold text that looks like a comment.
 _LITERAL_OR_COMMENT = re.compile(
     rb"//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)"
     rb'|"(?:[^"\\\n]|\\[^\n])*"?|`[^`]*`?'
@@ -77,94 +79,21 @@ _LITERAL_OR_COMMENT = re.compile(
 )
 _EMBED = re.compile(r"//go:embed(?:\s+(.*))?", re.DOTALL)
 _EMBED_ARGUMENT = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|`([^`]*)`|([^\s"`]\S*))(?=\s|\Z)')
-_GO_BUILD = re.compile(r"//go:build(?:\s+(.*))?")
-_PLUS_BUILD = re.compile(r"//\s*\+build(?:\s+(.*))?")
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
 
-_ESCAPE = re.compile(
-    r"\\(?:([0-7]{3})|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([\s\S]?))"
-)
-_SIMPLE_ESCAPES = {
-    **{"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"},
-    **{"\\": "\\", '"': '"'},
-}
 
-
-def unquote(text: str) -> str | None:
-    """The value of a Go interpreted string literal, given without its quotes.
-
-    None if it is malformed. Byte escapes beyond ASCII, which no path has, are malformed too.
-    """
-    if "\\" not in text:
-        return text
-    malformed = False
-
-    def value(match: re.Match[str]) -> str:
-        nonlocal malformed
-        octal, byte, short, long, simple = match.groups()
-        if simple is not None:
-            malformed |= simple not in _SIMPLE_ESCAPES
-            return _SIMPLE_ESCAPES.get(simple, "")
-        code = int(octal, 8) if octal else int(byte or short or long, 16)
-        limit = 0x80 if octal or byte else 0x110000
-        if code >= limit or 0xD800 <= code < 0xE000:
-            malformed = True
-            return ""
-        return chr(code)
-
-    result = _ESCAPE.sub(value, text)
-    return None if malformed else result
+def _after_blank(content: bytes, position: int) -> int:
+    """Where the blanks and comments that start at a position end."""
+    match = _BLANK.match(content, position)
+    return match.end() if match else position
 
 
 def _constraint(content: bytes) -> Constraint | None:
-    """The constraint in a file's leading comments; `//go:build` wins over `// +build`."""
-    head = content[: _after_blank(content, 0)]
-    if b"build" not in head:
-        return None
-    go_build: str | None = None
-    plus_build: list[Constraint] = []
-    # `// +build` lines count only above a blank line that stands above the first other text.
-    pending: list[Constraint] = []
-    only_slashes = True
-    in_comment = False
-    lines = head.split(b"\n")
-    for number, raw in enumerate(lines, 1):
-        line = raw.decode("utf-8", "replace").strip()
-        # The last one goes on with what follows the comments.
-        if not line and only_slashes and number < len(lines):
-            plus_build += pending
-            pending = []
-            continue
-        if not line.startswith("//"):
-            only_slashes = False
-        if not in_comment:
-            match = _GO_BUILD.fullmatch(line)
-            if match:
-                if go_build is not None:
-                    return Unreadable()
-                go_build = match[1] or ""
-            match = _PLUS_BUILD.fullmatch(line)
-            if match and only_slashes:
-                pending.append(parse_plus_build(match[1] or ""))
-        while line:
-            if in_comment:
-                _, end, line = line.partition("*/")
-                in_comment = not end
-                line = line.strip()
-            elif line.startswith("/*"):
-                in_comment = True
-                line = line[2:]
-            else:
-                break
-    if go_build is not None:
-        return parse_go_build(go_build.strip())
-    if not plus_build:
-        return None
-    return plus_build[0] if len(plus_build) == 1 else And(tuple(plus_build))
+    return constraint_of_comments(content[: _after_blank(content, 0)])
 
 
 def _embed_patterns(content: bytes) -> set[str]:
-    """The patterns of all `//go:embed` directives; a malformed line is Go's to report."""
+    """The patterns of all `//go:embed` directives. Malformed lines are skipped: Go reports them."""
     patterns: set[str] = set()
     for match in _LITERAL_OR_COMMENT.finditer(content):
         if not match[0].startswith(b"//go:embed"):
@@ -184,13 +113,8 @@ def _embed_patterns(content: bytes) -> set[str]:
     return patterns
 
 
-def _after_blank(content: bytes, position: int) -> int:
-    match = _BLANK.match(content, position)
-    return match.end() if match else position
-
-
 class _Head:
-    """A cursor over the head of a file: words, strings and single characters between blanks."""
+    """A cursor over the head of a file. Each step takes one token and the blanks behind it."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -203,12 +127,12 @@ class _Head:
         return match
 
     def word(self) -> str:
-        """The next word; empty if something else comes."""
+        """Take the next word; `""` if the next token is none."""
         match = self._take(_WORD)
         return match[0].decode("utf-8", "replace") if match else ""
 
     def keyword(self, keyword: str) -> bool:
-        """True, and past it, if the next word is the keyword."""
+        """Take the next word if it is the keyword; True if so."""
         before = self._position
         if self.word() == keyword:
             return True
@@ -216,14 +140,14 @@ class _Head:
         return False
 
     def character(self, character: bytes) -> bool:
-        """True, and past it, if the next character is this one."""
+        """Take the next character if it is this one; True if so."""
         if self._content[self._position : self._position + 1] != character:
             return False
         self._position = _after_blank(self._content, self._position + 1)
         return True
 
     def string(self) -> str | None:
-        """The value of the string literal that comes next; empty if it is malformed."""
+        """Take the next string literal. Its value, `""` if malformed; None if the token is none."""
         match = self._take(_STRING)
         if not match:
             return None
@@ -233,14 +157,14 @@ class _Head:
         return unquote(quoted.decode("utf-8", "replace")) or ""
 
     def import_path(self) -> str | None:
-        """The path of an import specification: an optional name, and a string."""
+        """Take an import specification: an optional name and a string, whose value is returned."""
         if not self.character(b"."):
             self.word()
         return self.string()
 
 
 def _imports(head: _Head) -> set[str]:
-    """The paths of the import declarations that come next."""
+    """Take all import declarations; the paths up to the first syntax error."""
     paths: set[str] = set()
     while head.keyword("import"):
         if not head.character(b"("):
@@ -257,7 +181,7 @@ def _imports(head: _Head) -> set[str]:
 def parse_go_file(name: str, content: bytes) -> GoFile:
     """Read the head of a Go file: package clause, imports, build constraint, embed patterns.
 
-    Never raises. Where the head has a syntax error, what stands before it is returned.
+    Never raises. Of a head with a syntax error, what stands before it counts.
     """
     if content.startswith(_BOM):
         content = content[len(_BOM) :]
@@ -273,7 +197,7 @@ def parse_go_file(name: str, content: bytes) -> GoFile:
 
 
 def parse_other_file(name: str, content: bytes) -> OtherFile:
-    """Read the constraint of an assembly or header file, and what it includes. Never raises."""
+    """Read the constraint and the includes of an assembly or header file. Never raises."""
     if content.startswith(_BOM):
         content = content[len(_BOM) :]
     includes = {m[1].decode("utf-8", "replace") for m in _INCLUDE.finditer(content)}

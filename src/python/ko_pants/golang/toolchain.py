@@ -1,17 +1,17 @@
-"""Versions of the go tool."""
+"""Versions of Go toolchains."""
 
 from __future__ import annotations
 
 import re
 
-# GOTOOLCHAIN, which keeps Go from downloading another toolchain, exists since 1.21.
-MINIMUM = (1, 21, 0)
+# The first Go that has GOTOOLCHAIN, which keeps it from downloading another toolchain.
+MINIMUM_VERSION = (1, 21, 0)
 
 _VERSION = re.compile(r"\bgo([0-9]+)\.([0-9]+)(?:\.([0-9]+))?(?![0-9.])")
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:
-    """The first Go version in a text: `go version`'s output, a VERSION file, `go1.22rc1`.
+    """The first Go version in a text, such as the output of `go version` or a VERSION file.
 
     A release candidate or a development version counts as its release. None if there is none.
     """
@@ -23,4 +23,4 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
 
 def meets_minimum(version: tuple[int, int, int]) -> bool:
     """True for a Go that the plugin can build with."""
-    return version >= MINIMUM
+    return version >= MINIMUM_VERSION

@@ -15,7 +15,8 @@ from pants.engine.target import (
 
 from ko_pants.engine import hydrate_sources, targets_of
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.go_build import check_flags, parse_env_field
+from ko_pants.golang.build_environment import parse_env_field
+from ko_pants.golang.build_flags import check_flags
 from ko_pants.products import GoBuild, PrebuiltFile
 from ko_pants.target_types import (
     GoExecutableEnvField,
@@ -29,7 +30,7 @@ from ko_pants.target_types import (
 async def resolve_binary(
     binary: GoOciImageBinaryField,
 ) -> tuple[GoBuild | None, PrebuiltFile | None]:
-    """Follow the field: exactly one of the two is returned.
+    """Follow the field: one of the two is returned, the other is None.
 
     :raises KoPantsError: it names a target that yields no executable.
     """

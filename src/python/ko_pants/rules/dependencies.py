@@ -1,16 +1,16 @@
 """What an image depends on: the targets that own the files of its program's closure.
 
-So `--changed-since`, `dependencies` and `dependents` see through `go:embed`, `replace` and go.work
-to every file that can change the image, and to nothing else.
+So `--changed-since`, `dependencies` and `dependents` know every file that can change the image,
+through `go:embed`, `replace` and go.work too, and no other file.
 """
 
 from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from typing import Iterable
 
 from pants.engine.addresses import Address, UnparsedAddressInputs
-from pants.engine.fs import PathGlobs
 from pants.engine.internals.graph import OwnersRequest
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
@@ -24,20 +24,21 @@ from pants.engine.target import (
 from pants.engine.unions import UnionMembership, UnionRule
 
 from ko_pants.engine import (
-    analysed_directories,
+    analyzed_directories,
     go_closure,
     owners_of,
-    paths_of_globs,
     source_paths,
     targets_of,
 )
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.embed import EmbedFilter, embed_globs
+from ko_pants.golang.directory import GoDirectory
+from ko_pants.golang.embed import EmbedFilter
 from ko_pants.oci.platform import Platform, go_platforms
-from ko_pants.products import GoBuild, GoDirectoryRequest, GoExecutableRequest
+from ko_pants.products import GoBuild, GoDirectoryRequest
 from ko_pants.rules.binary import executable_build, resolve_binary
-from ko_pants.rules.go_executable import closure_request
+from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.image import wanted_platforms
+from ko_pants.rules.repo_files import existing_files, matching_files
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import (
     GoExecutableDependenciesField,
@@ -93,17 +94,15 @@ async def _closure_owners(
     build: GoBuild, platforms: tuple[Platform, ...], outside: GoEnvironment
 ) -> tuple[Address, ...]:
     """The owners of the closure's files and of kodata beside the main package."""
-    wanted = platforms or go_platforms()
-    request = GoExecutableRequest(wanted[0], wanted, build, environment=outside.variables)
+    wanted = closure_request(build, platforms or go_platforms(), outside.variables)
     try:
-        closure = await go_closure(closure_request(request))
+        closure = await go_closure(wanted)
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
-    # Only what exists: of a missing go.sum Pants would take the generator for the owner, and with
-    # it every file of the module.
-    kodata = posixpath.join(build.directory, "kodata", "**")
-    paths = await paths_of_globs(PathGlobs([*closure.files, kodata]))
-    owners = await owners_of(OwnersRequest(paths.files))
+    # Only files that exist: for the owner of a missing go.sum Pants takes the target generator, and
+    # with it every file of the module.
+    kodata = posixpath.join(build.directory, "kodata")
+    owners = await owners_of(OwnersRequest(await existing_files(closure.files, trees=(kodata,))))
     return tuple(owners)
 
 
@@ -143,27 +142,29 @@ async def infer_executable_dependencies(
     return InferredDependencies(await _closure_owners(build, platforms, outside))
 
 
+def _embeds(directories: Iterable[GoDirectory]) -> list[EmbedFilter]:
+    """What the files of directories embed, on whatever platform."""
+    patterns = {
+        directory.path: {p for file in directory.files for p in file.embed_patterns}
+        for directory in directories
+    }
+    return [EmbedFilter(path, tuple(sorted(found))) for path, found in patterns.items() if found]
+
+
 @rule
 async def generate_go_sources(
     request: GenerateGoSources, union_membership: UnionMembership
 ) -> GeneratedTargets:
-    """One target a file: what the globs match, and what these files embed."""
+    """One target for each file that the field's globs match or that such a Go file embeds."""
     generator = request.generator
     paths = await source_paths(SourcesPathsRequest(generator[GoSourcesField]))
     directories = {posixpath.dirname(path) for path in paths.files if path.endswith(".go")}
-    analysed = await analysed_directories(GoDirectoryRequest(d) for d in sorted(directories))
-    embeds = [
-        EmbedFilter(
-            a.directory.path,
-            tuple(sorted({p for file in a.directory.files for p in file.embed_patterns})),
-        )
-        for a in analysed
-    ]
+    analyzed = await analyzed_directories(GoDirectoryRequest(d) for d in sorted(directories))
+    embeds = _embeds(a.directory for a in analyzed)
     files = set(paths.files)
-    globs = embed_globs(embeds)
-    if globs:
-        embedded = await paths_of_globs(PathGlobs(globs))
-        files.update(p for p in embedded.files if any(e.matches(p) for e in embeds))
+    if embeds:
+        found = await matching_files({embed.directory: embed.globs() for embed in embeds})
+        files.update(path for path in found if any(embed.matches(path) for embed in embeds))
     root = generator.address.spec_path
     names = sorted(posixpath.relpath(path, root or ".") for path in files)
     return GeneratedTargets(

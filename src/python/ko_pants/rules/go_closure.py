@@ -1,25 +1,52 @@
 """From a main package to its first-party closure, without running Go.
 
-The third step after `go_sources`: a search over analysed directories and module files. An edit of
-one file re-analyses one directory; images and platforms cost nothing.
+It is a search over the analyses of directories, which all images and platforms share, and over the
+module files of the repo. After an edit of one file, one directory is analyzed again.
 """
 
 from __future__ import annotations
 
-from pants.engine.fs import PathGlobs
+from typing import Mapping
+
 from pants.engine.rules import collect_rules, rule
 
-from ko_pants.engine import analysed_directories, go_modules, paths_of_globs
-from ko_pants.golang.closure import ClosureSearch
-from ko_pants.golang.modules import find_workspace
-from ko_pants.products import GoClosure, GoClosureRequest, GoDirectoryRequest, GoModulesRequest
+from ko_pants.engine import analyzed_directories, go_modules
+from ko_pants.golang.build_flags import build_settings
+from ko_pants.golang.closure_search import ClosureSearch
+from ko_pants.golang.workspace import find_workspace
+from ko_pants.oci.platform import Platform
+from ko_pants.products import (
+    GoBuild,
+    GoClosure,
+    GoClosureRequest,
+    GoDirectoryRequest,
+    GoModulesRequest,
+)
+from ko_pants.rules.repo_files import matching_files
+
+
+def closure_request(
+    build: GoBuild, platforms: tuple[Platform, ...], outside: Mapping[str, str]
+) -> GoClosureRequest:
+    """The request for the closure of a main package for all platforms of its image.
+
+    :param outside: variables from the environment of Pants.
+    """
+    settings = build_settings(build.flags, {**outside, **dict(build.env)})
+    return GoClosureRequest(
+        build.directory,
+        platforms,
+        tags=settings.tags,
+        mod=settings.mod,
+        use_go_work=settings.use_go_work,
+    )
 
 
 @rule
 async def find_go_closure(request: GoClosureRequest) -> GoClosure:
-    """Search the import graph from a main package, breadth first.
+    """Search the import graph from a main package.
 
-    :raises KoPantsError: no module, or a malformed go.mod.
+    :raises KoPantsError: the package is in no module, or a module file is malformed.
     """
     modules = await go_modules(GoModulesRequest())
     workspace = find_workspace(
@@ -37,13 +64,13 @@ async def find_go_closure(request: GoClosureRequest) -> GoClosure:
     )
     wanted = search.start()
     while wanted:
-        analysed = await analysed_directories(GoDirectoryRequest(path) for path in wanted)
-        wanted = search.step({a.directory.path: a.directory for a in analysed})
+        analyzed = await analyzed_directories(GoDirectoryRequest(path) for path in wanted)
+        wanted = search.step({a.directory.path: a.directory for a in analyzed})
     closure = search.finish()
     embedded: tuple[str, ...] = ()
     if closure.embeds:
-        found = await paths_of_globs(PathGlobs(closure.embed_globs()))
-        embedded = tuple(path for path in found.files if closure.is_embedded(path))
+        found = await matching_files({e.directory: e.globs() for e in closure.embeds})
+        embedded = tuple(path for path in found if closure.is_embedded(path))
     return GoClosure(closure, workspace, embedded)
 
 

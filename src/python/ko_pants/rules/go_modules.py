@@ -1,88 +1,20 @@
-"""From a main package's third-party imports to the part of go.mod and go.sum that its build reads.
-
-A bump of a dependency changes the go.mod of all programs of a module. What comes out of here is
-equal for those that do not use it, and the engine stops there.
-"""
+"""The module files of the repo: what its modules are, and where their packages come from."""
 
 from __future__ import annotations
 
-import posixpath
-
-from pants.engine.fs import CreateDigest, FileContent, PathGlobs
-from pants.engine.process import Process
 from pants.engine.rules import collect_rules, rule
-from pants.util.logging import LogLevel
 
-from ko_pants.engine import (
-    create_digest,
-    digest_contents,
-    digest_of_globs,
-    go_modules,
-    run_process,
-)
-from ko_pants.golang import go_build
-from ko_pants.golang.modules import parse_go_mod
-from ko_pants.golang.needed_modules import (
-    can_be_reduced,
-    reduce_go_mod,
-    reduce_go_sum,
-    with_replacements,
-)
-from ko_pants.products import GoModulesRequest, ModuleFiles, ModuleFilesRequest
-from ko_pants.rules.host_tools import GO_CACHES
-
-_UNREDUCED = ModuleFiles()
-
-
-async def _providers(request: ModuleFilesRequest) -> frozenset[str] | None:
-    """Modules that provide the imports and what they import; None if Go cannot tell."""
-    if not request.imports:
-        return frozenset()
-    workspace = request.workspace
-    sources = await digest_of_globs(PathGlobs([*workspace.files, *workspace.optional_files]))
-    found: set[str] = set()
-    for platform in request.platforms:
-        result = await run_process(
-            Process(
-                go_build.list_argv(
-                    request.go, workspace.main_module.directory, request.tags, request.imports
-                ),
-                input_digest=sources,
-                env=go_build.build_environment(platform, request.environment, {}),
-                append_only_caches=GO_CACHES,
-                description=f"Find the modules of {request.import_path} for {platform}",
-                level=LogLevel.INFO,
-            )
-        )
-        if result.exit_code:
-            return None
-        found.update(result.stdout.decode().split())
-    return frozenset(found)
+from ko_pants.engine import digest_contents
+from ko_pants.products import GoModules, GoModulesRequest
+from ko_pants.rules.repo_files import digest_of_matches
 
 
 @rule
-async def find_module_files(request: ModuleFilesRequest) -> ModuleFiles:
-    """go.mod and go.sum with the needed modules alone; nothing where all of them has to be used."""
-    modules = await go_modules(GoModulesRequest())
-    directory = request.workspace.main_module.directory
-    path, sum_path = (posixpath.join(directory, name) for name in ("go.mod", "go.sum"))
-    content = dict(modules.files)[path]
-    go_mod = parse_go_mod(content, path)
-    if not can_be_reduced(request.workspace, go_mod, request.mod):
-        return _UNREDUCED
-    providers = await _providers(request)
-    if providers is None:
-        return _UNREDUCED
-    needed = with_replacements(
-        providers.union(m.path for m in request.workspace.modules if not m.main), go_mod
-    )
-    reduced = reduce_go_mod(content, path, needed)
-    if reduced is None:
-        return _UNREDUCED
-    sums = await digest_contents(await digest_of_globs(PathGlobs([sum_path])))
-    files = [FileContent(path, reduced)]
-    files += [FileContent(sum_path, reduce_go_sum(found.content, needed)) for found in sums]
-    return ModuleFiles((path, sum_path), await create_digest(CreateDigest(files)))
+async def find_go_modules(request: GoModulesRequest) -> GoModules:
+    """Every go.mod, go.work and vendor/modules.txt of the repo."""
+    patterns = ("**/go.mod", "**/go.work", "**/vendor/modules.txt")
+    contents = await digest_contents(await digest_of_matches({"": patterns}))
+    return GoModules(tuple(sorted((file.path, file.content) for file in contents)))
 
 
 def rules() -> list[object]:

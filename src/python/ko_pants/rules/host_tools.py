@@ -1,11 +1,11 @@
 """Finds Go and Python on this machine, and links them into named caches.
 
-A process reaches them through the link (`ko_pants_go/<version and build id>`), so its cache key has
-what decides the bytes and no path of this machine: a remote cache serves everybody who has the same
-toolchain, wherever it is installed.
+A process names the link, such as `ko_pants_go/go1.26.8-<hash of a build id>`. So its cache key has
+what decides the bytes and no path of this machine, and a remote cache serves everybody who has the
+same toolchain, wherever it is installed.
 
-Looking is cheap (a few stat calls, a 32 KiB read) and done once per run, so that a new Go or a
-deleted cache is seen; an equal result stops the engine there.
+They are looked for in each run, so that a new Go or a deleted cache is noticed. That costs a few
+stat calls, and if the result is equal the engine stops there.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from dataclasses import dataclass
 
 from pants.engine.rules import _uncacheable_rule, collect_rules
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.errors import KoPantsError
 from ko_pants.golang import go_build
-from ko_pants.golang.executable import HEAD_SIZE, inspect_executable
+from ko_pants.golang.executable import HEAD_SIZE_BYTES, inspect_executable
 from ko_pants.golang.toolchain import meets_minimum, parse_version
 from ko_pants.products import HostTools, HostToolsRequest
 from ko_pants.rules.settings import Settings
 
 GO_CACHE_NAME = "ko_pants_go"
 PYTHON_CACHE_NAME = "ko_pants_python"
+_SHIM_TIMEOUT_SECONDS = 60
 
-#: What a process that runs Go has in its sandbox.
+# The named caches of a process that runs Go -> where its sandbox has them.
 GO_CACHES = {
     GO_CACHE_NAME: go_build.GO_LINKS,
     "ko_pants_gocache": go_build.GO_CACHE,
@@ -37,33 +39,43 @@ GO_CACHES = {
 
 @dataclass(frozen=True)
 class _Go:
+    """An installed Go; `key` is the name of its link."""
+
     goroot: str
     version: tuple[int, int, int]
     key: str
 
 
-# What a `go` on the search path turned out to be, by its path and modification time: a shim has to
-# be run to be asked, once per daemon.
-_known: dict[tuple[str, int], _Go | None] = {}
+# Installed Go toolchains by (path of the `go` command, its modification time in nanoseconds).
+_known: BoundedMemory[tuple[str, int], _Go | None] = BoundedMemory(
+    name="rules.host_tools toolchains",
+    bound=64,
+    holds="what a `go` command on the search path turned out to be, None if it is none. A changed "
+    "command has another time. Kept because some commands (goenv, asdf) have to be run to tell.",
+)
 
 
 @_uncacheable_rule
 async def host_tools(request: HostToolsRequest, settings: Settings) -> HostTools:
-    """Link the tools and say what they are.
+    """Link Python and Go, and name their links.
 
-    :raises KoPantsError: no Go of at least 1.21 on the search path.
+    :raises KoPantsError: the search path has no Go of at least 1.21.
     """
     python = f"cp{sys.version_info[0]}{sys.version_info[1]}"
     executable = getattr(sys, "_base_executable", None) or sys.executable
     _link(settings.named_caches, PYTHON_CACHE_NAME, python, os.path.realpath(executable))
     if request.python_only:
-        return HostTools(go="", go_minor=0, python=python)
+        return HostTools(go="", python=python)
     go = _find_go(settings.search_path)
     _link(settings.named_caches, GO_CACHE_NAME, go.key, go.goroot)
-    return HostTools(go=go.key, go_minor=go.version[1], python=python)
+    return HostTools(go=go.key, python=python)
 
 
 def _find_go(search_path: tuple[str, ...]) -> _Go:
+    """The first Go on the search path that is new enough.
+
+    :raises KoPantsError: there is none.
+    """
     too_old: list[str] = []
     for directory in dict.fromkeys(search_path):
         path = os.path.join(directory, "go")
@@ -73,9 +85,11 @@ def _find_go(search_path: tuple[str, ...]) -> _Go:
             continue
         if not os.access(path, os.X_OK):
             continue
-        if (path, mtime) not in _known:
-            _known[(path, mtime)] = _inspect_go(path)
-        go = _known[(path, mtime)]
+        key = (path, mtime)
+        go = _known.get(key)
+        if go is None and key not in _known:
+            go = _inspect_go(path)
+            _known.put(key, go)
         if go is None:
             continue
         if meets_minimum(go.version):
@@ -90,6 +104,7 @@ def _find_go(search_path: tuple[str, ...]) -> _Go:
 
 
 def _inspect_go(path: str) -> _Go | None:
+    """The Go that a `go` command belongs to; None if it cannot be found out."""
     goroot = os.path.dirname(os.path.dirname(os.path.realpath(path)))
     if not os.path.isfile(os.path.join(goroot, "VERSION")):
         goroot = _ask_goroot(path)
@@ -97,7 +112,7 @@ def _inspect_go(path: str) -> _Go | None:
         with open(os.path.join(goroot, "VERSION")) as f:
             version = parse_version(f.readline())
         with open(os.path.join(goroot, "bin", "go"), "rb") as binary:
-            build_id = inspect_executable(binary.read(HEAD_SIZE)).build_id
+            build_id = inspect_executable(binary.read(HEAD_SIZE_BYTES)).build_id
     except OSError:
         return None
     if version is None:
@@ -109,14 +124,17 @@ def _inspect_go(path: str) -> _Go | None:
 
 
 def _ask_goroot(path: str) -> str:
-    """For a shim (goenv, asdf, a wrapper script): only it knows where Go lies."""
+    """Run a `go` command that lies outside of its GOROOT (goenv, asdf, a wrapper script) to ask.
+
+    Empty if it cannot be run.
+    """
     try:
         done = subprocess.run(
             [path, "env", "GOROOT"],
             env={**os.environ, "GOTOOLCHAIN": "local"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=60,
+            timeout=_SHIM_TIMEOUT_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -125,6 +143,7 @@ def _ask_goroot(path: str) -> str:
 
 
 def _link(named_caches: str, cache: str, name: str, target: str) -> None:
+    """Make the link `name` in a named cache, unless it is there and leads somewhere."""
     directory = os.path.join(named_caches, cache)
     link = os.path.join(directory, name)
     if os.path.exists(link):

@@ -13,8 +13,8 @@ from ko_pants.engine import create_digest, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.products import LayerBlob, LayerBlobRequest, ResultSource
-from ko_pants.rules.go_executable import one_file
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
+from ko_pants.rules.single_file import single_file
 
 _PYTHON_LINKS = ".ko_pants/python"
 _TOOL = ".ko_pants/tool"
@@ -65,7 +65,7 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     if result.exit_code:
         stderr = result.stderr.decode("utf-8", "replace").strip()
         raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
-    entry = await one_file(result.output_digest)
+    entry = await single_file(result.output_digest)
     diff_id = json.loads(result.stdout)["diff_id"]
     descriptor = Descriptor(
         encoding.media_type,

@@ -1,0 +1,210 @@
+"""The search for the first-party closure of a main package, without running Go.
+
+The caller drives the search, and analyzes directories in whatever way (and with the cache) it has:
+
+    search = ClosureSearch(workspace, "cmd/app", platforms)
+    wanted = search.start()
+    while wanted:
+        wanted = search.step({path: <the GoDirectory of path> for path in wanted})
+    closure = search.finish()
+
+One closure serves all platforms of an image: it is their union. It is a pure function of the
+analyses: a search over equal analyses gives an equal closure.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import Collection, Iterable, Iterator, Mapping
+
+from ko_pants.golang.build_context import BuildContext
+from ko_pants.golang.closure import Closure
+from ko_pants.golang.directory import DEFAULT_PROFILE, GoDirectory
+from ko_pants.golang.embed import EmbedFilter
+from ko_pants.golang.import_path import candidate_directories, has_prefix, import_path_of
+from ko_pants.golang.repo_paths import is_within, join
+from ko_pants.golang.source_file import GoFile, OtherFile
+from ko_pants.golang.workspace import Workspace
+from ko_pants.oci.platform import Platform
+
+
+@dataclass(frozen=True)
+class _Package:
+    """A directory that the search has reached, with its analysis.
+
+    A mask is a set of platforms, see `BuildContext`.
+
+    :param masks: its Go files, each with the platforms for which Go may use it.
+    :param imports: import paths, each with the platforms for which a file of the package has it.
+    """
+
+    directory: GoDirectory
+    masks: tuple[tuple[GoFile, int], ...]
+    imports: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def of(cls, directory: GoDirectory, context: BuildContext) -> _Package:
+        """The package of a directory, for the platforms of a context."""
+        masks = tuple((file, context.mask(file)) for file in directory.files)
+        imports: dict[str, int] = {}
+        for file, mask in masks:
+            if mask:
+                for import_path in file.imports:
+                    imports[import_path] = imports.get(import_path, 0) | mask
+        return cls(directory, masks, tuple(imports.items()))
+
+    def built(self, platforms: int) -> list[GoFile]:
+        """The Go files that Go may use for at least one of the platforms."""
+        return [file for file, mask in self.masks if mask & platforms]
+
+
+class ClosureSearch:
+    """A breadth-first search over the import graph; see the example of this module.
+
+    :param tags: those of `-tags`.
+    :param extra_imports: import paths that are searched too. Third-party modules may import
+        packages of the repo (a fork that a `replace` names, say), which only Go can see:
+        `missing_imports` finds them in what Go reports.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        main_directory: str,
+        platforms: Collection[Platform],
+        tags: Collection[str] = (),
+        extra_imports: Iterable[str] = (),
+    ) -> None:
+        self._workspace = workspace
+        self._main = main_directory
+        self._context = BuildContext.of(platforms, tags)
+        self._extra = tuple(sorted(set(extra_imports)))
+        self._boundaries = frozenset(workspace.boundaries)
+        # Directory -> mask of the platforms that reach it; directory -> its analysis.
+        self._reached: dict[str, int] = {}
+        self._packages: dict[str, _Package] = {}
+        # Import path -> the directories where it may be.
+        self._resolved: dict[str, tuple[str, ...]] = {}
+        self._third_party: set[str] = set()
+
+    def start(self) -> tuple[str, ...]:
+        """The first directories to analyze.
+
+        :raises KoPantsError: the main package is in no module of the workspace.
+        """
+        import_path_of(self._main, self._workspace)
+        first = {self._main}
+        for import_path in self._extra:
+            first.update(self._resolve(import_path))
+        for directory in first:
+            self._reached[directory] = self._context.all_platforms
+        return tuple(sorted(first))
+
+    def step(self, analyzed: Mapping[str, GoDirectory]) -> tuple[str, ...]:
+        """Take in analyses; the directories to analyze next, none at the end.
+
+        A directory that does not exist is analyzed as one without files.
+        """
+        # A package comes up again when a platform reaches it that did not before.
+        pending: list[tuple[_Package, int]] = []
+        for path, directory in analyzed.items():
+            package = self._packages[path] = _Package.of(directory, self._context)
+            pending.append((package, self._reached[path]))
+        wanted: set[str] = set()
+        while pending:
+            package, platforms = pending.pop()
+            for target, added in self._newly_reached(package, platforms):
+                known = self._packages.get(target)
+                if known is None:
+                    wanted.add(target)
+                else:
+                    pending.append((known, added))
+        return tuple(sorted(wanted))
+
+    def _newly_reached(self, package: _Package, platforms: int) -> Iterator[tuple[str, int]]:
+        """The directories that a package imports, with the platforms that reach them only now."""
+        for import_path, mask in package.imports:
+            built_for = mask & platforms
+            if not built_for:
+                continue
+            targets = self._resolved.get(import_path)
+            for target in self._resolve(import_path) if targets is None else targets:
+                reached = self._reached.get(target, 0)
+                added = built_for & ~reached
+                if added:
+                    self._reached[target] = reached | added
+                    yield target, added
+
+    def _resolve(self, import_path: str) -> tuple[str, ...]:
+        """Where Go looks for a package in the repo: in every module whose path is a prefix.
+
+        If two modules have the package, Go reports an ambiguous import, for which it has to see
+        both.
+        """
+        candidates: list[str] = []
+        if import_path != "C" and not import_path.startswith((".", "/")):
+            candidates = candidate_directories(import_path, self._workspace, self._boundaries)
+            outside = any(has_prefix(import_path, m) for m in self._workspace.required)
+            # Other paths without a dot in the first element are the standard library's.
+            if outside or (not candidates and "." in import_path.partition("/")[0]):
+                if self._workspace.vendor is not None:
+                    candidates.append(join(self._workspace.vendor, import_path))
+                else:
+                    self._third_party.add(import_path)
+        self._resolved[import_path] = tuple(candidates)
+        return self._resolved[import_path]
+
+    def finish(self) -> Closure:
+        """The closure, once `step` wants nothing more."""
+        files = set(self._workspace.files)
+        optional = set(self._workspace.optional_files)
+        directories: list[str] = []
+        embeds: list[EmbedFilter] = []
+        for path, package in sorted(self._packages.items()):
+            if not package.directory.files:
+                continue
+            directories.append(path)
+            built = package.built(self._reached[path])
+            others = self._other_files(path, package)
+            # If Go has nothing to build it reports why, for which it has to see all files.
+            names = [file.name for file in built or package.directory.files]
+            names += [file.name for file in others]
+            files.update(join(path, name) for name in names)
+            optional.update(_included_files(path, others))
+            patterns = sorted({pattern for file in built for pattern in file.embed_patterns})
+            if patterns:
+                embeds.append(EmbedFilter(path, tuple(patterns), self._boundaries_below(path)))
+        return Closure(
+            import_path=import_path_of(self._main, self._workspace),
+            directory=self._main,
+            directories=tuple(directories),
+            files=tuple(sorted(files)),
+            optional_files=tuple(sorted(optional - files)),
+            embeds=tuple(embeds),
+            third_party=tuple(sorted(self._third_party)),
+        )
+
+    def _other_files(self, path: str, package: _Package) -> list[OtherFile]:
+        """The files of a package that Go may use beside its Go files."""
+        return [
+            file
+            for file in package.directory.other_files
+            if self._context.mask(file) & self._reached[path]
+            and (file.name != DEFAULT_PROFILE or path == self._main)
+        ]
+
+    def _boundaries_below(self, path: str) -> tuple[str, ...]:
+        return tuple(b for b in self._workspace.boundaries if b != path and is_within(b, path))
+
+
+def _included_files(directory: str, files: Iterable[OtherFile]) -> Iterator[str]:
+    """The paths in the repo that files of a directory include.
+
+    A plain name may be a header of the toolchain, so the paths need not exist.
+    """
+    for file in files:
+        for include in file.includes:
+            path = posixpath.normpath(posixpath.join(directory, include))
+            if not path.startswith(("../", "/")):
+                yield path

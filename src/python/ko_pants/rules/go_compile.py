@@ -1,0 +1,197 @@
+"""Compiles a main package for one platform with `go build`.
+
+The input of the process is the first-party closure, nothing else of the repo, and of go.mod and
+go.sum the part that the build reads. Its cache key has the identity of the toolchain, not its path.
+Its standard output is the head of the executable, so that build id and headers come with a cached
+result and the executable itself stays in the store.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+from dataclasses import dataclass
+
+from pants.engine.fs import Digest, MergeDigests
+from pants.engine.process import FallibleProcessResult, Process
+from pants.util.frozendict import FrozenDict
+from pants.util.logging import LogLevel
+
+from ko_pants.engine import go_closure, merge_digests, module_files, run_process
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.build_environment import build_environment
+from ko_pants.golang.closure import missing_imports
+from ko_pants.golang.go_build import OUTPUT_DIRECTORY, build_argv
+from ko_pants.golang.import_path import app_name
+from ko_pants.oci.platform import Platform
+from ko_pants.products import (
+    GoBuild,
+    GoClosure,
+    GoClosureRequest,
+    GoExecutableRequest,
+    ModuleFiles,
+    ModuleFilesRequest,
+)
+from ko_pants.rules.host_tools import GO_CACHES
+from ko_pants.rules.repo_files import digest_of_files
+
+# Third-party modules that import packages of the repo are rare, and chains of them rarer. So are
+# modules that only some architectures need.
+_MAX_TRIES = 7
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What one try is given.
+
+    :param platforms: those whose modules are in go.mod; none if go.mod is used as it is.
+    """
+
+    closure_request: GoClosureRequest
+    closure: GoClosure
+    platforms: tuple[Platform, ...]
+
+
+def _first_attempt(
+    request: GoExecutableRequest, closure_request: GoClosureRequest, closure: GoClosure
+) -> _Attempt:
+    # Few modules depend on the architecture, so one platform of each operating system will do.
+    systems = {platform.os: platform for platform in reversed(request.platforms)}
+    return _Attempt(closure_request, closure, tuple(systems[os] for os in sorted(systems)))
+
+
+async def _module_part(
+    request: GoExecutableRequest, build: GoBuild, attempt: _Attempt
+) -> ModuleFiles:
+    """The part of go.mod and go.sum that the try is given; none if it gets all of them."""
+    if not attempt.platforms:
+        return ModuleFiles()
+    return await module_files(
+        ModuleFilesRequest(
+            attempt.closure.closure.import_path,
+            attempt.closure.workspace,
+            attempt.closure.closure.third_party,
+            attempt.platforms,
+            attempt.closure_request.tags,
+            attempt.closure_request.mod,
+            request.go,
+            FrozenDict({**request.environment, **dict(build.env)}),
+        )
+    )
+
+
+async def _sources(closure: GoClosure, part: ModuleFiles) -> Digest:
+    sources = await digest_of_files(path for path in closure.files if path not in part.paths)
+    if not part.paths:
+        return sources
+    return await merge_digests(MergeDigests([sources, part.digest]))
+
+
+def _output_name(import_path: str, platform: Platform) -> str:
+    return app_name(import_path) + (".exe" if platform.os == "windows" else "")
+
+
+async def _run_go_build(
+    request: GoExecutableRequest, build: GoBuild, closure: GoClosure, part: ModuleFiles
+) -> FallibleProcessResult:
+    import_path = closure.closure.import_path
+    name = _output_name(import_path, request.platform)
+    module = closure.workspace.main_module.directory
+    package = posixpath.relpath(build.directory or ".", module or ".")
+    flags = build.flags
+    if build.ldflags:
+        flags += (f"-ldflags={' '.join(build.ldflags)}",)
+    sources = await _sources(closure, part)
+    return await run_process(
+        Process(
+            build_argv(
+                request.go,
+                module or ".",
+                package if package == "." else f"./{package}",
+                name,
+                flags,
+                reduced=bool(part.paths),
+            ),
+            input_digest=sources,
+            env=build_environment(request.platform, request.environment, dict(build.env)),
+            append_only_caches=GO_CACHES,
+            output_files=(f"{OUTPUT_DIRECTORY}/{name}",),
+            description=f"Compile {import_path} for {request.platform}",
+            level=LogLevel.INFO,
+        )
+    )
+
+
+def _found_all_packages(stderr: str) -> bool:
+    """True if Go came as far as compiling (`# <package>`), so that no module was missing."""
+    return any(line.startswith("# ") for line in stderr.splitlines())
+
+
+def _with_missing_packages(attempt: _Attempt, stderr: str) -> GoClosureRequest | None:
+    """The request for a closure with the packages that Go did not find; None if it found all."""
+    request = attempt.closure_request
+    missing = missing_imports(stderr, attempt.closure.workspace, attempt.closure.closure)
+    extra = tuple(path for path in missing if path not in request.extra_imports)
+    if not extra:
+        return None
+    return dataclasses.replace(request, extra_imports=(*request.extra_imports, *extra))
+
+
+def _platforms_of_next_try(
+    attempt: _Attempt, platform: Platform, failed: bool, stderr: str
+) -> tuple[Platform, ...] | None:
+    """Whose modules go.mod is to have after a try with a part of it; None if more do not help.
+
+    :param failed: False if Go said that go.mod lacks a module.
+    """
+    if failed:
+        return None if _found_all_packages(stderr) else ()
+    return () if attempt.platforms == (platform,) else (platform,)
+
+
+async def _next_attempt(
+    request: GoExecutableRequest,
+    attempt: _Attempt,
+    part: ModuleFiles,
+    result: FallibleProcessResult,
+) -> _Attempt | None:
+    """What to try after a failure; None if the program itself is at fault."""
+    stderr = _stderr(result)
+    closure_request = _with_missing_packages(attempt, stderr)
+    if closure_request is not None:
+        return _Attempt(closure_request, await go_closure(closure_request), attempt.platforms)
+    if not part.paths:
+        return None
+    failed = bool(result.exit_code)
+    platforms = _platforms_of_next_try(attempt, request.platform, failed, stderr)
+    return None if platforms is None else dataclasses.replace(attempt, platforms=platforms)
+
+
+def _stderr(result: FallibleProcessResult) -> str:
+    return result.stderr.decode("utf-8", "replace").strip()
+
+
+async def compile_package(
+    request: GoExecutableRequest,
+    build: GoBuild,
+    closure_request: GoClosureRequest,
+    closure: GoClosure,
+) -> FallibleProcessResult:
+    """Run `go build`, and again if Go asks for a package or module that was not in its input.
+
+    :raises KoPantsError: the build failed; Go's own message.
+    """
+    attempt = _first_attempt(request, closure_request, closure)
+    for _ in range(_MAX_TRIES):
+        part = await _module_part(request, build, attempt)
+        result = await _run_go_build(request, build, attempt.closure, part)
+        if result.stdout:
+            return result
+        following = await _next_attempt(request, attempt, part, result)
+        if following is None:
+            break
+        attempt = following
+    raise KoPantsError(
+        f"{build.owner}: `go build` failed for {request.platform} in "
+        f"{build.directory or 'the build root'}:\n{_stderr(result)}"
+    )

@@ -1,0 +1,34 @@
+"""From a directory of the repo to its analysis, without running Go.
+
+After an edit of a function body the analysis is equal, and the engine stops there.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from pants.engine.rules import collect_rules, rule
+
+from ko_pants.engine import digest_contents
+from ko_pants.golang.directory import CONTENT_GLOBS, NAME_GLOBS, analyze_directory
+from ko_pants.products import AnalyzedDirectory, GoDirectoryRequest
+from ko_pants.rules.repo_files import digest_of_matches, matching_files
+
+
+@rule
+async def analyze_go_directory(request: GoDirectoryRequest) -> AnalyzedDirectory:
+    """Read the heads of one directory's Go files. A directory that does not exist has none."""
+    contents = await digest_contents(await digest_of_matches({request.path: CONTENT_GLOBS}))
+    names = await matching_files({request.path: NAME_GLOBS})
+    return AnalyzedDirectory(
+        analyze_directory(
+            request.path,
+            {posixpath.basename(file.path): file.content for file in contents},
+            [posixpath.basename(path) for path in names],
+        )
+    )
+
+
+def rules() -> list[object]:
+    """The rules of this module."""
+    return list(collect_rules())

@@ -1,0 +1,57 @@
+"""Files of the repo: those at known paths, those below a directory, those that match patterns.
+
+The engine is asked by globs alone. This is the one place where a path becomes a glob.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Iterable, Mapping
+
+from pants.engine.fs import Digest, PathGlobs
+
+from ko_pants.engine import digest_of_globs, paths_of_globs
+
+
+def _globs(files: Iterable[str], trees: Iterable[str]) -> PathGlobs:
+    return PathGlobs([*files, *(posixpath.join(tree, "**") for tree in trees)])
+
+
+def _patterns(patterns: Mapping[str, Iterable[str]]) -> PathGlobs:
+    return PathGlobs(
+        sorted({posixpath.join(d, pattern) for d, found in patterns.items() for pattern in found})
+    )
+
+
+async def digest_of_files(files: Iterable[str], *, trees: Iterable[str] = ()) -> Digest:
+    """The content of those files that exist, and of all files below the directories `trees`.
+
+    All paths are relative to the repo's root.
+    """
+    return await digest_of_globs(_globs(files, trees))
+
+
+async def existing_files(files: Iterable[str], *, trees: Iterable[str] = ()) -> tuple[str, ...]:
+    """The paths of those files that exist, and of all files below the directories `trees`.
+
+    All paths are relative to the repo's root.
+    """
+    paths = await paths_of_globs(_globs(files, trees))
+    return paths.files
+
+
+async def digest_of_matches(patterns: Mapping[str, Iterable[str]]) -> Digest:
+    """The content of the files that match patterns.
+
+    :param patterns: by directory, Pants globs relative to it. The directory is a path, not a glob.
+    """
+    return await digest_of_globs(_patterns(patterns))
+
+
+async def matching_files(patterns: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """The paths of the files that match patterns.
+
+    :param patterns: by directory, Pants globs relative to it. The directory is a path, not a glob.
+    """
+    paths = await paths_of_globs(_patterns(patterns))
+    return paths.files
