@@ -12,7 +12,7 @@ from pants.util.logging import LogLevel
 from ko_pants.engine import create_digest, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.layers.encodings import LayerEncoding
-from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.descriptor import Descriptor, sorted_pairs
 from ko_pants.products import LayerBlob, LayerBlobRequest, Origin
 from ko_pants.rules.go_executable import one_file
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
@@ -36,17 +36,28 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     settings = layer.settings
     executable = layer.executable
     encoding = LayerEncoding(settings.encoding, settings.level)
+    content: dict[str, str | int]
+    if executable is None:
+        inputs, name = layer.kodata, "kodata"
+        content = {
+            "type": "tree",
+            "root": "kodata",
+            "at": "/var/run/ko",
+            "mtime": layer.kodata_epoch,
+        }
+    else:
+        inputs, name = executable.digest, f"{executable.import_path} for {layer.platform}"
+        content = {
+            "type": "executable",
+            "file": executable.path,
+            "app_name": executable.app_name,
+        }
     spec = {
+        "content": content,
         "os": layer.platform.os,
         **encoding.tool_spec(),
         "output": "layer",
     }
-    if executable is None:
-        inputs, name = layer.kodata, "kodata"
-        spec.update(layout="kodata", root="kodata", epoch=layer.kodata_epoch)
-    else:
-        inputs, name = executable.digest, f"{executable.import_path} for {layer.platform}"
-        spec.update(layout="binary", app_name=executable.app_name, executable=executable.path)
     tool = await create_digest(
         CreateDigest(
             FileContent(path, content) for path, content in tool_files(settings.encoding).items()
@@ -73,13 +84,14 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
         stderr = result.stderr.decode("utf-8", "replace").strip()
         raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
     entry = await one_file(result.output_digest)
-    diff_id = json.loads(result.stdout)["diff_id"]
+    written = json.loads(result.stdout)
     descriptor = Descriptor(
         encoding.media_type,
         f"sha256:{entry.file_digest.fingerprint}",
         entry.file_digest.serialized_bytes_length,
+        annotations=sorted_pairs(written["annotations"]),
     )
-    return LayerBlob(result.output_digest, diff_id, descriptor, Origin(result.metadata))
+    return LayerBlob(result.output_digest, written["diff_id"], descriptor, Origin(result.metadata))
 
 
 def rules() -> list[object]:
