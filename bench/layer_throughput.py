@@ -94,10 +94,8 @@ Run = Callable[[], "tuple[float, int]"]
 def _spec(executable: Path, output: Path, encoding: str, level: int, workers: int) -> str:
     return json.dumps(
         {
-            "layout": "binary",
+            "content": {"type": "executable", "file": str(executable), "app_name": "app"},
             "os": "linux",
-            "app_name": "app",
-            "executable": str(executable),
             **LayerEncoding(encoding, level).tool_spec(),
             "output": str(output),
             "workers": workers,

@@ -32,6 +32,9 @@ type entry struct {
 	Size    int64
 	Dir     bool
 	Mtime   int64
+	Mode    *int64
+	Uid     int
+	Gid     int
 	Records map[string][]byte
 }
 
@@ -40,7 +43,10 @@ func headers(entries []entry) [][]byte {
 	for _, e := range entries {
 		var buffer bytes.Buffer
 		h := &tar.Header{Name: string(e.Name), Mode: 0555, Size: e.Size, Typeflag: tar.TypeReg,
-			PAXRecords: map[string]string{}}
+			Uid: e.Uid, Gid: e.Gid, PAXRecords: map[string]string{}}
+		if e.Mode != nil {
+			h.Mode = *e.Mode
+		}
 		if e.Dir {
 			h.Typeflag = tar.TypeDir
 		}

@@ -1,22 +1,22 @@
+"""The table of encodings, and the encoding of a layer."""
+
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
-from importlib import machinery, metadata
-from pathlib import Path
-from typing import Any, Callable, Optional
+from importlib import metadata
 
 import pytest
 
 from ko_pants.errors import KoPantsError
+from ko_pants.layers import encodings
 from ko_pants.layers.encodings import (
     ENCODINGS,
+    Encoding,
     LayerEncoding,
-    _compressor,
+    encoding_name_in,
+    encoding_of,
+    encoding_of_media_type,
 )
-from ko_pants.layers.tool_files import tool_files
+from ko_pants.oci import media_types as mt
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,12 @@ from ko_pants.layers.tool_files import tool_files
     [
         ("gzip", 1, "deflate-{deflate}/gzip-1/1MiB"),
         ("gzip", 12, "deflate-{deflate}/gzip-12/1MiB"),
-        ("zstd", 3, "zstandard-{zstandard}/zstd-3/2MiB"),
+        ("zstd", 1, "zstandard-{zstandard}/zstd-1/2MiB"),
+        ("zstd", 22, "zstandard-{zstandard}/zstd-22/2MiB"),
         ("none", 0, "none"),
     ],
 )
-def test_compressor_id_names_what_determines_the_bytes(
+def test_the_compressor_names_what_decides_the_bytes(
     encoding: str, level: int, expected: str
 ) -> None:
     versions = {name: metadata.version(name) for name in ("deflate", "zstandard")}
@@ -36,96 +37,116 @@ def test_compressor_id_names_what_determines_the_bytes(
 
 
 @pytest.mark.parametrize(
-    ("encoding", "level"), [("gzip", 0), ("gzip", 13), ("zstd", 0), ("zstd", 23), ("none", 1)]
+    ("encoding", "level", "words"),
+    [
+        ("gzip", 0, "level 0: expected 1 to 12 (default 1)."),
+        ("gzip", 13, "level 13: expected 1 to 12 (default 1)."),
+        ("zstd", 0, "level 0: expected 1 to 22 (default 3)."),
+        ("zstd", 23, "level 23: expected 1 to 22 (default 3)."),
+        ("none", 1, "level 1: expected 0 to 0 (default 0)."),
+    ],
 )
-def test_a_level_out_of_range_is_refused(encoding: str, level: int) -> None:
-    with pytest.raises(KoPantsError, match=f"'{encoding}' has no compression level {level}"):
+def test_a_level_out_of_range_is_refused(encoding: str, level: int, words: str) -> None:
+    with pytest.raises(KoPantsError) as e:
         LayerEncoding(encoding, level)
+    assert str(e.value) == f"layer encoding {encoding!r} has no compression {words}"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
-def test_defaults_are_valid(encoding: Any) -> None:
+def test_defaults_are_valid(encoding: Encoding) -> None:
     assert LayerEncoding(encoding.name, encoding.default_level).compressor
 
 
+@pytest.mark.parametrize(
+    ("name", "oci", "docker", "spec"),
+    [
+        (
+            *("gzip", mt.OCI_LAYER_GZIP, mt.DOCKER_LAYER_GZIP),
+            {"encoding": "gzip", "level": 1, "chunk_bytes": 1048576},
+        ),
+        (
+            *("zstd", mt.OCI_LAYER_ZSTD, mt.DOCKER_LAYER_ZSTD),
+            {"encoding": "zstd", "level": 3, "chunk_bytes": 2097152},
+        ),
+        (
+            *("none", mt.OCI_LAYER_TAR, mt.DOCKER_LAYER_TAR),
+            {"encoding": "none", "level": 0, "chunk_bytes": 1048576},
+        ),
+    ],
+)
+def test_what_an_encoding_means(
+    name: str, oci: str, docker: str, spec: dict[str, str | int]
+) -> None:
+    encoding = encoding_of(name)
+    layer = LayerEncoding(name, encoding.default_level)
+    assert layer.media_type == encoding.media_type == oci
+    assert encoding_of_media_type(oci) is encoding_of_media_type(docker) is encoding
+    assert layer.tool_spec() == spec
+
+
+@pytest.mark.parametrize("media_type", ["", "application/json", mt.OCI_MANIFEST, mt.DOCKER_CONFIG])
+def test_a_media_type_of_no_known_layer(media_type: str) -> None:
+    assert encoding_of_media_type(media_type) is None
+
+
 def test_an_unknown_encoding_is_refused() -> None:
-    functions: list[Callable[[str], Any]] = [tool_files, lambda name: LayerEncoding(name, 1)]
-    for function in functions:
-        with pytest.raises(KoPantsError, match="'lz4': expected one of gzip, zstd, none"):
-            function("lz4")
+    with pytest.raises(KoPantsError, match="'lz4': expected one of gzip, zstd, none"):
+        encoding_of("lz4")
+    with pytest.raises(KoPantsError, match="'lz4': expected one of gzip, zstd, none"):
+        LayerEncoding("lz4", 1)
 
 
 @pytest.mark.parametrize(
-    ("encoding", "package"),
-    [("gzip", {"deflate/__init__.py"}), ("zstd", {"zstandard/__init__.py"}), ("none", set())],
+    ("compressor", "name"),
+    [
+        ("deflate-0.8.1/gzip-1/1MiB", "gzip"),
+        ("zstandard-0.23.0/zstd-3/2MiB", "zstd"),
+        ("libdeflate-1.24/gzip-1", "gzip"),
+        ("stargz-1/estargz-9/4MiB", "estargz"),
+        ("none", "none"),
+        ("unknown", "unknown"),
+        ("", ""),
+    ],
 )
-def test_the_tool_is_small(encoding: str, package: set[str]) -> None:
-    files = tool_files(encoding)
-    extensions = {name for name in files if name.endswith(tuple(machinery.EXTENSION_SUFFIXES))}
-    assert len(extensions) == len(package)
-    assert set(files) - extensions - package == {
-        "layer_tool.py",
-        "ko_pants/__init__.py",
-        "ko_pants/errors.py",
-        "ko_pants/layers/__init__.py",
-        *(f"ko_pants/layers/{name}.py" for name in ("blob", "compress", "layout", "tar")),
-    }
+def test_the_encoding_in_the_name_of_a_compressor(compressor: str, name: str) -> None:
+    assert encoding_name_in(compressor) == name
 
 
-def test_naming_the_files_loads_no_compressor() -> None:
-    program = (
-        "import sys\n"
-        "from ko_pants.layers.encodings import LayerEncoding\n"
-        "from ko_pants.layers.tool_files import tool_files\n"
-        "for encoding, level in (('gzip', 1), ('zstd', 3)):\n"
-        "    tool_files(encoding), LayerEncoding(encoding, level).compressor\n"
-        "print([name for name in ('deflate', 'zstandard') if name in sys.modules])\n"
+def test_an_encoding_with_the_media_type_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        ENCODINGS,
+        "estargz",
+        Encoding("estargz", mt.OCI_LAYER_GZIP, 4 << 20, 1, range(1, 13), "deflate"),
     )
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    output = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
-    assert output == "[]\n"
-
-
-def _find_spec_of_deflate(
-    monkeypatch: pytest.MonkeyPatch, spec: Optional[machinery.ModuleSpec]
-) -> None:
-    real = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: spec if name == "deflate" else real(name)
-    )
+    layer = LayerEncoding("estargz", 9)
+    version = metadata.version("deflate")
+    assert layer.compressor == f"deflate-{version}/estargz-9/4MiB"
+    assert layer.media_type == mt.OCI_LAYER_GZIP
+    plain = encoding_of_media_type(mt.OCI_LAYER_GZIP)
+    assert plain is ENCODINGS["gzip"]
+    assert encoding_name_in(layer.compressor) != plain.name
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
-    _find_spec_of_deflate(monkeypatch, None)
     monkeypatch.setattr(metadata, "version", missing)
-    _compressor.cache_clear()
-    functions: list[Callable[[], Any]] = [
-        lambda: tool_files("gzip"),
-        lambda: LayerEncoding("gzip", 2).compressor,
-    ]
-    for function in functions:
-        with pytest.raises(KoPantsError, match="'deflate', which compresses layers, is not inst"):
-            function()
+    encodings._compressor.cache_clear()
+    with pytest.raises(KoPantsError, match="'deflate', which compresses layers, is not inst"):
+        assert LayerEncoding("gzip", 2).compressor
 
 
-def test_a_package_for_another_interpreter_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "deflate"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "_deflate.cpython-35m-x86_64-linux-gnu.so").write_text("")
-    spec = machinery.ModuleSpec("deflate", None, is_package=True)
-    spec.submodule_search_locations = [str(package)]
-    _find_spec_of_deflate(monkeypatch, spec)
-    with pytest.raises(KoPantsError, match="has no '_deflate' for this interpreter"):
-        tool_files("gzip")
+def test_the_name_of_a_compressor_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def version(name: str) -> str:
+        asked.append(name)
+        return "1.2"
+
+    monkeypatch.setattr(metadata, "version", version)
+    encodings._compressor.cache_clear()
+    for _ in range(3):
+        assert LayerEncoding("gzip", 2).compressor == "deflate-1.2/gzip-2/1MiB"
+    encodings._compressor.cache_clear()
+    assert asked == ["deflate"]

@@ -8,11 +8,13 @@ import os
 import random
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.layers.tool_files import ENTRY_POINT, tool_files
 
 
@@ -40,20 +42,14 @@ def _run(tool: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
-def _binary_spec(**changes: Any) -> str:
+def _spec(content: object, layer_encoding: LayerEncoding, **more: Any) -> str:
     return json.dumps(
-        {
-            "layout": "binary",
-            "os": "linux",
-            "app_name": "test",
-            "executable": "bin/test",
-            "encoding": "gzip",
-            "level": 1,
-            "chunk_bytes": 1 << 20,
-            "output": "layer",
-            **changes,
-        }
+        {"content": content, "os": "linux", **layer_encoding.tool_spec(), "output": "layer", **more}
     )
+
+
+EXECUTABLE = {"type": "executable", "file": "bin/test", "app_name": "test"}
+GZIP = LayerEncoding("gzip", 1)
 
 
 def _assert_fails(result: subprocess.CompletedProcess[str], cwd: Path, message: str) -> None:
@@ -70,7 +66,7 @@ def test_an_executable_becomes_a_layer(tmp_path: Path, encoding: str, level: int
     tool = _install(tmp_path / "tool", encoding)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "test").write_text("hello binary\n")
-    result = _run(tool, tmp_path, _binary_spec(encoding=encoding, level=level))
+    result = _run(tool, tmp_path, _spec(EXECUTABLE, LayerEncoding(encoding, level)))
     assert result.stderr == ""
     layer = (tmp_path / "layer").read_bytes()
     assert json.loads(result.stdout) == {
@@ -78,6 +74,7 @@ def test_an_executable_becomes_a_layer(tmp_path: Path, encoding: str, level: int
         "tar_size": 2560,
         "digest": "sha256:" + hashlib.sha256(layer).hexdigest(),
         "size": len(layer),
+        "annotations": {},
     }
     assert result.stdout.count("\n") == 1
     assert not list(tool.rglob("__pycache__")), "the sandbox's inputs were written to"
@@ -87,33 +84,62 @@ def test_kodata_becomes_a_layer(tool: Path, tmp_path: Path) -> None:
     (tmp_path / "src" / "kodata").mkdir(parents=True)
     (tmp_path / "src" / "kodata" / "kenobi").symlink_to("../hello")
     (tmp_path / "src" / "hello").write_text("Hello there\n")
-    spec = {
-        "layout": "kodata",
-        "os": "linux",
-        "root": "src/kodata",
-        "epoch": 1700000000,
-        "encoding": "gzip",
-        "level": 1,
-        "chunk_bytes": 1 << 20,
-        "output": "layer",
-    }
-    result = _run(tool, tmp_path, json.dumps(spec))
+    content = {"type": "tree", "root": "src/kodata", "at": "/var/run/ko", "mtime": 1700000000}
+    result = _run(tool, tmp_path, _spec(content, GZIP))
     assert json.loads(result.stdout)["diff_id"] == (
         "sha256:13eab25efdc3af68718dfebc553984da7d5b15efbfcb346d53066a0c267bca0a"
     )
     (tmp_path / "layer").unlink()
-    narrow = json.dumps({**spec, "allowed_root": "src/kodata"})
+    narrow = _spec({**content, "allowed_root": "src/kodata"}, GZIP)
     _assert_fails(_run(tool, tmp_path, narrow), tmp_path, "outside the allowed root")
 
 
+def test_a_tree_has_its_own_place_modes_and_owner(tool: Path, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "file").write_text("x")
+    content = {
+        **{"type": "tree", "root": "tree", "at": "/etc/app", "parents": False, "mtime": 5},
+        **{"file_mode": 0o640, "directory_mode": 0o750, "uid": 7, "gid": 8},
+    }
+    assert _run(tool, tmp_path, _spec(content, GZIP)).stderr == ""
+    with tarfile.open(tmp_path / "layer") as tar:
+        found = [(m.name, m.mode, m.uid, m.gid, m.mtime, m.isdir()) for m in tar.getmembers()]
+    assert found == [
+        ("/etc/app", 0o750, 7, 8, 5, True),
+        ("/etc/app/file", 0o640, 7, 8, 5, False),
+    ]
+
+
+def test_the_system_and_capabilities_reach_the_layer(tool: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "test").write_text("hello binary\n")
+    result = _run(tool, tmp_path, _spec(EXECUTABLE, GZIP, os="windows"))
+    assert json.loads(result.stdout)["diff_id"] == (
+        "sha256:165938cd04fa556449793c3185b8b1baed38ecc48014a18c9c394401e1253f4c"
+    )
+    (tmp_path / "layer").unlink()
+    content = {**EXECUTABLE, "capabilities": b"\1\0caps".hex()}
+    assert _run(tool, tmp_path, _spec(content, GZIP)).stderr == ""
+    with tarfile.open(tmp_path / "layer") as tar:
+        records = tar.getmembers()[1].pax_headers
+    assert records == {"SCHILY.xattr.security.capability": "\1\0caps"}
+    empty = {**EXECUTABLE, "capabilities": ""}
+    assert json.loads(_run(tool, tmp_path, _spec(empty, GZIP)).stdout)["tar_size"] == 2560
+
+
 def test_failures_are_one_line_and_leave_nothing(tool: Path, tmp_path: Path) -> None:
+    lacking = json.dumps({"content": EXECUTABLE, "os": "linux", "output": "layer"})
     for arguments, message in (
-        ([_binary_spec()], "No such file or directory: bin/test"),
-        ([_binary_spec(executable=".")], "is not a regular file"),
-        ([_binary_spec(layout="rootfs")], "expected 'binary' or 'kodata'"),
-        ([_binary_spec(capabilities="xyz")], "cannot read the spec"),
+        ([_spec(EXECUTABLE, GZIP)], "No such file or directory: bin/test"),
+        ([_spec({**EXECUTABLE, "file": "."}, GZIP)], ". is not a regular file"),
+        ([_spec({"type": "rootfs"}, GZIP)], "content 'rootfs': expected one of executable, tree."),
+        ([_spec({**EXECUTABLE, "capabilities": "xyz"}, GZIP)], "cannot read the spec"),
+        ([_spec({"type": "tree", "root": "."}, GZIP)], "cannot read the spec (KeyError('at'))"),
+        ([_spec(EXECUTABLE, GZIP, encoding="lz4")], "'lz4': expected one of gzip, zstd, none"),
+        ([_spec("x", GZIP)], "cannot read the spec (TypeError"),
+        ([lacking], "cannot read the spec (KeyError('level')); expected one argument:"),
         (["{"], "cannot read the spec"),
-        ([], "cannot read the spec"),
+        ([], "cannot read the spec (IndexError"),
     ):
         _assert_fails(_run(tool, tmp_path, *arguments), tmp_path, message)
 
@@ -124,7 +150,7 @@ def test_a_compressor_that_does_not_load_is_explained(tmp_path: Path) -> None:
     extension.rename(extension.with_name("_deflate.cpython-35m-x86_64-linux-gnu.so"))
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "test").write_text("")
-    result = _run(tool, tmp_path, _binary_spec())
+    result = _run(tool, tmp_path, _spec(EXECUTABLE, GZIP))
     _assert_fails(result, tmp_path, "cannot load the compressor 'deflate'")
     assert "_deflate.cpython-35m-x86_64-linux-gnu.so" in result.stderr
 
@@ -152,7 +178,7 @@ def test_memory_does_not_grow_with_the_executable(tool: Path, tmp_path: Path) ->
         with (tmp_path / "bin" / "test").open("wb") as file:
             for _ in range(mebibytes * 16):
                 file.write(piece)
-        spec = _binary_spec(workers=2)
+        spec = _spec(EXECUTABLE, GZIP, workers=2)
         result = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _MEASURE, str(tool / ENTRY_POINT), spec],
             cwd=tmp_path,

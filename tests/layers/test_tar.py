@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from layers.conftest import GoReference
 
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.tar import TRAILER, Entry, TarReader, header, padding
+from ko_pants.layers.tar import TRAILER, TarEntry, TarReader, header, padding
 
 _RAWSD = {"MSWINDOWS.rawsd": b"AQAAgBQ="}
 _XATTR = {"SCHILY.xattr.security.capability": bytes(range(20))}
@@ -52,6 +52,13 @@ def _interesting() -> list[dict[str, Any]]:
         entries.append({"name": b"/ko-app/big", "size": size, "records": _RAWSD})
     for mtime in (1, 8**11 - 1, 8**11, -1):
         entries.append({"name": b"/var", "dir": True, "mtime": mtime})
+    for owner in (1, 65532, 8**7 - 1, 8**7, 2**31):
+        entries.append({"name": b"/srv/file", "uid": owner, "gid": 1, "size": 3})
+        entries.append({"name": b"/srv", "gid": owner, "uid": 2, "dir": True})
+        entries.append({"name": b"/srv", "gid": owner, "uid": owner, "records": _XATTR})
+    for mode in (0o1, 0o644, 0o755, 0o4755, 0o7777):
+        entries.append({"name": b"/srv/file", "mode": mode})
+        entries.append({"name": b"/srv", "mode": mode, "dir": True, "records": _XATTR})
     # Around the lengths where a PAX record's own length gets another digit.
     for length in [*range(80, 105), *range(970, 1000)]:
         entries.append({"name": b"d/" + b"n" * length, "records": _RAWSD})
@@ -77,6 +84,9 @@ def _generated(count: int) -> list[dict[str, Any]]:
                 "dir": directory,
                 "size": 0 if directory else dice.choice((0, 7, 8**11 - 1, 8**11, 10**15)),
                 "mtime": dice.choice((0, 1, 1700000000, 8**11)),
+                "mode": dice.choice((0o555, 0o644, 0o4711)),
+                "uid": dice.choice((0, 0, 1000, 8**7)),
+                "gid": dice.choice((0, 0, 1000, 8**7)),
                 "records": dice.choice(({}, {}, _RAWSD, _XATTR, {**_RAWSD, **_XATTR})),
             }
         )
@@ -85,11 +95,16 @@ def _generated(count: int) -> list[dict[str, Any]]:
 
 def _ours(entry: dict[str, Any]) -> bytes:
     return header(
-        entry["name"],
-        size=entry.get("size", 0),
-        directory=entry.get("dir", False),
-        mtime=entry.get("mtime", 0),
-        records=entry.get("records"),
+        TarEntry(
+            entry["name"],
+            None if entry.get("dir") else b"no file",
+            entry.get("size", 0),
+            entry.get("mode", 0o555),
+            entry.get("uid", 0),
+            entry.get("gid", 0),
+            entry.get("mtime", 0),
+            entry.get("records"),
+        )
     )
 
 
@@ -100,7 +115,7 @@ def test_headers_are_those_of_gos_archive_tar(go_reference: GoReference) -> None
 
 
 _PART = st.text(
-    st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1, max_size=80
+    st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=80
 ).filter(lambda part: part not in (".", ".."))
 
 
@@ -120,15 +135,15 @@ def test_python_reads_back_what_was_written(
     for number, (name, content) in enumerate(files.items()):
         path = directory / str(number)
         path.write_bytes(content)
-        size = len(content)
-        blocks = header(name.encode(), size=size, mtime=mtime)
-        entries.append(Entry(blocks, str(path).encode(), size))
+        entries.append(
+            TarEntry(name.encode(), str(path).encode(), len(content), 0o640, 7, 8, mtime=mtime)
+        )
     archive = _read_all(TarReader(entries), step)
     assert archive.endswith(TRAILER)
     with tarfile.open(fileobj=io.BytesIO(archive), encoding="utf-8") as tar:
         members = tar.getmembers()
-        assert [(m.name, m.mtime, m.mode, m.uid, m.uname) for m in members] == [
-            (name, mtime, 0o555, 0, "") for name in files
+        assert [(m.name, m.mtime, m.mode, m.uid, m.gid, m.uname) for m in members] == [
+            (name, mtime, 0o640, 7, 8, "") for name in files
         ]
         for member, content in zip(members, files.values()):
             extracted = tar.extractfile(member)
@@ -151,14 +166,14 @@ def _read_all(reader: TarReader, step: int) -> bytes:
 @pytest.mark.parametrize("name", [b"", b"a//b", b"a/", b"./a", b"a/../b", b"a\0b", b"/"])
 def test_a_name_that_is_not_clean_is_refused(name: bytes) -> None:
     with pytest.raises(ValueError, match="not a clean path"):
-        header(name)
+        header(TarEntry(name))
 
 
 @pytest.mark.parametrize("claimed", [9, 11])
 def test_a_file_of_another_length_than_announced_is_an_error(tmp_path: Path, claimed: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"0123456789")
-    reader = TarReader([Entry(header(b"file", size=claimed), str(path).encode(), claimed)])
+    reader = TarReader([TarEntry(b"file", str(path).encode(), claimed)])
     with pytest.raises(KoPantsError, match=f"changed while it was read: expected {claimed} bytes"):
         reader.readinto(memoryview(bytearray(4096)))
 
@@ -166,3 +181,9 @@ def test_a_file_of_another_length_than_announced_is_an_error(tmp_path: Path, cla
 @pytest.mark.parametrize(("size", "pad"), [(0, 0), (1, 511), (511, 1), (512, 0), (513, 511)])
 def test_padding_fills_the_block(size: int, pad: int) -> None:
     assert padding(size) == pad
+
+
+@pytest.mark.parametrize("mode", [-1, 0o10000, 0o100644])
+def test_a_mode_of_more_than_permission_bits_is_refused(mode: int) -> None:
+    with pytest.raises(ValueError, match=f"not a file mode: {mode:o}"):
+        header(TarEntry(b"a", mode=mode))

@@ -170,7 +170,8 @@ def test_labels_are_added_to_those_of_the_base_and_win() -> None:
     ],
 )
 def test_the_time_of_creation(of_base: dict[str, str], ours: int | None, expected: str) -> None:
-    config = only_config(compose(base_image(AMD64, **of_base), replace(CONFIG, created=ours)))
+    base = base_image(AMD64, docker=False, **of_base)
+    config = only_config(compose(base, replace(CONFIG, created=ours)))
     assert config["created"] == expected
 
 

@@ -1,13 +1,19 @@
 """The layer process: `python -I -S <tool directory>/layer_tool.py '<JSON spec>'`.
 
-Reads an executable or a kodata tree, writes a layer blob, and prints one line of JSON:
-`{"diff_id": "sha256:...", "tar_size": N, "digest": "sha256:...", "size": M}`. A failure is one line
-on stderr, exit status 1 and no output file.
+Writes a layer blob and prints one line of JSON: `{"diff_id": "sha256:...", "tar_size": N, "digest":
+"sha256:...", "size": M, "annotations": {...}}`; annotations are for the layer's descriptor. A
+failure is one line on stderr, exit status 1 and no output file.
 
-The spec's keys: `layout` ("binary" or "kodata"), `os` (GOOS), `encoding`, `level`, `chunk_bytes`,
-`output`; for "binary" `executable`, `app_name` and optionally `capabilities` (hexadecimal); for
-"kodata" `root`, `allowed_root` (default ".") and `epoch` (default 0); optionally `workers`. Paths
-are relative to the working directory.
+The spec is `{"content": {...}, "os": GOOS, "encoding": name, "level": N, "chunk_bytes": N,
+"output": path}`; `LayerEncoding.tool_spec` gives encoding, level and chunk_bytes. Optional:
+`"workers": N` processes that compress. Paths are relative to the working directory. Contents are:
+
+- `{"type": "executable", "file": path, "app_name": name}`, optionally `"capabilities": hex`, the
+  value of the extended attribute `security.capability`;
+- `{"type": "tree", "root": path, "at": path in the image}`, optionally `"mtime": seconds`,
+  `"file_mode"` and `"directory_mode"` (numbers, default 0o555), `"uid"`, `"gid"`, `"parents"`
+  (false: do not write the directories above `at`) and `"allowed_root"` (default "."; links may not
+  lead out of it). Defaults are ko's for kodata.
 """
 
 from __future__ import annotations
@@ -16,41 +22,66 @@ import os
 import sys
 
 if __name__ == "__main__":
-    # Isolated mode leaves the script's directory out, and the inputs are not ours to write to.
+    # Isolated mode leaves out the script's directory. The inputs must not be written to.
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     sys.dont_write_bytecode = True
 
 import json
 import signal
-from typing import Any, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.blob import write_blob
-from ko_pants.layers.layout import binary_entries, kodata_entries
-from ko_pants.layers.tar import Entry
+from ko_pants.layers.blob import Encoder, write_blob
+from ko_pants.layers.contents import executable_entries, tree_entries
+from ko_pants.layers.encoders import EncoderSettings, encoder
+from ko_pants.layers.tar import TarEntry
 
 
-def entries_of(spec: Dict[str, Any]) -> Iterator[Entry]:
-    """The archive entries that the spec asks for."""
-    layout = spec["layout"]
-    if layout == "binary":
-        return binary_entries(
-            os.fsencode(spec["executable"]),
-            os_name=spec["os"],
-            app_name=spec["app_name"],
-            capabilities=bytes.fromhex(spec.get("capabilities") or ""),
+def _executable(content: Dict[str, Any], os_name: str) -> Iterator[TarEntry]:
+    return executable_entries(
+        os.fsencode(content["file"]),
+        os_name=os_name,
+        app_name=content["app_name"],
+        capabilities=bytes.fromhex(content.get("capabilities") or ""),
+    )
+
+
+def _tree(content: Dict[str, Any], os_name: str) -> Iterator[TarEntry]:
+    optional = ("mtime", "file_mode", "directory_mode", "uid", "gid", "parents")
+    return tree_entries(
+        os.fsencode(content["root"]),
+        at=os.fsencode(content["at"]),
+        os_name=os_name,
+        allowed_root=os.fsencode(content.get("allowed_root", ".")),
+        **{key: content[key] for key in optional if key in content},
+    )
+
+
+#: The entries of each type of content, from its part of the spec and GOOS.
+CONTENTS: Dict[str, Callable[[Dict[str, Any], str], Iterator[TarEntry]]] = {
+    "executable": _executable,
+    "tree": _tree,
+}
+
+
+def read_spec(argument: str) -> Tuple[Iterator[TarEntry], Encoder, str]:
+    """The entries, the encoder and the output file that a spec asks for.
+
+    :raises KoPantsError: an unknown content or encoding, or one that cannot be had.
+    :raises KeyError, TypeError, ValueError: the argument is not a spec.
+    """
+    spec = json.loads(argument)
+    content, output = spec["content"], spec["output"]
+    entries = CONTENTS.get(content["type"])
+    if entries is None:
+        raise KoPantsError(
+            f"unknown layer content {content['type']!r}: expected one of {', '.join(CONTENTS)}."
         )
-    if layout == "kodata":
-        return kodata_entries(
-            os.fsencode(spec["root"]),
-            os_name=spec["os"],
-            allowed_root=os.fsencode(spec.get("allowed_root", ".")),
-            epoch=spec.get("epoch", 0),
-        )
-    raise KoPantsError(f"unknown layer layout {layout!r}: expected 'binary' or 'kodata'.")
+    settings = EncoderSettings(spec["level"], spec["chunk_bytes"], spec.get("workers", 0))
+    return entries(content, spec["os"]), encoder(spec["encoding"], settings), output
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: List[str]) -> int:
     """Run the tool; returns the exit status."""
 
     def terminate(number: int, frame: object) -> None:
@@ -58,24 +89,17 @@ def main(arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, terminate)
     try:
-        spec = json.loads(arguments[0])
-        entries = entries_of(spec)
-        encoding, level, output = spec["encoding"], spec["level"], spec["output"]
-        chunk_bytes = spec["chunk_bytes"]
+        entries, encode, output = read_spec(arguments[0])
     except (IndexError, KeyError, TypeError, ValueError) as error:
         return _fail(f"cannot read the spec ({error!r}); expected one argument: {__doc__}")
     except KoPantsError as error:
         return _fail(str(error))
     try:
-        written = write_blob(
-            *(entries, encoding, level, output),
-            chunk_bytes=chunk_bytes,
-            workers=spec.get("workers", 0),
-        )
+        written = write_blob(entries, encode, output)
     except KoPantsError as error:
         message = str(error)
     except OSError as error:
-        # Failures of a write name no file.
+        # A failed write does not name the file.
         file = os.fsdecode(error.filename) if error.filename else f"while writing {output}"
         message = f"{error.strerror}: {file}"
     except KeyboardInterrupt:

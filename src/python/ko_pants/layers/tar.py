@@ -1,114 +1,140 @@
-"""Tar headers, byte for byte as Go's `archive/tar` writes those that ko makes.
+"""Tar archives, byte for byte as Go's `archive/tar` writes them: headers, and the whole stream.
 
 USTAR where it can express the entry, PAX (POSIX.1-2001) where it cannot: names that are not ASCII
-or do not fit, sizes from 8 GiB, modification times outside eleven octal digits, and extra records.
-Standard library only: this module also runs inside the layer process's sandbox.
+or do not fit, sizes from 8 GiB, modification times and owners that do not fit their octal digits,
+and extra records. Standard library only: this module also runs in the layer process's sandbox.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterable, Iterator, Mapping, NamedTuple, Optional
+from typing import Dict, Iterable, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 from ko_pants.errors import KoPantsError
 
-BLOCK = 512
-#: End of archive: two zero blocks. Unlike GNU tar, Go pads no further.
-TRAILER = bytes(2 * BLOCK)
+BLOCK_BYTES = 512
+#: End of archive: two zero blocks. Unlike GNU tar, Go adds no further padding.
+TRAILER = bytes(2 * BLOCK_BYTES)
 
-_NAME_SIZE = 100
-_PREFIX_SIZE = 155
-_MODE = 0o555
+_NAME_BYTES = 100
+_PREFIX_BYTES = 155
+_ID_BYTES = 8
+_NUMBER_BYTES = 12
 
 
-class Entry(NamedTuple):
-    """One member of the archive: its header blocks, then `size` bytes of the file at `path`.
+class TarEntry(NamedTuple):
+    """A directory, or a regular file.
 
-    A directory has no path and size 0.
+    :param name: the path in the archive, separated by slashes: no empty, `.` or `..` parts and no
+        slash at the end; one in front is kept.
+    :param file: the path on this machine of a regular file; None for a directory.
+    :param size: bytes of the file; 0 for a directory.
+    :param mode: permission bits.
+    :param mtime: modification time in seconds since the epoch.
+    :param pax_records: extra PAX records. Any makes the entry PAX, as in Go.
     """
 
-    header: bytes
-    path: Optional[bytes] = None
+    name: bytes
+    file: Optional[bytes] = None
     size: int = 0
+    mode: int = 0o555
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    pax_records: Optional[Mapping[str, bytes]] = None
 
 
-def header(
-    name: bytes,
-    *,
-    size: int = 0,
-    directory: bool = False,
-    mtime: int = 0,
-    records: Optional[Mapping[str, bytes]] = None,
-) -> bytes:
-    """All header blocks of one file or directory; `size` in bytes, `mtime` in Unix seconds.
+def header(entry: TarEntry) -> bytes:
+    """All header blocks of an entry. They have no names of owners.
 
-    Mode 0555, uid and gid 0 and no owner names, as ko sets them. `name` is a clean slash-separated
-    path (no empty, `.` or `..` parts, no slash at the end; one in front is kept). `records` are
-    extra PAX records; any makes the entry PAX, as in Go. Raises ValueError for a name that is not
-    clean or has a NUL.
+    :raises ValueError: the name is not clean or has a NUL, or the mode has more than twelve bits.
     """
+    name = entry.name
     parts = name[1:].split(b"/") if name.startswith(b"/") else name.split(b"/")
     if b"\0" in name or any(part in (b"", b".", b"..") for part in parts):
         raise ValueError(f"not a clean path: {name!r}")
-    pax: Dict[bytes, bytes] = {}
-    prefix, suffix = b"", name
-    ustar = not records
-    if len(name) > _NAME_SIZE or not name.isascii():
-        pax[b"path"] = name
-        split = _split_ustar(name)
-        if split is None:
-            ustar = False
-        else:
-            prefix, suffix = split
-    if not _fits_octal(size, 12):
-        pax[b"size"] = b"%d" % size
-        ustar = False
-    if not _fits_octal(mtime, 12):
-        pax[b"mtime"] = b"%d" % mtime
-        ustar = False
-    kind = b"5" if directory else b"0"
-    if ustar:
-        return _block(suffix, kind, _MODE, size, mtime, prefix)
-    for key, value in (records or {}).items():
-        pax[key.encode()] = value
-    body = b"".join(_pax_record(key, pax[key]) for key in sorted(pax))
-    # What a reader that knows no PAX would call the extension: best effort, as Go forms it.
-    parent, slash, base = name.rpartition(b"/")
-    pax_name = _ascii(parent + slash + b"PaxHeaders.0/" + base)[:_NAME_SIZE].rstrip(b"/")
+    if not 0 <= entry.mode <= 0o7777:
+        raise ValueError(f"not a file mode: {entry.mode:o}")
+    records = _needed_records(entry)
+    split = _split_for_ustar(name)
+    if split is None or entry.pax_records or records.keys() - {b"path"}:
+        for key, value in (entry.pax_records or {}).items():
+            records[key.encode()] = value
+        return _pax_header(entry, records)
+    prefix, suffix = split
+    return _entry_block(entry, suffix, prefix)
+
+
+def padding(size: int) -> int:
+    """The number of bytes from `size` to the next block boundary."""
+    return -size % BLOCK_BYTES
+
+
+def _needed_records(entry: TarEntry) -> Dict[bytes, bytes]:
+    """The PAX records for what does not fit the fields of the header block."""
+    records = {}
+    if len(entry.name) > _NAME_BYTES or not entry.name.isascii():
+        records[b"path"] = entry.name
+    for key, value, width in (
+        (b"size", entry.size, _NUMBER_BYTES),
+        (b"mtime", entry.mtime, _NUMBER_BYTES),
+        (b"uid", entry.uid, _ID_BYTES),
+        (b"gid", entry.gid, _ID_BYTES),
+    ):
+        if not _fits_octal(value, width):
+            records[key] = b"%d" % value
+    return records
+
+
+def _pax_header(entry: TarEntry, records: Mapping[bytes, bytes]) -> bytes:
+    body = b"".join(_pax_record(key, records[key]) for key in sorted(records))
+    # The name for readers that do not know PAX, formed as Go forms it.
+    parent, slash, base = entry.name.rpartition(b"/")
+    pax_name = _ascii(parent + slash + b"PaxHeaders.0/" + base)[:_NAME_BYTES].rstrip(b"/")
     return b"".join(
         (
-            _block(pax_name, b"x", 0, len(body), 0, owner=False),
+            _block(pax_name, b"x", size=len(body)),
             body,
             bytes(padding(len(body))),
-            _block(_truncate(_ascii(name)), kind, _MODE, size, mtime),
+            _entry_block(entry, _truncate(_ascii(entry.name))),
         )
     )
 
 
-def padding(size: int) -> int:
-    """Bytes from `size` to the next block boundary."""
-    return -size % BLOCK
+def _entry_block(entry: TarEntry, name: bytes, prefix: bytes = b"") -> bytes:
+    return _block(
+        name,
+        b"5" if entry.file is None else b"0",
+        mode=entry.mode,
+        uid=entry.uid,
+        gid=entry.gid,
+        size=entry.size,
+        mtime=entry.mtime,
+        device=_octal(0, _ID_BYTES),
+        prefix=prefix,
+    )
 
 
 def _block(
     name: bytes,
     kind: bytes,
-    mode: int,
-    size: int,
-    mtime: int,
-    prefix: bytes = b"",
     *,
-    owner: bool = True,
+    mode: int = 0,
+    uid: int = 0,
+    gid: int = 0,
+    size: int = 0,
+    mtime: int = 0,
+    device: bytes = b"",
+    prefix: bytes = b"",
 ) -> bytes:
-    device = _octal(0, 8) if owner else b""
-    block = bytearray(BLOCK)
+    block = bytearray(BLOCK_BYTES)
     for offset, field in (
         (0, name),
-        (100, _octal(mode, 8)),
-        (108, _octal(0, 8)),
-        (116, _octal(0, 8)),
-        (124, _octal(size, 12)),
-        (136, _octal(mtime, 12)),
+        (100, _octal(mode, _ID_BYTES)),
+        (108, _octal(uid, _ID_BYTES)),
+        (116, _octal(gid, _ID_BYTES)),
+        (124, _octal(size, _NUMBER_BYTES)),
+        (136, _octal(mtime, _NUMBER_BYTES)),
         (148, b" " * 8),
         (156, kind),
         (257, b"ustar\x0000"),
@@ -122,7 +148,7 @@ def _block(
 
 
 def _octal(value: int, width: int) -> bytes:
-    # Go writes 0 for what does not fit; the PAX record carries the value.
+    # Go writes 0 for a value that does not fit; the PAX record has the value.
     return b"%0*o\0" % (width - 1, value if _fits_octal(value, width) else 0)
 
 
@@ -135,18 +161,23 @@ def _ascii(name: bytes) -> bytes:
 
 
 def _truncate(name: bytes) -> bytes:
-    """Cut to the name field; a cut that ends in a slash would read as a directory."""
-    if len(name) <= _NAME_SIZE:
+    """Cut to the length of the name field. A slash at the end would make it a directory."""
+    if len(name) <= _NAME_BYTES:
         return name
-    return name[:_NAME_SIZE].rstrip(b"/")
+    return name[:_NAME_BYTES].rstrip(b"/")
 
 
-def _split_ustar(name: bytes) -> Optional[tuple[bytes, bytes]]:
-    """Split a long ASCII name at the last slash that the prefix field can reach."""
-    if len(name) <= _NAME_SIZE or not name.isascii():
+def _split_for_ustar(name: bytes) -> Optional[Tuple[bytes, bytes]]:
+    """The fields prefix and name of a USTAR header; None where the name does not fit them.
+
+    A long name is split at the last slash that the prefix field can reach.
+    """
+    if not name.isascii():
         return None
-    slash = name.rfind(b"/", 0, _PREFIX_SIZE + 1)
-    if slash <= 0 or len(name) - slash - 1 > _NAME_SIZE:
+    if len(name) <= _NAME_BYTES:
+        return b"", name
+    slash = name.rfind(b"/", 0, _PREFIX_BYTES + 1)
+    if slash <= 0 or len(name) - slash - 1 > _NAME_BYTES:
         return None
     return name[:slash], name[slash + 1 :]
 
@@ -163,15 +194,16 @@ def _pax_record(key: bytes, value: bytes) -> bytes:
 class TarReader:
     """Reads the archive of `entries` as a byte stream, a buffer at a time, in constant memory."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[TarEntry]) -> None:
         self._pieces = self._produce(entries)
         self._into: memoryview = memoryview(b"")
         self._filled = 0
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer and return how many bytes were written: fewer only at the end.
+        """Fill the buffer and return the number of bytes written: fewer only at the end.
 
-        Raises KoPantsError when a file is not as long as its header says, OSError as `open` does.
+        :raises KoPantsError: a file is not as long as its entry says.
+        :raises OSError: a file cannot be read.
         """
         self._into, self._filled = buffer, 0
         while self._filled < len(buffer):
@@ -180,13 +212,14 @@ class TarReader:
         self._into = memoryview(b"")
         return self._filled
 
-    # The generator runs until the buffer is full, yields, and goes on where it was.
+    # These generators write into the buffer until it is full, and yield. They continue in the
+    # buffer of the next call.
 
-    def _produce(self, entries: Iterable[Entry]) -> Iterator[bool]:
+    def _produce(self, entries: Iterable[TarEntry]) -> Iterator[bool]:
         for entry in entries:
-            yield from self._put(entry.header)
-            if entry.path is not None:
-                yield from self._put_file(entry.path, entry.size)
+            yield from self._put(header(entry))
+            if entry.file is not None:
+                yield from self._put_file(entry.file, entry.size)
                 yield from self._put(bytes(padding(entry.size)))
         yield from self._put(TRAILER)
 

@@ -1,4 +1,4 @@
-"""What the layer process needs in its sandbox: our modules and the compressor, as file contents."""
+"""The files that the layer process needs in its sandbox: modules of this package, a compressor."""
 
 from __future__ import annotations
 
@@ -11,22 +11,30 @@ from ko_pants.layers.encodings import Encoding, encoding_of, not_installed
 
 #: The script to run, relative to the directory that holds the files.
 ENTRY_POINT = "layer_tool.py"
-_MODULES = ("layers/tar.py", "layers/layout.py", "layers/compress.py", "layers/blob.py")
+_MODULES = (
+    "errors.py",
+    "layers/blob.py",
+    "layers/chunked.py",
+    "layers/compressor_pool.py",
+    "layers/contents.py",
+    "layers/encoders.py",
+    "layers/tar.py",
+)
 
 
 def tool_files(encoding: str) -> dict[str, bytes]:
-    """Relative name to content of every file of the layer tool for one encoding.
+    """The content of every file of the layer tool for one encoding, by relative path.
 
-    Our modules keep their import names, so the sandbox runs what the tests import. The extension
-    module is of the running interpreter: the process must run the same Python version. Raises
-    KoPantsError when the compressor is not installed or has no extension module for this
-    interpreter.
+    The modules keep their import names, so the sandbox runs what the tests import. The extension
+    module is that of the running interpreter, so the process must run the same Python version.
+
+    :raises KoPantsError: the encoding is unknown; its package is not installed, or has no extension
+        module for this interpreter.
     """
     files = {
         ENTRY_POINT: _source("layers/layer_tool.py"),
         "ko_pants/__init__.py": b"",
         "ko_pants/layers/__init__.py": b"",
-        "ko_pants/errors.py": _source("errors.py"),
     }
     for name in _MODULES:
         files["ko_pants/" + name] = _source(name)
@@ -48,7 +56,7 @@ def _package_files(encoding: Encoding) -> dict[str, bytes]:
     if spec is None:
         raise not_installed(encoding.package)
     if not spec.submodule_search_locations:
-        # Before 0.8 (the last for CPython 3.8) deflate is one extension module.
+        # deflate before 0.8 (0.7 is the last for CPython 3.8) is a single extension module.
         if not spec.origin:
             raise not_installed(encoding.package)
         with open(spec.origin, "rb") as file:
@@ -56,7 +64,7 @@ def _package_files(encoding: Encoding) -> dict[str, bytes]:
     directory = spec.submodule_search_locations[0]
     files: dict[str, bytes] = {}
     for module in encoding.modules:
-        # In the interpreter's own order: what `import` would pick.
+        # Tried in the interpreter's own order, so this is the file that `import` would load.
         suffixes = [""] if module.endswith(".py") else machinery.EXTENSION_SUFFIXES
         for suffix in suffixes:
             path = os.path.join(directory, module + suffix)

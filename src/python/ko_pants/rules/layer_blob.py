@@ -11,7 +11,7 @@ from pants.util.logging import LogLevel
 
 from ko_pants.engine import create_digest, run_process
 from ko_pants.errors import KoPantsError
-from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.descriptor import Descriptor, sorted_pairs
 from ko_pants.products import LayerBlob, LayerBlobRequest, ResultSource
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
 from ko_pants.rules.single_file import single_file
@@ -66,13 +66,16 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
         stderr = result.stderr.decode("utf-8", "replace").strip()
         raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
     entry = await single_file(result.output_digest)
-    diff_id = json.loads(result.stdout)["diff_id"]
+    written = json.loads(result.stdout)
     descriptor = Descriptor(
         encoding.media_type,
         f"sha256:{entry.file_digest.fingerprint}",
         entry.file_digest.serialized_bytes_length,
+        annotations=sorted_pairs(written["annotations"]),
     )
-    return LayerBlob(result.output_digest, diff_id, descriptor, ResultSource(result.metadata))
+    return LayerBlob(
+        result.output_digest, written["diff_id"], descriptor, ResultSource(result.metadata)
+    )
 
 
 def rules() -> list[object]:

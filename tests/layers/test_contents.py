@@ -1,17 +1,20 @@
+"""What is in a layer: ko's executable and kodata, byte for byte, and trees elsewhere."""
+
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import socket
 import tarfile
 from pathlib import Path
+from typing import Any, Iterable, Iterator
 
 import pytest
 
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.blob import write_blob
-from ko_pants.layers.layout import binary_entries, kodata_entries
-from ko_pants.layers.tar import TarReader
+from ko_pants.layers.contents import executable_entries, tree_entries
+from ko_pants.layers.tar import TarEntry, TarReader
 
 
 def _executable(directory: Path, content: bytes = b"hello binary\n") -> bytes:
@@ -20,17 +23,37 @@ def _executable(directory: Path, content: bytes = b"hello binary\n") -> bytes:
     return os.fsencode(path)
 
 
-def _members(archive_entries: object) -> list[tarfile.TarInfo]:
+def _archive(entries: Iterable[TarEntry]) -> bytes:
     buffer = bytearray(1 << 20)
-    count = TarReader(archive_entries).readinto(memoryview(buffer))  # type: ignore[arg-type]
-    with tarfile.open(fileobj=io.BytesIO(bytes(buffer[:count]))) as tar:
+    count = TarReader(entries).readinto(memoryview(buffer))
+    return bytes(buffer[:count])
+
+
+def _members(entries: Iterable[TarEntry]) -> list[tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(_archive(entries))) as tar:
         return tar.getmembers()
 
 
-def _kodata_names(root: Path, os_name: str = "linux") -> list[str]:
-    entries = kodata_entries(
-        os.fsencode(root), os_name=os_name, allowed_root=os.fsencode(root.parent)
+def _kodata(
+    root: Path, allowed_root: Path, os_name: str = "linux", **more: Any
+) -> Iterator[TarEntry]:
+    """The kodata tree, as ko writes it."""
+    return tree_entries(
+        os.fsencode(root),
+        at=b"/var/run/ko",
+        os_name=os_name,
+        allowed_root=os.fsencode(allowed_root),
+        **more,
     )
+
+
+def _assert_golden(entries: Iterable[TarEntry], tar_size: int, diff_id: str) -> None:
+    archive = _archive(entries)
+    assert (len(archive), hashlib.sha256(archive).hexdigest()) == (tar_size, diff_id)
+
+
+def _kodata_names(root: Path, os_name: str = "linux") -> list[str]:
+    entries = _kodata(root, root.parent, os_name)
     skip = 3 if os_name == "linux" else 5
     prefix = "/var/run/ko/" if os_name == "linux" else "Files/var/run/ko/"
     names = [member.name for member in _members(entries)[skip:]]
@@ -48,9 +71,8 @@ def _kodata_names(root: Path, os_name: str = "linux") -> list[str]:
 def test_golden_diff_ids_of_executables(
     tmp_path: Path, os_name: str, tar_size: int, diff_id: str
 ) -> None:
-    entries = binary_entries(_executable(tmp_path), os_name=os_name, app_name="test")
-    written = write_blob(entries, "none", 0, str(tmp_path / "layer"), chunk_bytes=1 << 20)
-    assert (written.tar_size, written.diff_id) == (tar_size, "sha256:" + diff_id)
+    entries = executable_entries(_executable(tmp_path), os_name=os_name, app_name="test")
+    _assert_golden(entries, tar_size, diff_id)
 
 
 @pytest.mark.parametrize(
@@ -81,15 +103,12 @@ def test_golden_diff_ids_of_kodata(
         root.mkdir()
         for name, content in files.items():
             (root / name).write_text(content)
-    entries = kodata_entries(
-        os.fsencode(root), os_name="linux", allowed_root=os.fsencode(tmp_path), epoch=epoch
-    )
-    written = write_blob(entries, "none", 0, str(tmp_path / "layer"), chunk_bytes=1 << 20)
-    assert (written.tar_size, written.diff_id) == (tar_size, "sha256:" + diff_id)
+    entries = _kodata(root, tmp_path, mtime=epoch)
+    _assert_golden(entries, tar_size, diff_id)
 
 
 def test_capabilities_become_an_extended_attribute(tmp_path: Path) -> None:
-    entries = binary_entries(
+    entries = executable_entries(
         _executable(tmp_path), os_name="linux", app_name="a", capabilities=b"\1\0\0\2caps"
     )
     directory, file = _members(entries)
@@ -100,7 +119,7 @@ def test_capabilities_become_an_extended_attribute(tmp_path: Path) -> None:
 def test_capabilities_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
     with pytest.raises(KoPantsError, match="only Linux images can have them"):
         list(
-            binary_entries(
+            executable_entries(
                 _executable(tmp_path), os_name="windows", app_name="a", capabilities=b"caps"
             )
         )
@@ -109,12 +128,12 @@ def test_capabilities_are_refused_where_they_mean_nothing(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\0"])
 def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(KoPantsError, match="expected one path component"):
-        list(binary_entries(_executable(tmp_path), os_name="linux", app_name=name))
+        list(executable_entries(_executable(tmp_path), os_name="linux", app_name=name))
 
 
 def test_an_executable_must_be_a_file(tmp_path: Path) -> None:
     with pytest.raises(KoPantsError, match="not a regular file"):
-        list(binary_entries(os.fsencode(tmp_path), os_name="linux", app_name="a"))
+        list(executable_entries(os.fsencode(tmp_path), os_name="linux", app_name="a"))
 
 
 def test_kodata_is_in_byte_order_and_a_directory_precedes_its_contents(tmp_path: Path) -> None:
@@ -141,8 +160,8 @@ def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
             pass
     except OSError:
         pytest.skip("the file system takes only UTF-8 names")
-    entries = list(kodata_entries(root, os_name="linux", allowed_root=root))
-    assert b" path=/var/run/ko/caf\xe9\n" in entries[-1].header
+    entries = list(_kodata(Path(os.fsdecode(root)), tmp_path))
+    assert entries[-1].name == b"/var/run/ko/caf\xe9"
 
 
 def test_links_are_followed_inside_the_allowed_root(tmp_path: Path) -> None:
@@ -161,9 +180,7 @@ def test_links_are_followed_inside_the_allowed_root(tmp_path: Path) -> None:
         *("web", "web/css", "web/css/x.css"),
         *("web2", "web2/css", "web2/css/x.css"),
     ]
-    members = _members(
-        kodata_entries(os.fsencode(root), os_name="linux", allowed_root=os.fsencode(tmp_path))
-    )
+    members = _members(_kodata(root, tmp_path))
     assert [member.size for member in members if member.isfile()] == [4, 4, 3, 3]
     assert not any(member.issym() for member in members)
 
@@ -182,10 +199,8 @@ def test_links_are_left_out_on_windows(tmp_path: Path) -> None:
     (root / "link").symlink_to("file")
     (root / "dangling").symlink_to("nowhere")
     assert _kodata_names(root, "windows") == ["file"]
-    entries = list(
-        kodata_entries(os.fsencode(root), os_name="windows", allowed_root=os.fsencode(root))
-    )
-    assert [b"MSWINDOWS.rawsd" in entry.header for entry in entries] == [False] * 5 + [True]
+    entries = _kodata(root, root, "windows")
+    assert ["MSWINDOWS.rawsd" in (e.pax_records or {}) for e in entries] == [False] * 5 + [True]
 
 
 @pytest.mark.parametrize("target", ["../../secret", "{outside}", "../../kodata-sibling", "up"])
@@ -201,7 +216,7 @@ def test_a_link_out_of_the_allowed_root_is_refused(tmp_path: Path, target: str) 
     (root / "up").symlink_to("../../secret")
     (root / "a-link").symlink_to(target.format(outside=outside))
     with pytest.raises(KoPantsError, match=r"a-link resolves to .* outside the allowed root"):
-        list(kodata_entries(os.fsencode(root), os_name="linux", allowed_root=os.fsencode(allowed)))
+        list(_kodata(root, allowed))
 
 
 @pytest.mark.parametrize("target", [".", "..", "../dir", "../../kodata/dir"])
@@ -241,3 +256,75 @@ def test_kodata_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "kodata").write_text("")
     with pytest.raises(KoPantsError, match="kodata is not a directory"):
         _kodata_names(tmp_path / "kodata")
+
+
+# Trees that are not kodata
+
+
+def _tree(root: Path, **more: Any) -> list[tuple[str, int, int, int, int]]:
+    entries = tree_entries(
+        os.fsencode(root), **{"os_name": "linux", "allowed_root": os.fsencode(root), **more}
+    )
+    return [(os.fsdecode(e.name), e.mode, e.uid, e.gid, e.mtime) for e in entries]
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Path:
+    root = tmp_path / "web"
+    (root / "css").mkdir(parents=True)
+    (root / "css" / "x.css").write_text("x{}")
+    (root / "index.html").write_text("<html>")
+    return root
+
+
+OURS = {"file_mode": 0o640, "directory_mode": 0o750, "uid": 7, "gid": 8, "mtime": 9}
+
+
+def test_a_tree_has_its_own_place_modes_owner_and_time(web: Path) -> None:
+    assert _tree(web, at=b"/srv/www/app", **OURS) == [
+        # The directories above are root's.
+        ("/srv", 0o555, 0, 0, 9),
+        ("/srv/www", 0o555, 0, 0, 9),
+        ("/srv/www/app", 0o750, 7, 8, 9),
+        ("/srv/www/app/css", 0o750, 7, 8, 9),
+        ("/srv/www/app/css/x.css", 0o640, 7, 8, 9),
+        ("/srv/www/app/index.html", 0o640, 7, 8, 9),
+    ]
+
+
+def test_the_directories_above_a_tree_can_be_left_to_the_base(web: Path) -> None:
+    names = [name for name, *_ in _tree(web, at=b"/srv/www", parents=False)]
+    assert names == ["/srv/www", "/srv/www/css", "/srv/www/css/x.css", "/srv/www/index.html"]
+    names = [name for name, *_ in _tree(web, at=b"/srv/www", parents=False, os_name="windows")]
+    assert names[:3] == ["Hives", "Files", "Files/srv/www"]
+
+
+def test_a_tree_at_the_root_of_the_image(web: Path) -> None:
+    assert _tree(web, at=b"/", **OURS) == [
+        ("/css", 0o750, 7, 8, 9),
+        ("/css/x.css", 0o640, 7, 8, 9),
+        ("/index.html", 0o640, 7, 8, 9),
+    ]
+    assert _tree(web, at=b"/", os_name="windows", **OURS)[:3] == [
+        ("Hives", 0o555, 0, 0, 9),
+        ("Files", 0o555, 0, 0, 9),
+        ("Files/css", 0o750, 7, 8, 9),
+    ]
+
+
+def test_by_default_a_tree_is_as_ko_writes_it(web: Path) -> None:
+    assert [attributes for _, *attributes in _tree(web, at=b"/a")] == [[0o555, 0, 0, 0]] * 4
+
+
+@pytest.mark.parametrize(
+    "at", [b"", b"etc", b"/etc/", b"//", b"/etc//app", b"/./a", b"/a/..", b"/\0"]
+)
+def test_a_place_that_is_no_path_in_the_image_is_refused(web: Path, at: bytes) -> None:
+    with pytest.raises(KoPantsError, match=r"cannot be the place of a tree.* such as '/etc/app'"):
+        _tree(web, at=at)
+
+
+def test_messages_name_the_tree_after_its_directory(web: Path) -> None:
+    (web / "link").symlink_to("nowhere")
+    with pytest.raises(KoPantsError, match=r"^web symbolic link .*/web/link cannot be followed"):
+        _tree(web, at=b"/srv")
