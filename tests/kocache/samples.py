@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 from typing import Any, Iterator
 
-from ko_pants.kocache.root import CacheRoot
-
 from ko_pants.kocache.cache import KoCache
 from ko_pants.kocache.keys import LayerKey
 from ko_pants.kocache.maps import CachedLayer
+from ko_pants.kocache.root import CacheRoot
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
 from ko_pants.oci.platform import Platform

@@ -12,7 +12,6 @@ from typing import Callable
 
 import pytest
 
-from ko_pants.kocache import locks
 from ko_pants.kocache.locks import LockBusy, exclusive_lock
 
 
@@ -25,20 +24,29 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "lock")
 
 
+def nothing() -> None:
+    pass
+
+
 class Clock:
     """Time passes only while somebody sleeps."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         self.pauses: list[float] = []
-        self.at_pause: Callable[[], object] = lambda: None
-        monkeypatch.setattr(locks.time, "monotonic", lambda: self.now)  # type: ignore[attr-defined]
-        monkeypatch.setattr(locks.time, "sleep", self.sleep)  # type: ignore[attr-defined]
+        self._last_pause, self._at_last_pause = 0, nothing
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+        monkeypatch.setattr("time.sleep", self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.now += seconds
-        self.at_pause()
+        if len(self.pauses) == self._last_pause:
+            self._at_last_pause()
+
+    def after(self, pauses: int, what: Callable[[], None]) -> None:
+        """Let something happen after so many pauses."""
+        self._last_pause, self._at_last_pause = pauses, what
 
 
 def test_a_lock_excludes_another_until_it_is_released(
@@ -47,9 +55,9 @@ def test_a_lock_excludes_another_until_it_is_released(
     clock = Clock(monkeypatch)
     with exclusive_lock(path, nobody) as held:
         assert held
-        with pytest.raises(LockBusy, match="held the lock for 30 seconds"):
-            with exclusive_lock(path, nobody):
-                raise AssertionError("two have the lock")
+        busy = pytest.raises(LockBusy, match="held the lock for 30 seconds")
+        with busy, exclusive_lock(path, nobody):
+            raise AssertionError("two have the lock")
         assert 30 < clock.now - 1000 < 30.1
     with exclusive_lock(path, nobody) as held:
         assert held
@@ -61,7 +69,7 @@ def test_a_waiting_writer_asks_often_and_ever_less(
     clock = Clock(monkeypatch)
     fd = os.open(path, os.O_RDWR | os.O_CREAT)
     fcntl.flock(fd, fcntl.LOCK_EX)
-    clock.at_pause = lambda: len(clock.pauses) == 9 and os.close(fd)
+    clock.after(9, lambda: os.close(fd))
     with exclusive_lock(path, nobody) as held:
         assert held
     assert clock.pauses[:5] == [0.0005, 0.001, 0.002, 0.004, 0.008]
@@ -94,14 +102,15 @@ def test_a_lock_on_a_deleted_file_does_not_count(
 ) -> None:
     """Another has deleted the cache, and made it anew with a lock of its own."""
     clock = Clock(monkeypatch)
-    flock, deleted = fcntl.flock, []
+    flock = fcntl.flock
+    deleted: list[int] = []
 
     def delete_then_lock(fd: int, operation: int) -> None:
         if not deleted:
             os.unlink(path)
             deleted.append(os.open(path, os.O_RDWR | os.O_CREAT))
             flock(deleted[0], fcntl.LOCK_EX)
-            clock.at_pause = lambda: len(clock.pauses) == 3 and os.close(deleted[0])
+            clock.after(3, lambda: os.close(deleted[0]))
         flock(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", delete_then_lock)
@@ -114,7 +123,8 @@ def test_a_lock_on_a_file_without_a_name_does_not_count(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Clock(monkeypatch)
-    flock, times = fcntl.flock, []
+    flock = fcntl.flock
+    times: list[int] = []
 
     def lock_then_delete(fd: int, operation: int) -> None:
         flock(fd, operation)

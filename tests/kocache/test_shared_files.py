@@ -30,17 +30,17 @@ def test_a_regular_file_up_to_the_limit_is_read(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert read_regular(str(path), 3) == content
     path.write_bytes(b"abcd")
-    with pytest.raises(NotReadable, match="^it has 4 bytes, more than 3$"):
+    with pytest.raises(NotReadable, match=r"^it has 4 bytes, more than 3$"):
         read_regular(str(path), 3)
 
 
 def test_what_is_no_regular_file_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path, tmp_path / "fifo"):
-        with pytest.raises(NotReadable, match="^it is not a regular file$"):
+        with pytest.raises(NotReadable, match=r"^it is not a regular file$"):
             read_regular(str(path), 3)
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(NotReadable, match="^Too many levels of symbolic links$"):
+    with pytest.raises(NotReadable, match=r"^Too many levels of symbolic links$"):
         read_regular(str(tmp_path / "loop"), 3)
     with pytest.raises(NotReadable, match="null byte"):
         read_regular("a\0b", 3)
@@ -70,7 +70,7 @@ def test_an_error_while_reading_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "file"
     path.write_bytes(b"abc")
     monkeypatch.setattr(os, "read", broken)
-    with pytest.raises(NotReadable, match="^Input/output error$"):
+    with pytest.raises(NotReadable, match=r"^Input/output error$"):
         read_regular(str(path), 8)
 
 
@@ -130,8 +130,17 @@ def test_content_is_on_disk_before_it_has_its_name(
 ) -> None:
     order: list[str] = []
     fsync, rename = os.fsync, os.rename
-    monkeypatch.setattr(os, "fsync", lambda fd: (order.append("sync"), fsync(fd))[1])
-    monkeypatch.setattr(os, "rename", lambda a, b: (order.append("name"), rename(a, b))[1])
+
+    def note_sync(fd: int) -> None:
+        order.append("sync")
+        fsync(fd)
+
+    def note_name(source: str, target: str) -> None:
+        order.append("name")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "rename", note_name)
     write_atomically(str(tmp_path / "file"), b"content", locked=True)
     sync_directory(str(tmp_path))
     assert order == ["sync", "name", "sync"]
