@@ -72,6 +72,23 @@ def test_a_run_that_asks_nothing_leaves_the_counts_of_the_last(caches: Caches) -
     assert (caches.path / "ko-pants/last-run.json").stat() == before
 
 
+def test_two_runs_that_save_at_once_do_not_share_a_temporary_file(caches: Caches) -> None:
+    left = caches.path / "ko-pants/.last-run.json.ko-pants.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_text("half, and its writer is alive")
+    counters = RunCounters()
+    counters.add(hits=1)
+    assert counters.save(caches.root())
+    assert left.exists()
+
+
+def test_counts_that_cannot_be_read_are_told(caches: Caches) -> None:
+    (caches.path / "ko-pants/last-run.json").mkdir(parents=True)
+    assert last_run(caches.root()) is None
+    assert len(caches.warnings) == 1
+    assert "not a regular file" in caches.warnings[0]
+
+
 def test_where_nothing_can_be_written_is_one_warning(caches: Caches) -> None:
     caches.path.write_text("a file")
     counters, root = RunCounters(), caches.root()

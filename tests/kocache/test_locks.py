@@ -70,8 +70,10 @@ def test_a_waiting_writer_asks_often_and_ever_less(
     fd = os.open(path, os.O_RDWR | os.O_CREAT)
     fcntl.flock(fd, fcntl.LOCK_EX)
     clock.after(9, lambda: os.close(fd))
+    before = len(os.listdir("/proc/self/fd"))
     with exclusive_lock(path, nobody) as held:
         assert held
+        assert len(os.listdir("/proc/self/fd")) == before, "one closed, one opened"
     assert clock.pauses[:5] == [0.0005, 0.001, 0.002, 0.004, 0.008]
     assert clock.pauses[-2:] == [0.02, 0.02]
 

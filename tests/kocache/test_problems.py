@@ -22,6 +22,7 @@ def test_each_problem_is_told_once() -> None:
         problems.unreadable("/cache/map", "it is not a regular file")
         problems.unreadable("/cache/other", "it is empty")
         problems.not_deleted("/cache/map", DENIED)
+        problems.not_deleted("/cache/other", DENIED)
         problems.no_locks(OSError(errno.ENOLCK, "No locks available"))
         problems.not_written(FULL)
         problems.not_written(DENIED)
@@ -31,6 +32,7 @@ def test_each_problem_is_told_once() -> None:
         "KOCACHE: /cache/map: it is empty; it is taken as absent until rewritten",
         "KOCACHE: /cache/other: it is empty; it is taken as absent until rewritten",
         "KOCACHE: /cache/map: not deleted (Permission denied)",
+        "KOCACHE: /cache/other: not deleted (Permission denied)",
         "KOCACHE: /cache: no file locks here (No locks available); what concurrent runs record at "
         "the same moment may be lost and is built again",
         f"KOCACHE: /cache: not updated (No space left on device); {again} unless the directory can "
