@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 from typing import Any, Iterator
 
-from ko_pants.kocache.root import CacheRoot
-
 from ko_pants.kocache.cache import KoCache
 from ko_pants.kocache.keys import LayerKey
 from ko_pants.kocache.maps import CachedLayer
+from ko_pants.kocache.root import CacheRoot
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
 from ko_pants.oci.platform import Platform
@@ -120,9 +119,10 @@ class Caches:
             for name in names:
                 os.chmod(os.path.join(directory, name), 0o444)
             os.chmod(directory, 0o555)
-        for parent in self.path.parents:  # pytest's own, which are for its user alone
-            if "pytest" in str(parent) or parent.name.startswith(("b", "test_")):
-                os.chmod(parent, 0o755)
+        for parent in self.path.parents:  # pytest's own directories are for its user alone
+            mode = parent.stat().st_mode
+            if not mode & 0o001:
+                os.chmod(parent, mode | 0o011)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ko_pants.kocache.cache import LayerKey, build_key, is_build_id
-from ko_pants.kocache.keys import escape_path, unescape_path
+from ko_pants.kocache.keys import (
+    LayerKey,
+    build_key,
+    escape_path,
+    is_build_id,
+    unescape_path,
+)
 from ko_pants.oci.platform import Platform
 
 AMD64 = Platform("linux", "amd64")
@@ -106,6 +111,6 @@ def test_two_texts_never_share_a_path(one: str, other: str) -> None:
     assert (escape_path(one) == escape_path(other)) == (one == other)
 
 
-@given(st.text(st.characters(blacklist_categories=("Cs",)), max_size=15))
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=15))
 def test_unescaping_gives_the_text_back(text: str) -> None:
     assert unescape_path(escape_path(text)) == text

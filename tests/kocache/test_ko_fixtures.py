@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ko_pants.kocache.cache import CachedLayer, KoCache, LayerKey
+from ko_pants.kocache.cache import KoCache
+from ko_pants.kocache.inspection import inspect_entries, measure_usage
+from ko_pants.kocache.keys import LayerKey
+from ko_pants.kocache.map_files import find_diff_id
+from ko_pants.kocache.maps import CachedLayer
+from ko_pants.kocache.pruning import prune
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.platform import Platform
@@ -47,7 +53,7 @@ class Fixture:
 
 
 @pytest.fixture(params=["two-builds", "after-ours"])
-def fixture(request: pytest.FixtureRequest, tmp_path: Path) -> Fixture:
+def fixture(request: Any, tmp_path: Path) -> Fixture:
     return Fixture(request.param, tmp_path / "cache")
 
 
@@ -55,8 +61,9 @@ def test_kos_layers_are_found_only_where_allowed(fixture: Fixture) -> None:
     cache = fixture.cache()
     assert cache.lookup(FIRST, GZIP) is None
     assert cache.lookup(SECOND, GZIP) is None
-    assert cache.lookup_diff_id(FIRST) == FIRST_LAYER.diff_id
-    assert cache.lookup_diff_id(SECOND) == SECOND_DIFF_ID
+    build_ids = str(fixture.maps / "buildid-to-diffid")
+    assert find_diff_id(FIRST, build_ids, cache.root.problems) == FIRST_LAYER.diff_id
+    assert find_diff_id(SECOND, build_ids, cache.root.problems) == SECOND_DIFF_ID
     assert cache.lookup(FIRST, GZIP, allow_foreign=True) == FIRST_LAYER
     assert fixture.warnings == []
 
@@ -78,7 +85,7 @@ def test_nothing_of_ours_in_the_tail_of_kos_file_counts(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Extra data"):
         json.loads((fixture.maps / "diffid-to-descriptor").read_text())
     assert fixture.cache().lookup(SECOND, GZIP, allow_foreign=True) is None
-    assert [(e.state, e.keys) for e in fixture.cache().entries()] == [
+    assert [(e.state, e.keys) for e in inspect_entries(fixture.cache().root)] == [
         ("foreign", (FIRST.map_key,)),
         ("half", (SECOND.map_key,)),
     ]
@@ -87,12 +94,12 @@ def test_nothing_of_ours_in_the_tail_of_kos_file_counts(tmp_path: Path) -> None:
 def test_kos_base_image_is_read_and_not_pruned(tmp_path: Path) -> None:
     fixture = Fixture("two-builds", tmp_path / "cache")
     cache = fixture.cache()
-    cache.prune(max_age_seconds=-1, max_bytes=0)
+    prune(cache.root, max_age_seconds=-1, max_bytes=0)
     (listed,) = json.loads((fixture.root / "img/index.json").read_text())["manifests"]
     manifest = cache.read_content(listed["digest"])
     assert manifest is not None
     config = cache.read_content(json.loads(manifest)["config"]["digest"])
     assert config is not None
     assert json.loads(config)["architecture"] == "amd64"
-    stats = cache.stats()
-    assert (stats.foreign, stats.layers, stats.contents, stats.ko_bytes) == (2, 0, 2, 4)
+    usage = measure_usage(cache.root)
+    assert (usage.foreign, usage.layers, usage.contents, usage.ko_bytes) == (2, 0, 2, 4)

@@ -21,7 +21,11 @@ from typing import Any, Iterator
 import pytest
 from real_registry import RealRegistry, docker_registry
 
-from ko_pants.kocache.cache import CachedLayer, KoCache, LayerKey, is_build_id
+from ko_pants.kocache.cache import KoCache
+from ko_pants.kocache.keys import LayerKey, is_build_id
+from ko_pants.kocache.map_files import find_diff_id
+from ko_pants.kocache.maps import CachedLayer
+from ko_pants.kocache.pruning import prune
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
 from ko_pants.oci.platform import Platform
@@ -173,6 +177,10 @@ class Ourselves:
     def __call__(self) -> KoCache:
         return KoCache(str(self.root), warn=self.warnings.append)
 
+    def diff_id(self, key: LayerKey) -> str | None:
+        build_ids = str(self.root / key.directory / "buildid-to-diffid")
+        return find_diff_id(key, build_ids, self().root.problems)
+
 
 @pytest.fixture
 def us(tmp_path: Path) -> Ourselves:
@@ -191,7 +199,7 @@ def test_ko_after_us(program: Program, us: Ourselves, tmp_path: Path, blobs: str
 
         # ko took our file for its own; what it knows of the layer is still true.
         assert us().lookup(program.key, OURS) is None
-        assert us().lookup_diff_id(program.key) == program.ours.diff_id
+        assert us.diff_id(program.key) == program.ours.diff_id
         assert us().record(program.key, program.ours)
         assert us().lookup(program.key, OURS) == program.ours
         finish(program.ko(us.root, registry))
@@ -205,7 +213,7 @@ def test_us_after_ko(program: Program, us: Ourselves, tmp_path: Path, blobs: str
     with registry_with_base(tmp_path / "first") as first:
         finish(program.ko(us.root, first))
         assert us().lookup(program.key, OURS) is None
-        assert us().lookup_diff_id(program.key) == program.theirs.diff_id
+        assert us.diff_id(program.key) == program.theirs.diff_id
         assert us().lookup(program.key, OURS, allow_foreign=True) == program.theirs
         assert us().read_content(sha256_digest(MANIFEST)) == MANIFEST
         assert us().read_content(sha256_digest(CONFIG)) == CONFIG
@@ -213,7 +221,7 @@ def test_us_after_ko(program: Program, us: Ourselves, tmp_path: Path, blobs: str
         descriptors = us.root / program.key.directory / "diffid-to-descriptor"
         before = descriptors.read_bytes()
         assert us().record(program.key, program.ours)
-        us().prune(max_age_seconds=-1)
+        prune(us().root, max_age_seconds=-1)
         assert us().record(program.key, program.ours)
         assert descriptors.read_bytes() == before
         assert us().lookup(program.key, OURS) == program.ours
@@ -249,7 +257,7 @@ def test_kos_base_images_survive_ours(program: Program, us: Ourselves, tmp_path:
     with registry_with_base(tmp_path / "registry") as registry:
         finish(program.ko(us.root, registry))
         assert us().read_content(sha256_digest(CONFIG)) == CONFIG
-        us().prune(max_age_seconds=-1, max_bytes=0)
+        prune(us().root, max_age_seconds=-1, max_bytes=0)
         finish(program.ko(us.root, registry))
     listed = json.loads((us.root / "img/index.json").read_text())["manifests"]
     assert [entry["digest"] for entry in listed] == [manifest.digest]

@@ -34,7 +34,7 @@ def exclusive_lock(path: str, no_locks: Callable[[OSError], None]) -> Iterator[b
     :raises LockBusy: somebody else has held the lock for 30 seconds.
     :raises OSError: the lock file cannot be created.
     """
-    fd = -1
+    fd: int | None = None
     try:
         fd = _acquire(path)
     except LockBusy:
@@ -44,9 +44,9 @@ def exclusive_lock(path: str, no_locks: Callable[[OSError], None]) -> Iterator[b
             raise
         no_locks(error)
     try:
-        yield fd >= 0
+        yield fd is not None
     finally:
-        if fd >= 0:
+        if fd is not None:
             os.close(fd)
 
 

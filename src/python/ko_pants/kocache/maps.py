@@ -152,7 +152,7 @@ def own_record(directory: str, diff_id: str, value: object) -> LayerRecord | Non
         return None
     try:
         descriptor = Descriptor.from_json({**value, "annotations": own}, where="")
-    except KoPantsError:
+    except (KoPantsError, RecursionError):
         return None
     plain = Descriptor(
         descriptor.media_type,
@@ -178,12 +178,14 @@ def foreign_layer(diff_id: str, value: object) -> CachedLayer | None:
             return None
     elif annotations is not None:
         return None
-    if not is_digest(diff_id) or _OWN in json.dumps(value):
+    if not is_digest(diff_id):
         return None
     try:
+        if _OWN in json.dumps(value):
+            return None
         descriptor = Descriptor.from_json({**value, "annotations": None}, where="")
         return normalise(CachedLayer(diff_id, descriptor, UNKNOWN_COMPRESSOR))
-    except KoPantsError:
+    except (KoPantsError, RecursionError):
         return None
 
 

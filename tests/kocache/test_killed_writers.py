@@ -1,3 +1,5 @@
+"""Many processes record into one cache while they are killed."""
+
 from __future__ import annotations
 
 import json
