@@ -17,7 +17,7 @@ from ko_pants.golang.build_context import (
     evaluate_tag,
     tags_of_name,
 )
-from ko_pants.golang.constraints import And, Not, Or, Tag, Unreadable
+from ko_pants.golang.constraints import And, Constraint, Not, Or, Tag, Unreadable
 from ko_pants.golang.source_file import OtherFile, parse_go_file
 from ko_pants.oci.platform import Platform
 
@@ -124,7 +124,7 @@ YES, MAYBE, NO = Tag("linux"), Tag("boringcrypto"), Tag("ignore")
 
 
 def test_conditions_of_three_values() -> None:
-    expected = {
+    expected: dict[Constraint, Tristate] = {
         Not(YES): Tristate.NO,
         Not(MAYBE): Tristate.MAYBE,
         Not(NO): Tristate.YES,
