@@ -1,224 +1,61 @@
+"""What a closure says of files, and what Go says is missing from it."""
+
 from __future__ import annotations
 
 import pytest
-from golang.trees import PLATFORMS, Tree
+from golang.trees import Tree
 
-from ko_pants.errors import KoPantsError
-from ko_pants.golang.closure import candidate_directories, import_path_of, missing_imports
-from ko_pants.oci.platform import Platform
+from ko_pants.golang.closure import Closure, missing_imports
+from ko_pants.golang.embed import EmbedFilter
 
-LINUX = [Platform("linux", "amd64")]
-
-MONOREPO = {
-    "go.mod": "module example.com/mono\ngo 1.21\nrequire github.com/third/party v1.0.0\n",
-    "go.sum": "",
-    "README.md": "",
-    "cmd/app/main.go": 'package main\nimport (\n"fmt"\n"example.com/mono/internal/a"\n)\n',
-    "cmd/app/main_test.go": 'package main\nimport "example.com/mono/testonly"\n',
-    "cmd/app/default.pgo": "profile",
-    "cmd/other/main.go": 'package main\nimport "example.com/mono/internal/a"\n',
-    "internal/a/a.go": 'package a\nimport "example.com/mono/internal/b"\n',
-    "internal/a/a_windows.go": 'package a\nimport "example.com/mono/internal/win"\n',
-    "internal/a/default.pgo": "not of a program",
-    "internal/b/b.go": 'package b\nimport _ "embed"\n//go:embed data/*.txt\nvar s string\n'
-    'import_ "no"\n',
-    "internal/b/data/one.txt": "1",
-    "internal/b/data/two.md": "2",
-    "internal/b/asm_arm64.s": '#include "textflag.h"\n#include "../shared.inc"\n',
-    "internal/b/b.h": "",
-    "internal/shared.inc": "",
-    "internal/win/win.go": 'package win\nimport "github.com/third/party/sub"\n',
-    "testonly/t.go": "package testonly\n",
+FILES = {
+    "go.mod": "module example.com/m\ngo 1.21\n",
+    "cmd/app/main.go": 'package main\nimport "example.com/m/a"\n',
+    "a/a.go": "package a\n",
+    "fork~1/b-c/x.go": "package x\n",
 }
 
 
-def paths(tree: Tree, directory: str, platforms: list[Platform]) -> set[str]:
-    return set(tree.closed(tree.closure(directory, platforms)))
-
-
-def test_what_is_reached_and_nothing_else() -> None:
-    assert paths(Tree(MONOREPO), "cmd/app", LINUX) == {
-        *("go.mod", "go.sum", "cmd/app/main.go", "cmd/app/default.pgo", "internal/a/a.go"),
-        *("internal/b/b.go", "internal/b/b.h", "internal/b/data/one.txt"),
-    }
-
-
-def test_platforms_add_up() -> None:
-    tree = Tree(MONOREPO)
-    windows = [Platform("windows", "amd64")]
-    arm = [Platform("linux", "arm64")]
-    assert paths(tree, "cmd/app", arm) - paths(tree, "cmd/app", LINUX) == {
-        *("internal/b/asm_arm64.s", "internal/shared.inc"),
-    }
-    assert paths(tree, "cmd/app", windows) - paths(tree, "cmd/app", LINUX) == {
-        *("internal/a/a_windows.go", "internal/win/win.go"),
-    }
-    union = set().union(*(paths(tree, "cmd/app", p) for p in (LINUX, windows, arm)))
-    assert paths(tree, "cmd/app", [*LINUX, *windows, *arm]) == union
-
-
-def test_a_file_counts_only_where_its_package_is_reached() -> None:
-    """A package that only windows imports brings no linux file along."""
-    tree = Tree(
-        {
-            "go.mod": "module m\ngo 1.21\n",
-            "main.go": "package main\n",
-            "main_windows.go": 'package main\nimport "m/w"\n',
-            "main_linux.go": 'package main\nimport "m/late"\n',
-            "w/w_linux.go": "package w\n",
-            "w/w_windows.go": 'package w\nimport "m/late"\n',
-            "late/late_windows.go": 'package late\nimport "m/last"\n',
-            "late/late_linux.go": "package late\n",
-            "last/last.go": "package last\n",
-            "last/last_linux.go": "package last\n",
-        }
-    )
-    both = [Platform("linux", "amd64"), Platform("windows", "amd64")]
-    unused = {"w/w_linux.go", "last/last_linux.go"}
-    assert paths(tree, "", both) == set(tree.files) - unused
-
-
-def test_what_the_closure_says_of_modules() -> None:
-    closure = Tree(MONOREPO).closure("cmd/app")
-    assert closure.import_path == "example.com/mono/cmd/app"
-    assert closure.third_party == ("github.com/third/party/sub",)
-    assert closure.modules == ("github.com/third/party",)
-    assert closure.directories == ("cmd/app", "internal/a", "internal/b", "internal/win")
-    assert closure.embed_globs() == ("internal/b/data/*.txt", "internal/b/data/*.txt/**")
-
-
-def test_user_tags() -> None:
-    files = {
-        **MONOREPO,
-        "cmd/app/debug.go": "//go:build debug\n\npackage main\n"
-        'import "example.com/mono/testonly"\n',
-    }
-    tree = Tree(files)
-    assert "testonly/t.go" not in tree.closed(tree.closure("cmd/app"))
-    assert "testonly/t.go" in tree.closed(tree.closure("cmd/app", tags=["debug"]))
+def test_embedded_files() -> None:
+    embeds = (EmbedFilter("a", ("*.txt",)), EmbedFilter("b", ("*.css",)))
+    closure = Closure("m", "", (), (), (), embeds, ())
+    embedded = {path for path in ("a/x.txt", "b/x.txt", "b/x.css") if closure.is_embedded(path)}
+    assert embedded == {"a/x.txt", "b/x.css"}
 
 
 @pytest.mark.parametrize(
-    ("path", "content"),
+    ("stderr", "missing"),
     [
-        ("internal/b/b.go", MONOREPO["internal/b/b.go"] + "func F() { println(2) }\n"),
-        ("cmd/app/main_test.go", 'package main\nimport "example.com/mono/cmd/other"\n'),
-        ("README.md", "more"),
-        ("cmd/other/main.go", "package main\n"),
-        ("cmd/app/ignored.go", '//go:build ignore\n\npackage main\nimport "m"\n'),
-        ("unrelated/go.mod", "malformed"),
+        # Other errors.
+        ('main.go:3:2: undefined: x\n# example.com/m/a\nno "fmt" here.', ()),
+        ("", ()),
+        ("no package example.com/m/b;", ("example.com/m/b",)),
+        ('third.go:3:8: cannot find package "example.com/m/b/c" in:', ("example.com/m/b/c",)),
+        ("package example.com/m/fork~1/b-c is not in std.", ("example.com/m/fork~1/b-c",)),
+        # A full stop ends a sentence.
+        ("It needs example.com/m/d.", ("example.com/m/d",)),
+        ("example.com/m/z example.com/m/b example.com/m/z", ("example.com/m/b", "example.com/m/z")),
+        ("example.com/mm/b example.com", ()),
+        # The module's root package.
+        ("no Go files in example.com/m", ("example.com/m",)),
     ],
 )
-def test_edits_that_leave_the_closure_equal(path: str, content: str) -> None:
-    before = Tree(MONOREPO).closure("cmd/app")
-    after = Tree({**MONOREPO, path: content}).closure("cmd/app")
-    assert before == after
-    assert hash(before) == hash(after)
-
-
-def test_a_package_that_is_excluded_altogether_is_left_for_go_to_report() -> None:
-    tree = Tree(
-        {
-            "go.mod": "module m\ngo 1.21\n",
-            "main.go": 'package main\nimport "m/x"\n',
-            "x/x_windows.go": 'package x\nimport "m/y"\n',
-            "y/y.go": "package y\n",
-        }
-    )
-    assert paths(tree, "", LINUX) == {"go.mod", "main.go", "x/x_windows.go"}
-
-
-def test_nested_modules_are_others() -> None:
-    tree = Tree(
-        {
-            "go.mod": "module m\ngo 1.21\n",
-            "main.go": 'package main\nimport "m/nested/x"\nimport "m/nestedx"\n',
-            "nested/go.mod": "module m/nested\n",
-            "nested/x/x.go": "package x\n",
-            "nestedx/x.go": "package x\n",
-        }
-    )
-    assert paths(tree, "", LINUX) == {"go.mod", "main.go", "nestedx/x.go"}
-
-
-def test_the_longest_module_and_every_other_that_has_the_package() -> None:
-    """Go reports an ambiguous import, for which it has to see both."""
-    tree = Tree(
-        {
-            "app/go.mod": "module example.com/m\ngo 1.21\nrequire example.com/m/sub v1.0.0\n"
-            "replace example.com/m/sub => ../sub\n",
-            "app/main.go": "package main\n"
-            'import "example.com/m/sub/x"\nimport "example.com/m/sub/y"\n',
-            "app/sub/x/x.go": "package x\n",
-            "sub/go.mod": "module anything\n",
-            "sub/x/x.go": "package x\n",
-            "sub/y/y.go": "package y\n",
-        }
-    )
-    assert paths(tree, "app", LINUX) == set(tree.files)
-
-
-def test_module_paths_without_a_dot() -> None:
-    tree = Tree(
-        {
-            "go.mod": "module mono\ngo 1.21\n",
-            "main.go": 'package main\nimport (\n"fmt"\n"mono/a"\n"monolith/b"\n"crypto/tls"\n)\n',
-            "a/a.go": "package a\n",
-        }
-    )
-    closure = tree.closure("")
-    assert closure.third_party == ()
-    assert closure.directories == ("", "a")
-
-
-def test_imports_that_are_no_paths() -> None:
-    tree = Tree({"go.mod": "module m\n", "x.go": 'package main\nimport ("./y"; "/z"; "unsafe")\n'})
-    assert tree.closure("").directories == ("",)
-    assert tree.closure("").third_party == ()
-
-
-def test_cycles_end() -> None:
-    tree = Tree(
-        {
-            "go.mod": "module m\n",
-            "main.go": 'package main\nimport "m/a"\n',
-            "a/a.go": 'package a\nimport "m/b"\n',
-            "b/b.go": 'package b\nimport "m/a"\nimport "m"\n',
-        }
-    )
-    assert tree.closure("").directories == ("", "a", "b")
-
-
-def test_import_paths() -> None:
-    tree = Tree({"a/go.mod": "module example.com/a\n", "a/b/go.mod": "module x\n"})
-    assert import_path_of("a", tree.workspace("a")) == "example.com/a"
-    assert import_path_of("a/c/d", tree.workspace("a")) == "example.com/a/c/d"
-    for outside in ("b", "a/b/c", "ab"):
-        with pytest.raises(KoPantsError, match="no module of the workspace"):
-            import_path_of(outside, tree.workspace("a"))
-
-
-def test_candidates_stop_at_nested_modules() -> None:
-    workspace = Tree({"go.mod": "module m\n", "n/go.mod": "module x\n"}).workspace("")
-    assert candidate_directories("m/a", workspace) == ["a"]
-    assert candidate_directories("m", workspace) == [""]
-    assert candidate_directories("m/n", workspace) == []
-    assert candidate_directories("m/n/a", workspace) == []
-    assert candidate_directories("mm/a", workspace) == []
-
-
-def test_missing_imports_of_other_errors() -> None:
-    tree = Tree(MONOREPO)
+def test_missing_imports(stderr: str, missing: tuple[str, ...]) -> None:
+    tree = Tree(FILES)
     closure = tree.closure("cmd/app")
-    workspace = tree.workspace("cmd/app")
-    errors = 'cmd/app/main.go:3:2: undefined: x\n# example.com/mono/internal/a\nno "fmt" here.'
-    assert missing_imports(errors, workspace, closure) == ()
-    assert missing_imports("no package example.com/mono/testonly;", workspace, closure) == (
-        "example.com/mono/testonly",
+    assert missing_imports(stderr, tree.workspace("cmd/app"), closure) == missing
+
+
+def test_a_package_that_one_of_two_modules_may_have_is_missing() -> None:
+    """Go reports an ambiguous import only if it sees both."""
+    tree = Tree(
+        {
+            "go.work": "go 1.22\nuse ./a\nuse ./b\n",
+            "a/go.mod": "module m\n",
+            "a/main.go": "package main\n",
+            "b/go.mod": "module m/x\n",
+        }
     )
-
-
-def test_extra_imports_are_followed() -> None:
-    tree = Tree(MONOREPO)
-    closure = tree.closure("cmd/app", PLATFORMS, extra_imports=["example.com/mono/testonly"])
-    assert "testonly" in closure.directories
+    closure = Closure("m", "a", ("a", "a/x/y"), (), (), (), ())
+    assert missing_imports("m/x/y", tree.workspace("a"), closure) == ("m/x/y",)
+    assert missing_imports("m", tree.workspace("a"), closure) == ()

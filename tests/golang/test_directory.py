@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from ko_pants.golang.directory import analyze_directory, main_package_problem
+from ko_pants.golang.constraints import Tag
+from ko_pants.golang.directory import (
+    CONTENT_GLOBS,
+    NAME_GLOBS,
+    analyze_directory,
+    main_package_problem,
+)
+from ko_pants.golang.source_file import OtherFile
 from ko_pants.oci.platform import Platform
 
 LINUX = Platform("linux", "amd64")
@@ -15,26 +22,30 @@ def problem(files: dict[str, bytes], *platforms: Platform) -> str | None:
 
 
 def test_only_what_a_build_reads() -> None:
-    names = ["README.md", "x.syso", "x.c", "default.pgo", "asm_arm64.s", "x.S", "y.cc"]
-    directory = analyze_directory("d", {"b.go": MAIN, "a.h": b"", "notes.txt": b""}, names)
-    assert [f.name for f in directory.files] == ["b.go"]
+    contents = {
+        "b.go": MAIN,
+        "a.go": b"package main\n",
+        "notes.txt": b"",
+        **dict.fromkeys(("a.h", "x_arm64.s", "b.hh", "c.hpp", "d.hxx"), b""),
+    }
+    names = ["README.md", "x.syso", "x.c", "default.pgo", "other.pgo", "x.S", "y.cc"]
+    directory = analyze_directory("d", contents, names)
+    assert directory.path == "d"
+    assert [f.name for f in directory.files] == ["a.go", "b.go"]
     assert [f.name for f in directory.other_files] == [
-        *("a.h", "asm_arm64.s", "default.pgo", "x.syso"),
+        *("a.h", "b.hh", "c.hpp", "d.hxx", "default.pgo", "x.syso", "x_arm64.s"),
     ]
 
 
-@pytest.mark.parametrize(
-    ("files", "name"),
-    [
-        ({}, ""),
-        ({"x.go": b"package p\n"}, "p"),
-        ({"a.go": b"//go:build ignore\n\npackage main\n", "b.go": b"package p\n"}, "p"),
-        ({"a.go": b"package documentation\n", "b.go": b"package p\n"}, "p"),
-        ({"a_test.go": b"package p_test\n", "b.go": b"package p\n"}, "p"),
-    ],
-)
-def test_package_name(files: dict[str, bytes], name: str) -> None:
-    assert analyze_directory("d", files).package == name
+def test_the_heads_of_assembly_count() -> None:
+    directory = analyze_directory("d", {"x.s": b'//go:build arm64\n\n#include "y.h"\n'})
+    assert directory.other_files == (OtherFile("x.s", Tag("arm64"), ("y.h",)),)
+    assert directory.files == ()
+
+
+def test_what_is_looked_for() -> None:
+    assert set(CONTENT_GLOBS) == {"*.go", "*.s", "*.h", "*.hh", "*.hpp", "*.hxx"}
+    assert set(NAME_GLOBS) == {"*.syso", "default.pgo"}
 
 
 @pytest.mark.parametrize(
@@ -56,10 +67,23 @@ def test_programs(files: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("files", "text"),
     [
-        ({}, "cmd/x has no Go files"),
-        ({"_x.go": MAIN}, "cmd/x has no Go files"),
-        ({"x_test.go": MAIN}, "cmd/x has only test files"),
-        ({"x.go": b"package foo\n"}, "cmd/x is `package foo` (x.go), not a program"),
+        ({}, "cmd/x has no Go files; expected a directory with `package main`"),
+        ({"_x.go": MAIN}, "cmd/x has no Go files; expected a directory with `package main`"),
+        ({".x.go": MAIN}, "cmd/x has no Go files; expected a directory with `package main`"),
+        (
+            {"x_test.go": MAIN, "_x.go": MAIN},
+            "cmd/x has only test files; expected a directory with `package main`",
+        ),
+        (
+            {"x.go": b"package foo\n", "w.go": b"syntax error"},
+            "cmd/x is `package foo` (x.go), not a program; expected a directory with "
+            "`package main`",
+        ),
+        (
+            {"y_windows.go": MAIN, "x_windows.go": MAIN},
+            "cmd/x has no Go files for linux/amd64: build constraints or cgo exclude all of "
+            "x_windows.go, y_windows.go (CGO_ENABLED=0)",
+        ),
         ({"x_windows.go": MAIN}, "no Go files for linux/amd64"),
         ({"x.go": b'package main\nimport "C"\n'}, "build constraints or cgo exclude all of x.go"),
         ({"x.go": b"package documentation\n"}, "no Go files for linux/amd64"),
@@ -84,7 +108,8 @@ def test_a_program_for_some_of_the_platforms_only() -> None:
 
 def test_tags_are_named() -> None:
     directory = analyze_directory("", {"x.go": b"//go:build !fast\n\npackage main\n"})
-    found = main_package_problem(directory, [LINUX], ["fast"])
-    assert found is not None
-    assert found.startswith("the repo's root has no Go files for linux/amd64")
-    assert "tags fast" in found
+    assert main_package_problem(directory, [LINUX], ["fast", "a"]) == (
+        "the repo's root has no Go files for linux/amd64: build constraints or cgo exclude all of "
+        "x.go (CGO_ENABLED=0, tags a,fast)"
+    )
+    assert main_package_problem(directory, [LINUX], ["slow"]) is None

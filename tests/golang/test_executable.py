@@ -1,3 +1,5 @@
+"""What the head of an executable says, and whether an image can have it."""
+
 from __future__ import annotations
 
 import struct
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ko_pants.golang.executable import (
-    HEAD_SIZE,
+    HEAD_SIZE_BYTES,
     ExecutableHeader,
     executable_problem,
     inspect_executable,
@@ -207,7 +209,7 @@ def test_no_damage_makes_it_raise(data: st.DataObject) -> None:
 
 
 def test_an_interpreter_that_is_linked_to_the_c_library() -> None:
-    head = Path(sys.executable).resolve().read_bytes()[:HEAD_SIZE]
+    head = Path(sys.executable).resolve().read_bytes()[:HEAD_SIZE_BYTES]
     if not head.startswith(b"\x7fELF"):
         pytest.skip("this Python is no ELF executable")
     header = inspect_executable(head)
@@ -239,7 +241,7 @@ def test_build_ids_are_what_go_says(platform: str, tmp_path: Path) -> None:
         )
         if said.returncode:
             pytest.skip(f"`go tool buildid` does not run here: {said.stderr.strip()}")
-        header = inspect_executable(path.read_bytes()[:HEAD_SIZE])
+        header = inspect_executable(path.read_bytes()[:HEAD_SIZE_BYTES])
         assert header.build_id == said.stdout.strip()
         assert (header.os, header.architecture) == (wanted.os, wanted.architecture)
         assert executable_problem(header, wanted, needs_static=True) is None

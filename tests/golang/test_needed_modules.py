@@ -6,13 +6,15 @@ from typing import Mapping
 
 import pytest
 
-from ko_pants.golang.modules import find_workspace, parse_go_mod
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.go_mod import parse_go_mod
 from ko_pants.golang.needed_modules import (
     can_be_reduced,
     reduce_go_mod,
     reduce_go_sum,
     with_replacements,
 )
+from ko_pants.golang.workspace import find_workspace
 
 GO_MOD = b"""// A comment.
 module example.com/m // another
@@ -126,6 +128,48 @@ def test_go_sum_has_the_replacement() -> None:
     assert reduce_go_sum(content, needed) == (
         b"example.net/fork v1.5.0 h1:fa=\nexample.net/fork v1.5.0/go.mod h1:fb=\n"
     )
+
+
+def test_needed_modules_and_what_replaces_them() -> None:
+    go_mod = parse_go_mod(GO_MOD, "go.mod")
+    assert with_replacements(["example.org/c"], go_mod) == {"example.org/c", "example.net/fork"}
+    assert with_replacements(["example.org/a"], go_mod) == {"example.org/a"}
+    assert with_replacements((), go_mod) == frozenset()
+
+
+def test_lines_of_go_sum() -> None:
+    content = b"b v1 h1:b=\na v1 h1:a=\nb v1 h1:b=\n\nab v1 h1:ab=\n a v1 h1:x=\n\xff v1 h1:x=\n"
+    assert reduce_go_sum(content, ["a", "b"]) == b"a v1 h1:a=\nb v1 h1:b=\n"
+    assert reduce_go_sum(content, ()) == b""
+
+
+@pytest.mark.parametrize(
+    ("word", "written"),
+    [
+        ("../a", "../a"),
+        ('"a b"', '"a b"'),
+        ('"a//b"', '"a//b"'),
+        ("`a(b`", '"a(b"'),
+        ("`a\\b c`", '"a\\\\b c"'),
+        ('"a\\"b"', '"a\\"b"'),
+        ("`a,b`", '"a,b"'),
+        ("''", "\"''\""),
+    ],
+)
+def test_words_have_the_quotes_that_they_need(word: str, written: str) -> None:
+    content = f"module m\nreplace x => {word} v1\n".encode()
+    assert reduced("x", content=content) == f"module m\nreplace x => {written} v1\n"
+    again = reduced("x", content=reduced("x", content=content).encode())
+    assert again == f"module m\nreplace x => {written} v1\n"
+
+
+def test_a_directive_without_arguments_says_nothing_of_a_module() -> None:
+    assert reduced(content=b"module m\nrequire\nexclude\n") == "module m\n"
+
+
+def test_malformed() -> None:
+    with pytest.raises(KoPantsError, match=r"^d/go.mod:2: the block `require \(` has no closing"):
+        reduce_go_mod(b"module m\nrequire (\n", "d/go.mod", ())
 
 
 def go_mod_text(*lines: str, go: str = "1.21") -> bytes:

@@ -1,5 +1,8 @@
+"""What is read of the head of a file."""
+
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -7,8 +10,9 @@ from golang.trees import find_go, run_go_list, write_tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ko_pants.golang.constraints import And, Tag
 from ko_pants.golang.directory import analyze_directory
-from ko_pants.golang.source_file import parse_go_file, parse_other_file, unquote
+from ko_pants.golang.source_file import GoFile, OtherFile, parse_go_file, parse_other_file
 from ko_pants.oci.platform import Platform
 
 BACKQUOTE = "`"
@@ -105,19 +109,88 @@ def test_assembly_names_what_it_includes() -> None:
     assert file.constraint is not None
 
 
+def test_the_whole_head() -> None:
+    content = (
+        b"\xef\xbb\xbf// About.\n//go:build a && b\n\npackage p\n\n"
+        b'import (\n\t"os"\n\t_ "embed"\n)\n\n//go:embed z a\nvar f string\n'
+    )
+    assert parse_go_file("x.go", content) == GoFile(
+        "x.go", "p", ("embed", "os"), And((Tag("a"), Tag("b"))), ("a", "z")
+    )
+    assert parse_go_file("x.go", b"") == GoFile("x.go", "")
+
+
 @pytest.mark.parametrize(
-    ("text", "value"),
+    ("source", "package", "imports"),
     [
-        ("a/b", "a/b"),
-        ("\\141\\x62\\u0063\\U00000064\\\\", "abcd\\"),
-        ("\\q", None),
-        ("\\", None),
-        ("\\xff", None),
-        ("\\ud800", None),
+        ("", "", ()),
+        ('import "fmt"\n', "", ()),
+        ("packages p\n", "", ()),
+        ("package\n", "", ()),
+        ('package p\nimport "a"\nimport (\n"b"\n+ "c"\n)\nimport "d"\n', "p", ("a", "b")),
+        ('package p\nimport x\nimport "d"\n', "p", ("d",)),
+        ('package p\nimport ("a"\n', "p", ("a",)),
+        ('package p\nimport "\\q"\nimport ("\\q"; "a")\n', "p", ("a",)),
+        ('package p\nimport ("a"; ""; "b")\n', "p", ("a", "b")),
+        ('package p\nimport "a\nb"\n', "p", ()),
+        ("package p\nimport `a\rb`\n", "p", ("ab",)),
+        ('package p /* "x\n*/ import . "a"\n', "p", ("a",)),
+        ('package p\nimport /**/ _/**/"a"/**/\n', "p", ("a",)),
+        ('package p\n/* not closed import "a"\n', "p", ()),
+        ('package p\nimport "a" "b"\n', "p", ("a",)),
+        ('package p\nimports "a"\n', "p", ()),
     ],
 )
-def test_unquote(text: str, value: str | None) -> None:
-    assert unquote(text) == value
+def test_odd_heads(source: str, package: str, imports: tuple[str, ...]) -> None:
+    file = parse_go_file("x.go", source.encode())
+    assert (file.package, file.imports) == (package, imports)
+
+
+@pytest.mark.parametrize(
+    ("line", "patterns"),
+    [
+        ("//go:embed", ()),
+        ("//go:embed   ", ()),
+        ('//go:embed "a\\x62" `c\\d` "" "\\q" e', ("ab", "c\\d", "e")),
+        ('//go:embed a "b', ("a",)),
+        ('//go:embed a "b"c d', ("a",)),
+        ("//go:embed a\\ b", ("a\\", "b")),
+        ('//go:embed a"b', ('a"b',)),
+        ("//go:embedx a", ()),
+        ("x := 1 //go:embed a", ("a",)),
+        ("// //go:embed a", ()),
+        ("/* */ //go:embed a", ("a",)),
+        ("/* //go:embed a", ()),
+        ("'//go:embed a", ()),
+        ('"//go:embed a', ()),
+        ("`//go:embed a", ()),
+    ],
+)
+def test_odd_embed_directives(line: str, patterns: tuple[str, ...]) -> None:
+    source = f'package p\nimport "embed"\n{line}\n'
+    assert parse_go_file("x.go", source.encode()).embed_patterns == patterns
+
+
+def test_properties_of_files() -> None:
+    assert parse_go_file("x.go", b'package p\nimport "C"\n').uses_cgo
+    assert not parse_go_file("x.go", b'package p\nimport "Cx"\n').uses_cgo
+    assert parse_go_file("x.go", b"package documentation\n").is_documentation
+    assert not parse_go_file("x.go", b"package documentations\n").is_documentation
+    assert [OtherFile(name).uses_cgo for name in ("x.S", "x.sx", "x.s", "S")] == [
+        *(True, True, False, False),
+    ]
+    assert not OtherFile("documentation").is_documentation
+
+
+def test_what_assembly_includes() -> None:
+    content = (
+        b'\xef\xbb\xbf//go:build a\n\n  #  include  "b.h"\n#include "a.h" // text\n'
+        b'#include "a.h"\n#include <sys.h>\n// #include "no.h"\n#includes "no.h"\n'
+        b'#include "\xff.h"\n#include "not closed\n'
+    )
+    assert parse_other_file("x.s", content) == OtherFile(
+        "x.s", Tag("a"), ("a.h", "b.h", "\ufffd.h")
+    )
 
 
 FRAGMENTS = st.sampled_from(
@@ -150,9 +223,9 @@ TAIL = st.sampled_from(["", '\nvar x = `\nimport "no"\n`\n', '\nfunc f() {}\n// 
 @settings(max_examples=200)
 @given(PATHS, SPACE, SPACE, TAIL, st.randoms(use_true_random=False))
 def test_any_spacing_gives_the_same_imports(
-    paths: list[str], one: str, two: str, tail: str, random: object
+    paths: list[str], one: str, two: str, tail: str, chosen: random.Random
 ) -> None:
-    choice = random.choice  # type: ignore[attr-defined]
+    choice = chosen.choice
     source = f"{one}package {two} main\n"
     left = list(paths)
     while left:

@@ -12,10 +12,11 @@ from typing import Any, Collection, Iterable, Mapping, Sequence
 
 import pytest
 
-from ko_pants.golang.closure import Closure, ClosureSearch
+from ko_pants.golang.closure import Closure
+from ko_pants.golang.closure_search import ClosureSearch
 from ko_pants.golang.directory import GoDirectory, analyze_directory
-from ko_pants.golang.modules import Workspace, find_workspace
 from ko_pants.golang.toolchain import meets_minimum, parse_version
+from ko_pants.golang.workspace import Workspace, find_workspace
 from ko_pants.oci.platform import Platform
 
 PLATFORMS = tuple(
@@ -43,7 +44,7 @@ def read_tree(root: Path) -> dict[str, bytes]:
 
 
 class Tree:
-    """A tree in memory, analysed as the rules do: module files, then one directory at a time."""
+    """A tree in memory, analyzed as the rules do: module files, then one directory at a time."""
 
     def __init__(self, files: Mapping[str, bytes | str]) -> None:
         self.files = {k: v.encode() if isinstance(v, str) else v for k, v in files.items()}
@@ -73,13 +74,12 @@ class Tree:
         directory: str,
         platforms: Collection[Platform] = PLATFORMS,
         tags: Collection[str] = (),
-        go_minor: int | None = None,
         extra_imports: Iterable[str] = (),
         mod: str = "",
     ) -> Closure:
         """The closure of a main package's directory."""
         search = ClosureSearch(
-            self.workspace(directory, mod), directory, platforms, tags, go_minor, extra_imports
+            self.workspace(directory, mod), directory, platforms, tags, extra_imports
         )
         wanted = search.start()
         while wanted:
@@ -88,7 +88,8 @@ class Tree:
 
     def closed(self, closure: Closure) -> dict[str, bytes]:
         """The files of the tree that are in the closure."""
-        return {p: c for p, c in self.files.items() if closure.contains(p)}
+        named = {*closure.files, *closure.optional_files}
+        return {p: c for p, c in self.files.items() if p in named or closure.is_embedded(p)}
 
 
 def find_go() -> str:

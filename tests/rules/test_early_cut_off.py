@@ -14,6 +14,8 @@ from rules.engine_runner import layer_request
 
 import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
 from ko_pants import target_types
+from ko_pants.golang.closure_search import ClosureSearch
+from ko_pants.golang.directory import analyze_directory
 from ko_pants.layer_contents import TreeContent
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
@@ -28,13 +30,14 @@ from ko_pants.rules import (
     base_image,
     dependencies,
     go_closure,
+    go_directory,
     go_executable,
     go_modules,
-    go_sources,
     host_tools,
     image,
     layer,
     layer_blob,
+    module_files,
     registry_access,
     settings,
 )
@@ -70,9 +73,10 @@ class Runner:
                 *target_types.rules(),
                 *settings.rules(),
                 *host_tools.rules(),
-                *go_sources.rules(),
-                *go_closure.rules(),
                 *go_modules.rules(),
+                *go_directory.rules(),
+                *go_closure.rules(),
+                *module_files.rules(),
                 *go_executable.rules(),
                 *layer_blob.rules(),
                 *layer.rules(),
@@ -108,19 +112,18 @@ def runner(tmp_path: Path) -> Runner:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Directories analysed and closures searched since the test cleared them."""
-    seen: dict[str, list[str]] = {"analysed": [], "searched": []}
-    analyze, search = go_sources.analyze_directory, go_closure.ClosureSearch
+    """Directories analyzed and closures searched since the test cleared them."""
+    seen: dict[str, list[str]] = {"analyzed": [], "searched": []}
 
     def counted_analyze(path: str, *args: Any) -> Any:
-        seen["analysed"].append(path)
-        return analyze(path, *args)
+        seen["analyzed"].append(path)
+        return analyze_directory(path, *args)
 
     def counted_search(workspace: Any, directory: str, *args: Any, **kwargs: Any) -> Any:
         seen["searched"].append(directory)
-        return search(workspace, directory, *args, **kwargs)
+        return ClosureSearch(workspace, directory, *args, **kwargs)
 
-    monkeypatch.setattr(go_sources, "analyze_directory", counted_analyze)
+    monkeypatch.setattr(go_directory, "analyze_directory", counted_analyze)
     monkeypatch.setattr(go_closure, "ClosureSearch", counted_search)
     return seen
 
@@ -175,7 +178,7 @@ def work_after(
 def test_edit_of_a_body_searches_nothing(runner: Runner, calls: dict[str, list[str]]) -> None:
     edit = {"mono/lib/lib.go": "package lib\n\nfunc F() { println({n}) }\n"}
     # One directory is read again; equal imports end it there.
-    expected: dict[str, list[str]] = {"analysed": ["mono/lib"], "searched": []}
+    expected: dict[str, list[str]] = {"analyzed": ["mono/lib"], "searched": []}
 
     assert work_after(runner, calls, edit, expected) == expected
 
@@ -184,7 +187,7 @@ def test_edit_outside_of_the_closure_does_nothing(
     runner: Runner, calls: dict[str, list[str]]
 ) -> None:
     edit = {"mono/other/other.go": "package other\n\nvar X = {n}\n", "mono/README.md": "{n}\n"}
-    expected: dict[str, list[str]] = {"analysed": [], "searched": []}
+    expected: dict[str, list[str]] = {"analyzed": [], "searched": []}
 
     assert work_after(runner, calls, edit, expected) == expected
 
@@ -204,11 +207,11 @@ def test_edit_of_an_import_finds_the_new_package(
     runner: Runner, calls: dict[str, list[str]]
 ) -> None:
     find(runner)
-    calls["analysed"].clear()
+    calls["analyzed"].clear()
     runner.write({"mono/lib/lib.go": 'package lib\n\nimport _ "example.com/mono/other"\n'})
 
     assert "mono/other/other.go" in find(runner).files
-    assert set(calls["analysed"]) >= {"mono/lib", "mono/other"}
+    assert set(calls["analyzed"]) >= {"mono/lib", "mono/other"}
 
 
 def kodata(runner: Runner, text: str) -> LayerRequest:

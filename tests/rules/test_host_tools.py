@@ -81,7 +81,7 @@ def test_the_first_that_is_new_enough_is_taken(runner: RuleRunner, tmp_path: Pat
     second = fake_go(tmp_path / "second", "go1.23.0")
     tools = found(runner, old, str(broken), first, second)
     assert tools.go.startswith("go1.22.3-")
-    assert (tools.go_minor, tools.python) == (22, PYTHON)
+    assert tools.python == PYTHON
     assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "first")
 
 
@@ -111,10 +111,40 @@ def test_a_shim_is_asked_where_go_lies(runner: RuleRunner, tmp_path: Path) -> No
     assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "real")
 
 
+def test_a_shim_is_asked_once(runner: RuleRunner, tmp_path: Path) -> None:
+    fake_go(tmp_path / "real", "go1.25.1")
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    calls = tmp_path / "calls"
+    (shims / "go").write_text(f"#!/bin/sh\necho called >> {calls}\necho {tmp_path}/real\n")
+    (shims / "go").chmod(0o755)
+    tools = found(runner, str(shims))
+    assert found(runner, str(shims)) == tools
+    assert calls.read_text() == "called\n"
+    # Another time of change is another command.
+    os.utime(shims / "go", (1, 1))
+    assert found(runner, str(shims)) == tools
+    assert calls.read_text() == "called\ncalled\n"
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "#!/nowhere\n"])
+def test_a_command_that_is_no_go_is_passed_over(
+    runner: RuleRunner, tmp_path: Path, text: str
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "go").write_text(text)
+    (other / "go").chmod(0o755)
+    good = fake_go(tmp_path / "good", "go1.22.9")
+    # Also in later runs, where it is known.
+    for _ in range(2):
+        assert found(runner, str(other), good).go.startswith("go1.22.9-")
+
+
 def test_python_needs_no_go(runner: RuleRunner) -> None:
     search(runner)
     tools = runner.request(HostTools, [HostToolsRequest(python_only=True)])
-    assert tools == HostTools(go="", go_minor=0, python=PYTHON)
+    assert tools == HostTools(go="", python=PYTHON)
     assert os.access(link(runner, "ko_pants_python", PYTHON), os.X_OK)
 
 

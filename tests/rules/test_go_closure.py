@@ -1,4 +1,4 @@
-"""Analysis and closure in the engine: what is looked at again after an edit, and what is not."""
+"""Closures in the engine: what is searched again after an edit, and what is not."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from rules.engine_runner import error_of, new_runner
 
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
-    AnalysedDirectory,
+    AnalyzedDirectory,
+    GoBuild,
     GoClosure,
     GoClosureRequest,
     GoDirectoryRequest,
-    GoModules,
-    GoModulesRequest,
 )
+from ko_pants.rules.go_closure import closure_request
 
 PLATFORMS = (Platform("linux", "amd64"), Platform("linux", "arm64"))
 MAIN = 'package main\nimport "example.com/app/lib"\nfunc main() { lib.F() }\n'
@@ -25,8 +25,7 @@ LIB = "package lib\nfunc F() int { return 1 }\n"
 def engine() -> RuleRunner:
     return new_runner(
         [
-            (AnalysedDirectory, [GoDirectoryRequest]),
-            (GoModules, [GoModulesRequest]),
+            (AnalyzedDirectory, [GoDirectoryRequest]),
             (GoClosure, [GoClosureRequest]),
         ]
     )
@@ -46,8 +45,8 @@ def runner(engine: RuleRunner) -> RuleRunner:
     return engine
 
 
-def analysed(runner: RuleRunner, path: str) -> AnalysedDirectory:
-    return runner.request(AnalysedDirectory, [GoDirectoryRequest(path)])
+def analyzed(runner: RuleRunner, path: str) -> AnalyzedDirectory:
+    return runner.request(AnalyzedDirectory, [GoDirectoryRequest(path)])
 
 
 def closure(runner: RuleRunner, directory: str = "cmd") -> GoClosure:
@@ -55,9 +54,9 @@ def closure(runner: RuleRunner, directory: str = "cmd") -> GoClosure:
 
 
 def test_an_edit_of_a_body_stops_at_the_analysis(runner: RuleRunner) -> None:
-    directory, found = analysed(runner, "lib"), closure(runner)
+    directory, found = analyzed(runner, "lib"), closure(runner)
     runner.write_files({"lib/lib.go": LIB.replace("return 1", "// more\n\treturn 2")})
-    assert analysed(runner, "lib") == directory
+    assert analyzed(runner, "lib") == directory
     # The very same object: the search was not made again.
     assert closure(runner) is found
 
@@ -109,20 +108,18 @@ def test_replaced_modules_of_the_repo_are_in_the_closure(runner: RuleRunner) -> 
     assert "go.mod" not in files
 
 
-def test_module_files_of_the_repo(runner: RuleRunner) -> None:
-    paths = [path for path, _ in runner.request(GoModules, [GoModulesRequest()]).files]
-    assert "go.mod" in paths
-    assert paths == sorted(paths)
-    assert all(path.endswith(("go.mod", "go.work", "vendor/modules.txt")) for path in paths)
-
-
-def test_a_directory_that_does_not_exist_has_no_files(runner: RuleRunner) -> None:
-    assert analysed(runner, "nowhere").directory.files == ()
-
-
 def test_a_package_that_lies_in_no_module(tmp_path_factory: pytest.TempPathFactory) -> None:
     bare = new_runner([(GoClosure, [GoClosureRequest])])
     bare.write_files({"cmd/main.go": "package main\n"})
     text = error_of(bare, GoClosure, [GoClosureRequest("cmd", PLATFORMS)])
     assert "go.mod" in text
     assert "cmd" in text
+
+
+def test_flags_and_variables_decide_about_the_closure() -> None:
+    build = GoBuild("a:b", "cmd", ("-tags=b,a",), env=(("GOFLAGS", "-mod=mod"),))
+    outside = {"GOFLAGS": "-mod=vendor", "GOWORK": "off"}
+    assert closure_request(build, PLATFORMS, outside) == GoClosureRequest(
+        "cmd", PLATFORMS, tags=("a", "b"), mod="mod", use_go_work=False
+    )
+    assert closure_request(GoBuild("a:b", ""), PLATFORMS, {}) == GoClosureRequest("", PLATFORMS)

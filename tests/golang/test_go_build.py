@@ -1,0 +1,181 @@
+"""The processes of the go tool: their arguments, and what their scripts do with a fake Go."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ko_pants.golang.executable import HEAD_SIZE_BYTES
+from ko_pants.golang.go_build import (
+    GO_CACHE,
+    GO_LINKS,
+    GO_PATH,
+    OUTPUT_DIRECTORY,
+    build_argv,
+    head_argv,
+    list_argv,
+)
+
+# It notes how it was called, prints what the test wants, and makes the output of `-o`.
+FAKE_GO = """#!/bin/sh
+pwd > "$RECORD.pwd"
+env | sort > "$RECORD.env"
+for argument in "$@"; do echo "$argument"; done > "$RECORD.arguments"
+cat "$RECORD.stdout"
+cat "$RECORD.stderr" >&2
+while [ $# -gt 0 ]; do [ "$1" = -o ] && cp "$RECORD.output" "$2"; shift; done
+exit "$EXIT_CODE"
+"""
+
+
+class Sandbox:
+    """A directory as the engine makes it for a process, with a toolchain named `go1`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "sandbox"
+        self.record = root / "record"
+        toolchain = root / "toolchain"
+        for directory in (self.root / GO_LINKS, toolchain / "bin", self.root / "module"):
+            directory.mkdir(parents=True)
+        self.toolchain = toolchain.resolve()
+        (toolchain / "bin/go").write_text(FAKE_GO)
+        (toolchain / "bin/go").chmod(0o755)
+        (self.root / GO_LINKS / "go1").symlink_to(toolchain)
+        self.says()
+
+    def says(self, *, stdout: str = "", stderr: str = "", output: bytes = b"") -> None:
+        """What Go is to print, and the executable that it is to make."""
+        Path(f"{self.record}.stdout").write_text(stdout)
+        Path(f"{self.record}.stderr").write_text(stderr)
+        Path(f"{self.record}.output").write_bytes(output)
+
+    def run(
+        self, argv: tuple[str, ...], exit_code: int = 0, **env: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a process in the sandbox."""
+        return subprocess.run(
+            argv,
+            cwd=self.root,
+            env={
+                "PATH": "/usr/bin:/bin",
+                "RECORD": str(self.record),
+                "EXIT_CODE": str(exit_code),
+                **env,
+            },
+            capture_output=True,
+            check=False,
+        )
+
+    def recorded(self, what: str) -> list[str]:
+        """The lines that the fake Go noted: `pwd`, `env` or `arguments`."""
+        return Path(f"{self.record}.{what}").read_text().splitlines()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Sandbox:
+    return Sandbox(tmp_path)
+
+
+def test_a_build(sandbox: Sandbox) -> None:
+    sandbox.says(stderr="a warning\n", output=b"executable" * HEAD_SIZE_BYTES)
+    done = sandbox.run(build_argv("go1", "module", "./cmd/app", "app", ("-race", "-tags=a b")))
+    root = os.path.realpath(sandbox.root)
+    assert done.returncode == 0
+    assert done.stderr == b"a warning\n"
+    assert done.stdout == (b"executable" * HEAD_SIZE_BYTES)[: 32 * 1024]
+    assert (sandbox.root / OUTPUT_DIRECTORY / "app").is_file()
+    assert sandbox.recorded("pwd") == [f"{root}/module"]
+    assert sandbox.recorded("arguments") == [
+        *("build", "-trimpath", "-buildvcs=false", "-race", "-tags=a b"),
+        *("-o", f"{root}/{OUTPUT_DIRECTORY}/app", "./cmd/app"),
+    ]
+    env = dict(line.split("=", 1) for line in sandbox.recorded("env") if "=" in line)
+    assert env["GOROOT"] == str(sandbox.toolchain)
+    assert env["PATH"] == f"{sandbox.toolchain}/bin:/usr/bin:/bin"
+    assert (env["GOCACHE"], env["GOPATH"]) == (f"{root}/{GO_CACHE}", f"{root}/{GO_PATH}")
+    assert env["GOMODCACHE"] == f"{root}/{GO_PATH}/pkg/mod"
+    assert (env["GOENV"], env["GOTOOLCHAIN"]) == ("off", "local")
+    assert env["TMPDIR"].startswith(root)
+    assert env["HOME"].startswith(root)
+
+
+def test_a_home_that_is_given_is_kept(sandbox: Sandbox) -> None:
+    sandbox.run(build_argv("go1", ".", ".", "app", ()), HOME="/home/somebody")
+    assert "HOME=/home/somebody" in sandbox.recorded("env")
+    assert sandbox.recorded("pwd") == [os.path.realpath(sandbox.root)]
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+def test_a_build_that_fails(sandbox: Sandbox, reduced: bool) -> None:
+    sandbox.says(stderr="main.go:1: syntax error\n")
+    done = sandbox.run(build_argv("go1", ".", ".", "app", (), reduced=reduced), exit_code=1)
+    assert done.returncode != 0
+    assert (done.stdout, done.stderr) == (b"", b"main.go:1: syntax error\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x.go:3:2: no required module provides package example.com/y; to add it:\n",
+        "missing go.sum entry for go.mod file\n",
+        "go: updates to go.mod needed\n",
+    ],
+)
+def test_a_module_that_a_reduced_go_mod_lacks_is_a_result(sandbox: Sandbox, text: str) -> None:
+    sandbox.says(stderr=text)
+    done = sandbox.run(build_argv("go1", ".", ".", "app", (), reduced=True), exit_code=1)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", text.encode())
+    done = sandbox.run(build_argv("go1", ".", ".", "app", ()), exit_code=1)
+    assert done.returncode != 0
+
+
+def test_the_toolchain_is_not_there(sandbox: Sandbox) -> None:
+    assert sandbox.run(build_argv("go2", ".", ".", "app", ())).returncode != 0
+    assert not Path(f"{sandbox.record}.arguments").exists()
+
+
+def test_a_list_of_modules(sandbox: Sandbox) -> None:
+    sandbox.says(stdout="example.com/b\nexample.com/a\n\nexample.com/b\n", stderr="text\n")
+    done = sandbox.run(list_argv("go1", "module", ("a", "b"), ("x/y", "z")))
+    assert done.returncode == 0
+    assert done.stdout.split() == [b"example.com/a", b"example.com/b"]
+    assert sandbox.recorded("pwd") == [f"{os.path.realpath(sandbox.root)}/module"]
+    assert sandbox.recorded("arguments") == [
+        *("list", "-deps", "-e", "-f"),
+        *("{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "-tags=a,b", "x/y", "z"),
+    ]
+
+
+def test_a_list_without_tags_in_the_root(sandbox: Sandbox) -> None:
+    sandbox.run(list_argv("go1", "", (), ("x",)))
+    assert sandbox.recorded("arguments")[-1:] == ["x"]
+    assert not [word for word in sandbox.recorded("arguments") if word.startswith("-tags")]
+    assert sandbox.recorded("pwd") == [os.path.realpath(sandbox.root)]
+
+
+def test_a_list_that_fails(sandbox: Sandbox) -> None:
+    assert sandbox.run(list_argv("go1", ".", (), ("x",)), exit_code=1).returncode != 0
+
+
+def test_the_head_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a b"
+    path.write_bytes(b"x" * 40_000)
+    done = subprocess.run(head_argv(str(path)), capture_output=True, check=True)
+    assert done.stdout == b"x" * 32_768
+
+
+def test_the_arguments_are_part_of_cache_keys() -> None:
+    """Another text of a script is another key, for every program that was ever built."""
+    argv = (
+        *build_argv("go1", "m", "./p", "n", ("-f",), reduced=True),
+        *list_argv("go1", "m", ("t",), ("x",)),
+        *head_argv("f"),
+    )
+    assert hashlib.sha256("\0".join(argv).encode()).hexdigest() == (
+        "6ec0b721da0c5ef750d67fbd304a68f8003b9d058f40d5ab7a54dea92439771b"
+    )
+    assert build_argv("go1", "m", ".", "n", ())[6] == "whole"

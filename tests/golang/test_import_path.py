@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+from golang.trees import Tree
+
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.import_path import (
+    app_name,
+    candidate_directories,
+    has_prefix,
+    import_path_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("import_path", "module", "expected"),
+    [
+        ("m", "m", True),
+        ("m/a", "m", True),
+        ("ma", "m", False),
+        ("m", "m/a", False),
+        ("example.com/m/v2/x", "example.com/m", True),
+    ],
+)
+def test_has_prefix(import_path: str, module: str, expected: bool) -> None:
+    assert has_prefix(import_path, module) is expected
+
+
+def test_import_path_of() -> None:
+    tree = Tree({"a/go.mod": "module example.com/a\n", "a/b/go.mod": "module x\n"})
+    assert import_path_of("a", tree.workspace("a")) == "example.com/a"
+    assert import_path_of("a/c/d", tree.workspace("a")) == "example.com/a/c/d"
+    for outside in ("b", "a/b/c", "ab"):
+        with pytest.raises(KoPantsError) as error:
+            import_path_of(outside, tree.workspace("a"))
+        assert str(error.value) == f"{outside} is in no module of the workspace"
+
+
+def test_import_path_of_the_repos_root() -> None:
+    assert import_path_of("", Tree({"go.mod": "module m\n"}).workspace("")) == "m"
+    assert import_path_of("a/b", Tree({"go.mod": "module m\n"}).workspace("")) == "m/a/b"
+    with pytest.raises(KoPantsError, match=r"^\. is in no module"):
+        import_path_of("", Tree({"a/go.mod": "module m\n"}).workspace("a"))
+
+
+def test_the_import_path_is_that_of_the_innermost_module() -> None:
+    files = {
+        "go.work": "go 1.22\nuse .\nuse ./inner\n",
+        "go.mod": "module example.com/a/long/path\n",
+        "inner/go.mod": "module short\n",
+    }
+    workspace = Tree(files).workspace("")
+    assert import_path_of("inner", workspace) == "short"
+    assert import_path_of("outer", workspace) == "example.com/a/long/path/outer"
+
+
+def test_candidates_stop_at_nested_modules() -> None:
+    workspace = Tree({"go.mod": "module m\n", "n/go.mod": "module x\n"}).workspace("")
+    assert candidate_directories("m/a", workspace) == ["a"]
+    assert candidate_directories("m/a/n", workspace) == ["a/n"]
+    assert candidate_directories("m", workspace) == [""]
+    assert candidate_directories("m/n", workspace) == []
+    assert candidate_directories("m/n/a", workspace) == []
+    assert candidate_directories("mm/a", workspace) == []
+    assert candidate_directories("m/n/a", workspace, boundaries=()) == ["n/a"]
+
+
+def test_every_module_whose_path_is_a_prefix_is_a_candidate() -> None:
+    files = {
+        "go.work": "go 1.22\nuse ./a\nuse ./b\n",
+        "a/go.mod": "module m\n",
+        "b/go.mod": "module m/x\n",
+    }
+    workspace = Tree(files).workspace("a")
+    assert candidate_directories("m/x/y", workspace) == ["b/y", "a/x/y"]
+    assert candidate_directories("m/x", workspace) == ["b", "a/x"]
+
+
+@pytest.mark.parametrize(
+    ("import_path", "name"),
+    [
+        ("example.com/m/cmd/app", "app"),
+        ("m", "m"),
+        # As ko does, also for major versions.
+        ("example.com/m/v2", "v2"),
+        ("", "ko-app"),
+    ],
+)
+def test_app_name(import_path: str, name: str) -> None:
+    assert app_name(import_path) == name

@@ -1,0 +1,91 @@
+"""How files of the repo are asked for, in the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from pants.engine.fs import Digest, DigestContents
+from pants.engine.rules import QueryRule, rule
+from pants.testutil.rule_runner import RuleRunner
+
+import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
+from ko_pants.rules.repo_files import (
+    digest_of_files,
+    digest_of_matches,
+    existing_files,
+    matching_files,
+)
+
+FILES = ("a/x.txt", "a/y.txt", "a/b/z.txt", "tree/deep/er/1", "tree/2", "treeless/3", "top.txt")
+
+
+@dataclass(frozen=True)
+class FilesRequest:
+    files: tuple[str, ...]
+    trees: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MatchesRequest:
+    patterns: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    paths: tuple[str, ...]
+    digest: Digest
+
+
+@rule
+async def files_found(request: FilesRequest) -> Found:
+    return Found(
+        await existing_files(request.files, trees=request.trees),
+        await digest_of_files(request.files, trees=request.trees),
+    )
+
+
+@rule
+async def matches_found(request: MatchesRequest) -> Found:
+    patterns = dict(request.patterns)
+    return Found(await matching_files(patterns), await digest_of_matches(patterns))
+
+
+@pytest.fixture(scope="module")
+def runner() -> RuleRunner:
+    runner = RuleRunner(
+        rules=[
+            files_found,
+            matches_found,
+            QueryRule(Found, [FilesRequest]),
+            QueryRule(Found, [MatchesRequest]),
+        ]
+    )
+    runner.write_files({path: path for path in FILES})
+    return runner
+
+
+def paths(runner: RuleRunner, request: FilesRequest | MatchesRequest) -> set[str]:
+    """The paths that were found; the digest has the same files."""
+    found = runner.request(Found, [request])
+    contents = runner.request(DigestContents, [found.digest])
+    assert {file.path: file.content for file in contents} == {p: p.encode() for p in found.paths}
+    return set(found.paths)
+
+
+def test_files_that_exist(runner: RuleRunner) -> None:
+    wanted = ("a/x.txt", "top.txt", "none", "a/none/x", "a/b")
+    assert paths(runner, FilesRequest(wanted)) == {"a/x.txt", "top.txt"}
+    assert paths(runner, FilesRequest(())) == set()
+
+
+def test_trees(runner: RuleRunner) -> None:
+    found = paths(runner, FilesRequest(("a/y.txt",), ("tree", "none")))
+    assert found == {"a/y.txt", "tree/2", "tree/deep/er/1"}
+
+
+def test_patterns_below_directories(runner: RuleRunner) -> None:
+    found = paths(runner, MatchesRequest((("a", ("*.txt", "none")), ("tree", ("**",)))))
+    assert found == {"a/x.txt", "a/y.txt", "tree/2", "tree/deep/er/1"}
+    assert paths(runner, MatchesRequest((("", ("*.txt",)),))) == {"top.txt"}
+    assert paths(runner, MatchesRequest(())) == set()
