@@ -444,10 +444,10 @@ def test_plain_http_is_spoken_with_no_host_that_is_not_allowed_to(
     monkeypatch.setattr(tls, "speaks_tls", lambda host, port, timeout: host == "both.lan")
     insecure = frozenset({"plain.lan:5000", "both.lan"})
     requester = client_for({}, insecure_registries=insecure).parts().requester
-    assert requester.base("r.io") == "https://r.io"
-    assert requester.base("plain.lan") == "https://plain.lan"
-    assert requester.base("plain.lan:5000") == "http://plain.lan:5000"
-    assert requester.base("both.lan") == "https://both.lan"
+    assert requester.contacts.of("r.io").base_url == "https://r.io"
+    assert requester.contacts.of("plain.lan").base_url == "https://plain.lan"
+    assert requester.contacts.of("plain.lan:5000").base_url == "http://plain.lan:5000"
+    assert requester.contacts.of("both.lan").base_url == "https://both.lan"
 
 
 def test_a_proxy_is_used_and_its_password_is_not_shown(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from real_registry import make_certificate
 
+from ko_pants import daemon_memory
 from ko_pants.errors import KoPantsError
 from ko_pants.registry import tls
 
@@ -27,7 +28,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return make(netloc, *args)
 
     monkeypatch.setattr(tls, "_make_context", counted)
-    monkeypatch.setattr(tls, "_contexts", {})
+    daemon_memory.clear_all()
     return seen
 
 

@@ -17,6 +17,11 @@ _SPACE = re.compile(r"[\s,]*")
 Scopes = FrozenSet[Tuple[str, str, str]]
 NO_SCOPES: Scopes = frozenset()
 
+#: What a request does with a repository, as a token has to allow it.
+Actions = Tuple[str, ...]
+PULL: Actions = ("pull",)
+PUSH: Actions = ("pull", "push")
+
 
 @dataclass(frozen=True)
 class Challenge:
@@ -29,7 +34,7 @@ class Challenge:
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
     """The challenges of a `WWW-Authenticate` header (RFC 9110, 11.6.1), several in one included.
 
-    Malformed parts are skipped, for a registry that sends them may still be usable.
+    Malformed parts are skipped, because a registry that sends them may still be usable.
     """
     challenges: list[tuple[str, dict[str, str]]] = []
     at = 0
@@ -49,6 +54,15 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
         else:
             at += 1
     return tuple(Challenge(scheme, params) for scheme, params in challenges)
+
+
+def choose_challenge(header: str) -> Challenge | None:
+    """The challenge to answer: the first Bearer with a realm, else the first Basic."""
+    challenges = parse_challenges(header)
+    for challenge in challenges:
+        if challenge.scheme == "bearer" and challenge.params.get("realm"):
+            return challenge
+    return next((c for c in challenges if c.scheme == "basic"), None)
 
 
 def _skip(text: str, at: int) -> int:

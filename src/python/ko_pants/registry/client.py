@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, BinaryIO, Callable, NamedTuple, Sequence
 
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.reference import Reference
-from ko_pants.registry.challenge import Scopes, repository_scopes
-from ko_pants.registry.config import Clock, RegistryConfig
+from ko_pants.registry.challenge import PUSH, Actions, Scopes, repository_scopes
+from ko_pants.registry.clock import Clock
+from ko_pants.registry.config import RegistryConfig
 from ko_pants.registry.errors import MissingBlobsError, RegistryError
 from ko_pants.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from ko_pants.registry.manifests import Manifests
+    from ko_pants.registry.pipelined_heads import PipelinedHeads
     from ko_pants.registry.referrers import Referrer, Referrers
     from ko_pants.registry.requester import Requester
     from ko_pants.registry.uploads import Uploader
@@ -32,13 +34,12 @@ __all__ = [
     "RetryPolicy",
 ]
 
-_PUSH = ("pull", "push")
-
 
 class _Parts(NamedTuple):
     requester: Requester
     uploader: Uploader
     manifests: Manifests
+    heads: PipelinedHeads
     referrers: Referrers
 
 
@@ -62,13 +63,13 @@ class RegistryClient:
     def head_manifests(
         self, questions: Sequence[tuple[RegistrySession, Reference]]
     ) -> list[tuple[bool, Descriptor | None]]:
-        """`head_manifest` for many, in a row over one connection, as far as that goes.
+        """`RegistrySession.head_manifest` for many references, sent in a row over one connection.
 
-        :param questions: for each reference, the session that counts it. All on one registry.
-        :returns: for each, whether it is answered, and the descriptor, None if it is not there.
-            What is not answered has to be asked of the session.
+        :param questions: each reference with the session that counts it. All on one registry.
+        :returns: for each question whether it is answered, and the descriptor (None if there is no
+            such manifest). What is not answered has to be asked of the session.
         """
-        return self.parts().manifests.heads(questions)
+        return self.parts().heads.ask(questions)
 
     def close(self) -> None:
         """Close all connections; the client can be used again afterwards."""
@@ -77,11 +78,12 @@ class RegistryClient:
                 self._parts.requester.close()
 
     def parts(self) -> _Parts:
-        """The machinery, made at the first use."""
+        """What does the work. It is made at the first use, because its imports take time."""
         if self._parts is None:
             with self._lock:
                 if self._parts is None:
                     from ko_pants.registry.manifests import Manifests
+                    from ko_pants.registry.pipelined_heads import PipelinedHeads
                     from ko_pants.registry.referrers import Referrers
                     from ko_pants.registry.requester import Requester
                     from ko_pants.registry.uploads import Uploader
@@ -89,16 +91,17 @@ class RegistryClient:
                     requester = Requester(self._config)
                     uploader = Uploader(requester)
                     manifests = Manifests(requester, uploader.ledger)
+                    heads = PipelinedHeads(requester, manifests)
                     referrers = Referrers(requester, manifests)
-                    self._parts = _Parts(requester, uploader, manifests, referrers)
+                    self._parts = _Parts(requester, uploader, manifests, heads, referrers)
         return self._parts
 
 
 class RegistrySession:
     """What one image does with registries. Thread-safe.
 
-    `requests` counts every HTTP request that was sent for it: retries, redirects that were followed
-    and token requests included; credential helpers are none.
+    `requests` counts every HTTP request that was sent for it: also retries, redirects that were
+    followed, and token requests.
     """
 
     def __init__(self, client: RegistryClient, push_to: Sequence[Reference] = ()) -> None:
@@ -112,10 +115,10 @@ class RegistrySession:
         with self._lock:
             self.requests += 1
 
-    def scopes_for(self, ref: Reference, actions: tuple[str, ...]) -> Scopes:
+    def scopes_for(self, ref: Reference, actions: Actions) -> Scopes:
         """The scopes of a request; push is asked for where this session will need it."""
         pushes = (ref.registry, ref.repository) in self._push_to
-        return repository_scopes(ref.repository, _PUSH if pushes else actions)
+        return repository_scopes(ref.repository, PUSH if pushes else actions)
 
     def head_manifest(self, ref: Reference) -> Descriptor | None:
         """The descriptor of a manifest, without its bytes; None if it is not there.
@@ -144,9 +147,9 @@ class RegistrySession:
     ) -> None:
         """Store a manifest or index under its digest, the tag of `ref` and `tags`.
 
-        All that it refers to must be there. Where the registry says that a blob is missing,
-        `repair` is called once with the digests that it names (maybe none; what the client believed
-        about them is forgotten), and the manifest is put again.
+        Everything that it refers to must be there. If the registry says that blobs are missing,
+        `repair` is called once with the digests that it names (it may name none), and the manifest
+        is put again.
 
         :raises MissingBlobsError: a blob is missing, also after `repair`.
         :raises RegistryError: refused, or the registry stored something else.
@@ -172,11 +175,14 @@ class RegistrySession:
     ) -> str:
         """Make sure that a repository has a blob: `reused`, `mounted` or `uploaded`.
 
-        `open_blob` opens a seekable stream of the bytes, for every attempt anew, and is not called
-        unless they are needed. `mount_from` are repositories of the same registry that may have the
-        blob; what this run put into others is found without. `known_missing` saves the HEAD.
-        `progress` gets the number of bytes sent so far; it begins again with a new attempt.
         Concurrent calls for one blob send it once per registry.
+
+        :param open_blob: opens a seekable stream of the bytes. It is called for every attempt, and
+            not at all if the bytes are not needed.
+        :param mount_from: repositories of the same registry that may have the blob. Those that this
+            run has pushed it to need not be named.
+        :param progress: told the number of bytes sent so far; begins again with a new attempt.
+        :param known_missing: the repository lacks it, so no HEAD is sent.
 
         :raises KoPantsError: the blob could not be read, or the registry did not take it.
         """
@@ -186,15 +192,15 @@ class RegistrySession:
         )
 
     def open_blob(self, repository: Reference, descriptor: Descriptor) -> BinaryIO:
-        """A stream of a blob, verified at its end and resumed after a break; close it.
+        """A stream of a blob, which is verified and resumed after a break. The caller closes it.
 
-        Reading raises RegistryError instead of handing out the last bytes of a wrong blob.
+        Reading raises RegistryError instead of returning the last bytes of a wrong blob.
 
         :raises RegistryError: not there, or refused.
         """
         import io
 
-        from ko_pants.registry.blobs import BlobStream
+        from ko_pants.registry.downloads import BlobStream
 
         stream = BlobStream(self._client.parts().requester, self, repository, descriptor)
         return io.BufferedReader(stream, 128 * 1024)
@@ -222,8 +228,8 @@ class RegistrySession:
     def push_referrer(self, repository: Reference, media_type: str, content: bytes) -> Descriptor:
         """Store a manifest that has a `subject`; its blobs must be there.
 
-        Where the registry has no referrers API, the subject's fallback tag is updated; concurrent
-        updates do not get lost.
+        Where the registry has no referrers API, the entry is added to the subject's fallback tag,
+        without loss of entries that others add at the same time.
 
         :raises RegistryError: refused.
         """

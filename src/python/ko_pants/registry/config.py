@@ -1,35 +1,25 @@
-"""Everything a registry client is told by its caller; it reads no `os.environ` itself."""
+"""The settings of a registry client. The client itself does not read `os.environ`."""
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import dataclass, field
-from typing import Callable, Mapping
+from typing import Mapping
 
+from ko_pants.registry.clock import Clock
 from ko_pants.registry.retry import RetryPolicy
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Time and chance, so that tests need not wait."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
-    random: Callable[[], float] = random.random
-
-
-@dataclass(frozen=True)
 class RegistryConfig:
-    """Settings of one `RegistryClient`.
+    """Settings of one `RegistryClient`. Sizes are in bytes, times in seconds.
 
-    `env` has HOME, DOCKER_CONFIG, REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, XDG_CONFIG_HOME, PATH (to
-    find credential helpers, which get the whole of it), HTTP_PROXY, HTTPS_PROXY, ALL_PROXY,
-    NO_PROXY and SSL_CERT_FILE where they are set. `insecure_registries` (`host[:port]`) may speak
-    plain HTTP, as any loopback address may. `ca_certs_path` is a PEM bundle that replaces the
-    system's. `client_certs` maps `host[:port]` to a PEM certificate and its key. Sizes are in
-    bytes, times in seconds.
+    `env` has these variables where they are set: HOME, DOCKER_CONFIG, REGISTRY_AUTH_FILE,
+    XDG_RUNTIME_DIR, XDG_CONFIG_HOME, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE,
+    and PATH, where credential helpers are found. A helper gets all of `env`.
+
+    `insecure_registries` (`host[:port]`) may speak plain HTTP; a loopback address always may.
+    `ca_certs_path` is a PEM bundle that replaces the system's authorities. `client_certs` maps
+    `host[:port]` to the paths of a PEM certificate and its key.
     """
 
     env: Mapping[str, str] = field(repr=False)
@@ -43,9 +33,10 @@ class RegistryConfig:
     read_timeout: float = 60.0
     # A registry may move a blob of gigabytes to its final place before it answers.
     commit_timeout: float = 300.0
-    # A reply that is slower than this over `stall_time` counts as broken.
+    # A reply with fewer than `min_rate` bytes a second over `stall_time` counts as broken.
     min_rate: int = 1024
     stall_time: float = 60.0
+    # A blob that is larger than `chunk_threshold` is uploaded in chunks of `chunk_size`.
     chunk_threshold: int = 256 * 1024 * 1024
     chunk_size: int = 32 * 1024 * 1024
     clock: Clock = field(default_factory=Clock, repr=False, compare=False)

@@ -1,11 +1,11 @@
-"""Where a request may go: schemes, hosts, proxies, and what another host may tell us."""
+"""Where a request may go: origins, and which URLs of a server may be followed."""
 
 from __future__ import annotations
 
 import ipaddress
 import urllib.parse
 from dataclasses import dataclass
-from typing import Iterable, Mapping
+from typing import Iterable
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -130,56 +130,3 @@ def add_query(url: str, pairs: Iterable[tuple[str, str]]) -> str:
     """`url` with more query parameters, those that it has being kept as they are."""
     more = urllib.parse.urlencode(list(pairs), safe=":/")
     return url + ("&" if "?" in url else "?") + more if more else url
-
-
-@dataclass(frozen=True)
-class ProxyRules:
-    """Proxies by the environment, as curl and Go read it."""
-
-    proxies: Mapping[str, str]
-    no_proxy: tuple[str, ...] = ()
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> ProxyRules:
-        """Read HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; lower case is preferred."""
-
-        def value(name: str) -> str:
-            return env.get(name.lower()) or env.get(name) or ""
-
-        everything = value("ALL_PROXY")
-        proxies = {s: value(f"{s.upper()}_PROXY") or everything for s in _PORTS}
-        entries = (e.strip().lower() for e in value("NO_PROXY").split(","))
-        return cls(
-            {s: _with_scheme(p) for s, p in proxies.items() if p}, tuple(filter(None, entries))
-        )
-
-    def proxy_for(self, origin: Origin) -> str | None:
-        """The proxy's URL for requests to `origin`; None goes there directly, as loopback does."""
-        proxy = self.proxies.get(origin.scheme)
-        if not proxy or is_loopback(origin.host):
-            return None
-        return None if any(_covers(entry, origin) for entry in self.no_proxy) else proxy
-
-
-def _with_scheme(proxy: str) -> str:
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _covers(entry: str, origin: Origin) -> bool:
-    if entry == "*":
-        return True
-    try:
-        if "/" in entry:
-            return ipaddress.ip_address(origin.host) in ipaddress.ip_network(entry, strict=False)
-        if entry.count(":") > 1 and "[" not in entry:
-            return entry == origin.host
-        host, port = split_host(entry)
-    except ValueError:
-        return False
-    if port is not None and port != origin.port:
-        return False
-    # Go and curl: `example.com` also means what is below it; `.example.com` only that.
-    if host.startswith("."):
-        return origin.host.endswith(host)
-    host = host[2:] if host.startswith("*.") else host
-    return origin.host == host or origin.host.endswith("." + host)

@@ -1,21 +1,15 @@
-"""What registries answer when they refuse, made readable and free of secrets."""
+"""The errors of registries, and how to read what a registry answers when it refuses."""
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import threading
-import urllib.parse
 from dataclasses import dataclass
-from typing import Iterable
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import is_digest
 
-_URL_SECRETS = re.compile(r"(?P<scheme>https?://)(?:[^\s/@\"'?]*@)?(?P<rest>[^\s\"'?]*)\?[^\s\"']*")
-_URL_USER = re.compile(r"(?P<scheme>https?://)[^\s/@\"'?]*@")
-_AUTHORIZATION = re.compile(r"\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_MAX_ERROR_BODY_BYTES = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -65,7 +59,7 @@ def decode_errors(body: bytes) -> tuple[ErrorDetail, ...]:
     Reads `{"errors": [{code, message, detail}]}`, the `{"details"|"message"|"error"}` that token
     servers and proxies send, and plain text; HTML is dropped. Every part is capped.
     """
-    text = body[:65536].decode("utf-8", "replace")
+    text = body[:_MAX_ERROR_BODY_BYTES].decode("utf-8", "replace")
     try:
         obj = json.loads(text)
     except (ValueError, RecursionError):
@@ -94,7 +88,7 @@ def decode_errors(body: bytes) -> tuple[ErrorDetail, ...]:
 
 def named_digests(body: bytes) -> tuple[str, ...]:
     """The sha256 digests anywhere in an error reply, in order: the blobs a registry misses."""
-    found = re.findall(rb"sha256:[0-9a-f]{64}(?![0-9a-f])", body[:65536])
+    found = re.findall(rb"sha256:[0-9a-f]{64}(?![0-9a-f])", body[:_MAX_ERROR_BODY_BYTES])
     return tuple(dict.fromkeys(d.decode() for d in found if is_digest(d.decode())))
 
 
@@ -102,29 +96,3 @@ def printable(text: str, limit: int) -> str:
     """`text` of a stranger for one line of a terminal: no control characters, at most `limit`."""
     line = _CONTROL.sub(" ", text).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-class Redactor:
-    """Takes known secrets, and whatever looks like one, out of text. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._secrets: frozenset[str] = frozenset()
-
-    def add(self, secrets: Iterable[str]) -> None:
-        """Remember secrets, also as they look in URLs and in Basic credentials."""
-        forms = set()
-        for secret in secrets:
-            if len(secret) >= 4:
-                quoted = urllib.parse.quote(secret, safe="")
-                encoded = base64.b64encode(secret.encode()).decode()
-                forms |= {secret, quoted, urllib.parse.quote_plus(secret), encoded}
-        with self._lock:
-            self._secrets |= forms
-
-    def __call__(self, text: str) -> str:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        text = _URL_SECRETS.sub(r"\g<scheme>\g<rest>?***", text)
-        text = _URL_USER.sub(r"\g<scheme>***@", text)
-        return _AUTHORIZATION.sub(r"\1\2***", text)

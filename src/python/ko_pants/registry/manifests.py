@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import Callable, Mapping, Sequence
 
 from ko_pants.oci.descriptor import Descriptor, is_digest, sha256_digest
 from ko_pants.oci.media_types import ACCEPT_MANIFESTS
 from ko_pants.oci.reference import Reference
-from ko_pants.registry.endpoints import Origin, add_query
+from ko_pants.registry.blob_ledger import BlobLedger
+from ko_pants.registry.challenge import PUSH
+from ko_pants.registry.endpoints import add_query
 from ko_pants.registry.errors import MissingBlobsError, RegistryError
-from ko_pants.registry.requester import Counter, Requester
-from ko_pants.registry.retry import RETRIABLE, Attempts
-from ko_pants.registry.transport import Reply, TransferFailure
-from ko_pants.registry.uploads import BlobLedger
+from ko_pants.registry.request import Reply, Request, Session, TransferFailure
+from ko_pants.registry.requester import Requester
+from ko_pants.registry.retry import RETRIABLE, Attempts, asks_for_a_pause
 
-#: The size in bytes that a registry must accept (OCI distribution-spec), and the most we read.
-MAX_MANIFEST = 4 * 1024 * 1024
+#: What a registry must accept (OCI distribution-spec), and the most that is read.
+MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
-_PUSH = ("pull", "push")
+# Statuses of registries that know no HEAD.
+_NO_HEAD = (400, 405, 501)
+_ACCEPT = {"Accept": ACCEPT_MANIFESTS}
 _SCHEMA_1 = tuple(
     f"application/vnd.docker.distribution.manifest.v1+{kind}" for kind in ("json", "prettyjws")
 )
@@ -33,67 +35,26 @@ class Manifests:
         self._ledger = ledger
         # Registries that were seen to take `?tag=`, or not to.
         self._takes_tags: dict[str, bool] = {}
-        self._lock = threading.Lock()
-        self._introductions: dict[str, threading.Lock] = {}
 
-    def heads(
-        self, questions: Sequence[tuple[Counter, Reference]]
-    ) -> list[tuple[bool, Descriptor | None]]:
-        """As `head` for references on one registry, in a row: whether it answered, and what.
-
-        What is left open is for `head`, which asks again.
-        """
-        counters, refs = [counter for counter, _ in questions], [ref for _, ref in questions]
-        if not self._requester.met(refs[0].registry):
-            first = self._introduce(counters[0], refs[0])
-            if first is not None:
-                return [first, *(self.heads(questions[1:]) if questions[1:] else ())]
-        found = self._requester.heads(
-            counters, refs, [_path(ref) for ref in refs], {"Accept": ACCEPT_MANIFESTS}
-        )
-        answers: list[tuple[bool, Descriptor | None]] = []
-        for head, ref in zip(found, refs):
-            descriptor = _described(head.headers, ref) if head and head.status == 200 else None
-            absent = head is not None and head.status == 404
-            answers.append((absent or descriptor is not None, descriptor))
-        return answers
-
-    def _introduce(self, counter: Counter, ref: Reference) -> tuple[bool, Descriptor | None] | None:
-        """The first request of a run to a registry: the others wait for what it tells of it."""
-        with self._lock:
-            introduction = self._introductions.get(ref.registry)
-            mine = introduction is None
-            if introduction is None:
-                introduction = self._introductions[ref.registry] = threading.Lock()
-                introduction.acquire()
-        if not mine:
-            with introduction:
-                return None
-        try:
-            return True, self.head(counter, ref)
-        except RegistryError:
-            return False, None
-        finally:
-            introduction.release()
-
-    def head(self, counter: Counter, ref: Reference, *, retry: bool = True) -> Descriptor | None:
+    def head(self, session: Session, ref: Reference, *, retry: bool = True) -> Descriptor | None:
         """See `RegistrySession.head_manifest`; without `retry` also raises TransferFailure."""
-        headers = {"Accept": ACCEPT_MANIFESTS}
-        reply = self._requester.send(counter, "HEAD", ref, _path(ref), headers=headers, retry=retry)
+        reply = self._requester.send(
+            Request(session, "HEAD", ref, manifest_path(ref), headers=_ACCEPT, retry=retry)
+        )
         if reply.status == 404:
             return None
         if reply.status == 200:
-            descriptor = _described(reply.headers, ref)
+            descriptor = describe_head(reply.headers, ref)
             if descriptor is not None:
                 return descriptor
-        elif reply.status not in (400, 405, 501):
-            raise self._requester.error(reply, ref, "look up")
-        found = self.find(counter, ref)
+        elif reply.status not in _NO_HEAD:
+            raise self._requester.messages.refusal(reply, ref, "look up")
+        found = self.find(session, ref)
         return found[0] if found else None
 
-    def get(self, counter: Counter, ref: Reference) -> tuple[Descriptor, bytes]:
+    def get(self, session: Session, ref: Reference) -> tuple[Descriptor, bytes]:
         """See `RegistrySession.get_manifest`."""
-        found = self.find(counter, ref)
+        found = self.find(session, ref)
         if found is None:
             raise RegistryError(
                 f"{ref} was not found: {ref.registry} has no such manifest; check the repository "
@@ -102,17 +63,22 @@ class Manifests:
             )
         return found
 
-    def find(self, counter: Counter, ref: Reference) -> tuple[Descriptor, bytes] | None:
+    def find(self, session: Session, ref: Reference) -> tuple[Descriptor, bytes] | None:
         """As `get`; None if it is not there."""
         reply = self._requester.send(
-            *(counter, "GET", ref, _path(ref)),
-            headers={"Accept": ACCEPT_MANIFESTS},
-            limit=MAX_MANIFEST,
+            Request(
+                session,
+                "GET",
+                ref,
+                manifest_path(ref),
+                headers=_ACCEPT,
+                max_reply_bytes=MAX_MANIFEST_BYTES,
+            )
         )
         if reply.status == 404:
             return None
         if reply.status != 200:
-            raise self._requester.error(reply, ref, "pull")
+            raise self._requester.messages.refusal(reply, ref, "pull")
         media_type = _media_type(reply.headers)
         if media_type in _SCHEMA_1:
             raise RegistryError(
@@ -139,7 +105,7 @@ class Manifests:
 
     def put(
         self,
-        counter: Counter,
+        session: Session,
         ref: Reference,
         descriptor: Descriptor,
         content: bytes,
@@ -149,25 +115,25 @@ class Manifests:
         """See `RegistrySession.put_manifest`."""
         if len(content) != descriptor.size or sha256_digest(content) != descriptor.digest:
             raise ValueError(f"these are not the bytes of {descriptor.digest}")
-        if len(content) > MAX_MANIFEST:
+        if len(content) > MAX_MANIFEST_BYTES:
             raise RegistryError(
                 f"the manifest of {ref} has {len(content)} bytes; registries accept "
-                f"{MAX_MANIFEST}. Leave out annotations or labels"
+                f"{MAX_MANIFEST_BYTES}. Leave out annotations or labels"
             )
         wanted = list(dict.fromkeys([*([ref.tag] if ref.tag else []), *tags]))
         try:
-            self._put_everywhere(counter, ref, descriptor, content, wanted)
+            self._put_everywhere(session, ref, descriptor, content, wanted)
         except MissingBlobsError as e:
             for digest in e.digests:
                 self._ledger.forget(ref, digest)
             if repair is None:
                 raise
             repair(e.digests)
-            self._put_everywhere(counter, ref, descriptor, content, wanted)
+            self._put_everywhere(session, ref, descriptor, content, wanted)
 
     def _put_everywhere(
         self,
-        counter: Counter,
+        session: Session,
         ref: Reference,
         descriptor: Descriptor,
         content: bytes,
@@ -176,19 +142,19 @@ class Manifests:
         by_digest = ref.with_digest(descriptor.digest)
         left = tags
         if not tags:
-            self.put_once(counter, by_digest, descriptor, content)
+            self.put_once(session, by_digest, descriptor, content)
         elif len(tags) > 1 and self._takes_tags.get(ref.registry, True):
             # OCI distribution-spec (main): one PUT sets several tags where `OCI-Tag` confirms it.
-            reply = self.put_once(counter, by_digest, descriptor, content, tags=tags)
+            reply = self.put_once(session, by_digest, descriptor, content, tags=tags)
             confirmed = _names(reply.headers.get("OCI-Tag", "")) if reply else frozenset()
             self._takes_tags[ref.registry] = bool(confirmed)
             left = [tag for tag in tags if tag not in confirmed]
         for tag in left:
-            self.put_once(counter, ref.with_tag(tag), descriptor, content)
+            self.put_once(session, ref.with_tag(tag), descriptor, content)
 
     def put_once(
         self,
-        counter: Counter,
+        session: Session,
         ref: Reference,
         descriptor: Descriptor,
         content: bytes,
@@ -196,40 +162,46 @@ class Manifests:
         tags: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
     ) -> Reply | None:
-        """Store it under one tag or its digest; repeated while that may help.
+        """Store it under one tag or its digest, in as many attempts as that takes.
 
         Returns the registry's reply, or None where a look afterwards showed that it is stored.
 
-        :raises RegistryError: it is not.
+        :raises RegistryError: it is not stored.
         """
         attempts = self._requester.attempts()
-        path = add_query(_path(ref), [("tag", tag) for tag in tags])
+        request = Request(
+            session,
+            "PUT",
+            ref,
+            add_query(manifest_path(ref), [("tag", tag) for tag in tags]),
+            headers={"Content-Type": descriptor.media_type, **(headers or {})},
+            body=content,
+            actions=PUSH,
+            timeout_seconds=self._requester.config.commit_timeout,
+            retry=False,
+        )
         while True:
             outcome: Reply | TransferFailure
             try:
-                outcome = self._requester.send(
-                    *(counter, "PUT", ref, path),
-                    headers={"Content-Type": descriptor.media_type, **(headers or {})},
-                    body=content,
-                    actions=_PUSH,
-                    timeout=self._requester.config.commit_timeout,
-                    retry=False,
-                )
+                outcome = self._requester.send(request)
             except TransferFailure as e:
                 outcome = e
             else:
                 said = outcome.headers.get("Docker-Content-Digest", descriptor.digest)
                 if outcome.status == 201 and said == descriptor.digest:
                     return outcome
-                refusal = self._requester.error(outcome, ref, "store the manifest")
+                refusal = self._requester.messages.refusal(outcome, ref, "store the manifest")
                 if isinstance(refusal, MissingBlobsError) or outcome.status == 401:
                     raise refusal
-            # Whatever went wrong, it is there or not: an immutable tag at the right digest, a
-            # commit whose reply was lost, a proxy that answered for the registry.
-            held_back = isinstance(outcome, Reply) and self._requester.held_back(outcome)
-            if not held_back and self._stored(counter, ref, descriptor):
+            # Whatever went wrong, the manifest may be stored: an immutable tag that names it
+            # already, a reply that was lost, a proxy that answered for the registry.
+            if self._may_ask(outcome) and self._stored(session, ref, descriptor):
                 return None
             self._wait(ref, descriptor, outcome, attempts)
+
+    def _may_ask(self, outcome: Reply | TransferFailure) -> bool:
+        clock = self._requester.config.clock
+        return isinstance(outcome, TransferFailure) or not asks_for_a_pause(outcome, clock)
 
     def _wait(
         self,
@@ -242,39 +214,35 @@ class Manifests:
 
         :raises RegistryError: there is none.
         """
-        requester = self._requester
-        pace = requester.pool(ref.registry).pace
+        messages = self._requester.messages
         if isinstance(outcome, TransferFailure):
-            if outcome.permanent or not attempts.again(pace, connect=outcome.connect):
-                origin = Origin.of(requester.base(ref.registry))
-                raise requester.unreachable(ref, origin, outcome, attempts.gave_up)
+            if not attempts.after_failure(outcome):
+                raise messages.no_reply(ref, outcome, attempts.gave_up)
         elif outcome.status < 300:
-            if not attempts.again(pace):
+            if not attempts.again():
                 raise RegistryError(
                     f"{ref.registry} accepted the manifest of {ref} but does not have it under "
                     f"{descriptor.digest} afterwards",
                     status=outcome.status,
                 )
-        elif outcome.status not in RETRIABLE or not attempts.again(
-            pace, retry_after=requester.retry_after(outcome)
-        ):
-            outcome.note = attempts.gave_up
-            raise requester.error(outcome, ref, "store the manifest")
+        elif outcome.status not in RETRIABLE or not attempts.after_reply(outcome):
+            raise messages.refusal(outcome, ref, "store the manifest")
 
-    def _stored(self, counter: Counter, ref: Reference, descriptor: Descriptor) -> bool:
+    def _stored(self, session: Session, ref: Reference, descriptor: Descriptor) -> bool:
         try:
-            found = self.head(counter, ref, retry=False)
+            found = self.head(session, ref, retry=False)
         except (RegistryError, TransferFailure):
             return False
         return found is not None and found.digest == descriptor.digest
 
 
-def _path(ref: Reference) -> str:
+def manifest_path(ref: Reference) -> str:
+    """The path of a manifest on its registry."""
     return f"/v2/{ref.repository}/manifests/{ref.identifier}"
 
 
-def _described(headers: Mapping[str, str], ref: Reference) -> Descriptor | None:
-    """What the head of a reply says of a manifest; None if that is not enough."""
+def describe_head(headers: Mapping[str, str], ref: Reference) -> Descriptor | None:
+    """The descriptor that the headers of a reply give for `ref`; None if they do not suffice."""
     digest = headers.get("docker-content-digest", "")
     media_type = _media_type(headers)
     size = headers.get("content-length", "")

@@ -17,14 +17,17 @@ from ko_pants.oci.media_types import OCI_INDEX
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.endpoints import Origin
 from ko_pants.registry.errors import RegistryError
-from ko_pants.registry.manifests import MAX_MANIFEST, Manifests
-from ko_pants.registry.requester import Counter, Requester
+from ko_pants.registry.manifests import MAX_MANIFEST_BYTES, Manifests
+from ko_pants.registry.request import Request, Session
+from ko_pants.registry.requester import Requester
 
 _NEXT = re.compile(r"<([^>]*)>\s*;[^,]*\brel=\"?next\"?")
 _MAX_PAGES = 100
-_UPDATES = 24
-# Seconds in which two writers of one fallback tag are likely to notice each other.
-_SETTLE = 0.2
+_MAX_UPDATES = 24
+# In this time, two writers of one fallback tag are likely to notice each other.
+_LOOK_AGAIN_SECONDS = 0.2
+# Statuses of registries without the referrers API.
+_NO_API = (400, 404, 405, 406, 501)
 
 
 @dataclass(frozen=True)
@@ -66,18 +69,18 @@ class Referrers:
         self._lock = threading.Lock()
         self._tags: dict[tuple[str, str, str], threading.Lock] = {}
 
-    def find(self, counter: Counter, subject: Reference, artifact_type: str) -> list[Referrer]:
+    def find(self, session: Session, subject: Reference, artifact_type: str) -> list[Referrer]:
         """The referrers of the manifest `subject` (by digest), of one type where it is given.
 
         :raises RegistryError: the registry refused.
         """
-        found = self._api(counter, subject, artifact_type)
+        found = self._api(session, subject, artifact_type)
         if found is None:
-            found = self._fallback(counter, subject)[0]
+            found = self._fallback(session, subject)[0]
         return [r for r in found if not artifact_type or r.artifact_type == artifact_type]
 
     def push(
-        self, counter: Counter, repository: Reference, media_type: str, content: bytes
+        self, session: Session, repository: Reference, media_type: str, content: bytes
     ) -> Descriptor:
         """Store a manifest that has a subject, and see to it that the subject's referrers list it.
 
@@ -86,16 +89,16 @@ class Referrers:
         entry = Referrer.of_manifest(media_type, content)
         subject = repository.with_digest(json.loads(content)["subject"]["digest"])
         ref = repository.with_digest(entry.descriptor.digest)
-        reply = self._manifests.put_once(counter, ref, entry.descriptor, content)
+        reply = self._manifests.put_once(session, ref, entry.descriptor, content)
         if reply is None or reply.headers.get("OCI-Subject") != subject.digest:
-            # Without the header, a registry that has the API all the same needs no tag.
-            listed = self._api(counter, subject, "")
+            # A registry may have the API and not send the header: then no tag is needed.
+            listed = self._api(session, subject, "")
             if listed is None:
-                self._add(counter, subject, entry)
+                self._add(session, subject, entry)
         return entry.descriptor
 
     def _api(
-        self, counter: Counter, subject: Reference, artifact_type: str
+        self, session: Session, subject: Reference, artifact_type: str
     ) -> list[Referrer] | None:
         """The answer of the referrers API; None if the registry does not have it."""
         requester = self._requester
@@ -104,14 +107,19 @@ class Referrers:
         found: list[Referrer] = []
         for _ in range(_MAX_PAGES):
             reply = requester.send(
-                *(counter, "GET", subject, where),
-                headers={"Accept": OCI_INDEX},
-                limit=MAX_MANIFEST,
+                Request(
+                    session,
+                    "GET",
+                    subject,
+                    where,
+                    headers={"Accept": OCI_INDEX},
+                    max_reply_bytes=MAX_MANIFEST_BYTES,
+                )
             )
-            if reply.status in (400, 404, 405, 406, 501):
+            if reply.status in _NO_API:
                 return None
             if reply.status != 200:
-                raise requester.error(reply, subject, "list the referrers of")
+                raise requester.messages.refusal(reply, subject, "list the referrers of")
             entries = _entries(reply.body)
             if entries is None:
                 # A web page with status 200, from a registry behind a catch-all route.
@@ -120,9 +128,8 @@ class Referrers:
             link = _NEXT.search(reply.headers.get("Link", ""))
             if link is None:
                 break
-            reply.headers = {"Location": link[1]}
-            target = requester.location(subject, reply)
-            if target is None or Origin.of(target) != Origin.of(reply.url):
+            target = requester.locations.resolve(link[1], reply, subject)
+            if Origin.of(target) != reply.origin:
                 raise RegistryError(
                     f"{subject.registry} continues the referrers of {subject} on another host, "
                     "which is not followed"
@@ -131,11 +138,11 @@ class Referrers:
         return found
 
     def _fallback(
-        self, counter: Counter, subject: Reference
+        self, session: Session, subject: Reference
     ) -> tuple[list[Referrer], dict[str, Any], str]:
         """The entries of the fallback tag, the whole index, and its digest ("": there is none)."""
         tagged = subject.with_tag(_tag(subject))
-        found = self._manifests.find(counter, tagged)
+        found = self._manifests.find(session, tagged)
         if found is None:
             return [], {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}, ""
         entries = _entries(found[1])
@@ -145,40 +152,55 @@ class Referrers:
             )
         return entries, json.loads(found[1]), found[0].digest
 
-    def _add(self, counter: Counter, subject: Reference, entry: Referrer) -> None:
-        """Add to the fallback tag; others may do so at the same time, here and elsewhere."""
+    def _add(self, session: Session, subject: Reference, entry: Referrer) -> None:
+        """Add an entry to the fallback tag; others may do so at the same time, here and elsewhere.
+
+        :raises RegistryError: refused, or others change the tag all the time.
+        """
         tagged = subject.with_tag(_tag(subject))
         with self._lock:
             key = (tagged.registry, tagged.repository, tagged.tag)
             lock = self._tags.setdefault(key, threading.Lock())
         clock = self._requester.config.clock
-        written = settled = False
+        written = looked_again = False
         with lock:
-            for _ in range(_UPDATES):
-                entries, index, digest = self._fallback(counter, subject)
-                # Few registries know If-Match; with the others, only a look some time after the
-                # write tells that another process has overwritten it.
+            for _ in range(_MAX_UPDATES):
+                entries, index, digest = self._fallback(session, subject)
                 if any(e.descriptor.digest == entry.descriptor.digest for e in entries):
-                    if settled or not written:
+                    # Few registries know If-Match. With the others, another process may overwrite
+                    # what was written here; a look some time later shows it.
+                    if looked_again or not written:
                         return
-                    settled = True
-                    clock.sleep(_SETTLE * (1 + clock.random()))
+                    looked_again = True
+                    clock.sleep(_LOOK_AGAIN_SECONDS * (1 + clock.random()))
                     continue
                 index["manifests"] = [*index["manifests"], entry.to_json()]
-                content = json.dumps(index, separators=(",", ":")).encode()
-                descriptor = Descriptor(OCI_INDEX, sha256_digest(content), len(content))
-                headers = {"If-Match": f'"{digest}"'} if digest else {"If-None-Match": "*"}
-                try:
-                    self._manifests.put_once(counter, tagged, descriptor, content, headers=headers)
-                    written, settled = True, False
-                except RegistryError as e:
-                    if e.status != 412:
-                        raise
-                    clock.sleep(_SETTLE * clock.random())
+                if self._replace(session, tagged, index, digest):
+                    written, looked_again = True, False
+                else:
+                    clock.sleep(_LOOK_AGAIN_SECONDS * clock.random())
         raise RegistryError(
             f"others keep changing {tagged} while a referrer of {subject.digest} is added to it; "
             "run again"
         )
+
+    def _replace(
+        self, session: Session, tagged: Reference, index: Mapping[str, Any], digest: str
+    ) -> bool:
+        """Put `index` where the index `digest` is ("": none); False if it is another by now.
+
+        :raises RegistryError: refused.
+        """
+        content = json.dumps(index, separators=(",", ":")).encode()
+        descriptor = Descriptor(OCI_INDEX, sha256_digest(content), len(content))
+        headers = {"If-Match": f'"{digest}"'} if digest else {"If-None-Match": "*"}
+        try:
+            self._manifests.put_once(session, tagged, descriptor, content, headers=headers)
+        except RegistryError as e:
+            if e.status != 412:
+                raise
+            return False
+        return True
 
 
 def _tag(subject: Reference) -> str:

@@ -1,15 +1,17 @@
-"""When to try again, and how long to wait: bounded, jittered, and paced per host."""
+"""When to try again and how long to wait. Retries are bounded, jittered, and paced per host."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
-    from ko_pants.registry.config import Clock
+    from ko_pants.registry.clock import Clock
+    from ko_pants.registry.endpoints import Origin
+    from ko_pants.registry.request import Reply, TransferFailure
 
-#: Statuses that may be different next time (RFC 9110; 429 of RFC 6585).
+#: Statuses that may be different next time (RFC 9110; 429 is from RFC 6585).
 RETRIABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -17,8 +19,9 @@ RETRIABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 class RetryPolicy:
     """Bounds for retries; times in seconds.
 
-    `attempts` are for one operation, the first one included; `connect_attempts` where nothing
-    answers at all, which is seldom cured by waiting. `run_budget` bounds the retries of one client.
+    `attempts` is the number of attempts of one operation, the first one included;
+    `connect_attempts` is the same for failures without a connection, which waiting seldom cures.
+    `run_budget` bounds the retries of one client.
     """
 
     attempts: int = 6
@@ -53,8 +56,20 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
         return None
 
 
+def retry_after_seconds(reply: Reply, clock: Clock) -> float | None:
+    """How long a refusing host asks to be left alone (429 and 503); None if it does not say."""
+    if reply.status not in (429, 503):
+        return None
+    return parse_retry_after(reply.headers.get("Retry-After"), clock.wall())
+
+
+def asks_for_a_pause(reply: Reply, clock: Clock) -> bool:
+    """True if the host did nothing with the request and wants no other request now."""
+    return reply.status == 429 or retry_after_seconds(reply, clock) is not None
+
+
 class Pace:
-    """Holds back every request to one host until the time that the host asked for."""
+    """Delays every request to one host until the time that the host asked for. Thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -62,13 +77,13 @@ class Pace:
         self._not_before = 0.0
 
     def defer(self, seconds: float) -> None:
-        """No request before `seconds` from now; a later time that is known already stays."""
+        """Allow no request for `seconds` from now. A later time that is set already stays."""
         with self._lock:
             self._not_before = max(self._not_before, self._clock.monotonic() + seconds)
 
     def wait(self) -> None:
         """Return when the host may be asked."""
-        # Bounded, because others may push the time on while this one sleeps.
+        # Bounded, because other threads may call `defer` while this one sleeps.
         for _ in range(100):
             left = self._not_before - self._clock.monotonic()
             if not self._not_before or left <= 0:
@@ -77,7 +92,7 @@ class Pace:
 
 
 class RetryBudget:
-    """The retries left for one run."""
+    """The retries left for one run. Thread-safe."""
 
     def __init__(self, retries: int) -> None:
         self._left = retries
@@ -91,22 +106,54 @@ class RetryBudget:
 
 
 class Attempts:
-    """The attempts of one operation, which may be of several requests."""
+    """Counts the attempts of one operation, which may be of several requests.
 
-    def __init__(self, policy: RetryPolicy, budget: RetryBudget, clock: Clock) -> None:
+    :param pace_of: the pace of the host at an origin.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        budget: RetryBudget,
+        clock: Clock,
+        pace_of: Callable[[Origin], Pace],
+    ) -> None:
         self._policy = policy
         self._budget = budget
         self._clock = clock
+        self._pace_of = pace_of
         self.made = 1
-        #: Why `again` said no, for the error: empty until then.
+        #: Why there is no further attempt, for the error message. Empty as long as there is one.
         self.gave_up = ""
 
-    def again(self, pace: Pace, *, retry_after: float | None = None, connect: bool = False) -> bool:
-        """Wait before the next attempt; False if there shall be none.
+    def again(self) -> bool:
+        """Wait before the next attempt; False if there is none."""
+        return self._again()
 
-        `retry_after` (seconds) is the host's own wish and holds back everyone; `connect` says that
-        no connection came about.
+    def after_failure(self, failure: TransferFailure) -> bool:
+        """Wait before the next attempt after no reply came; False if there is none."""
+        return not failure.permanent and self._again(connect=failure.connect)
+
+    def after_reply(self, reply: Reply) -> bool:
+        """Wait before the next attempt after a reply of failure; False if there is none.
+
+        A `Retry-After` of the host delays every request to it, not only this operation's. Where
+        there is no further attempt, `reply.note` says why.
         """
+        seconds = retry_after_seconds(reply, self._clock)
+        pace = None if seconds is None else self._pace_of(reply.origin)
+        again = self._again(retry_after=seconds, pace=pace)
+        if not again:
+            reply.note = self.gave_up
+        return again
+
+    def _again(
+        self,
+        *,
+        connect: bool = False,
+        retry_after: float | None = None,
+        pace: Pace | None = None,
+    ) -> bool:
         policy = self._policy
         if self.made >= (policy.connect_attempts if connect else policy.attempts):
             self.gave_up = f"tried {self.made} times" if self.made > 1 else ""
@@ -119,8 +166,8 @@ class Attempts:
             return False
         delay = policy.delay(self.made, self._clock.random())
         self.made += 1
-        if retry_after is not None:
-            # The jitter on top keeps a crowd of clients from coming back in the same instant.
+        if pace is not None and retry_after is not None:
+            # The jitter on top keeps many clients from coming back in the same instant.
             pace.defer(retry_after + min(delay, 1.0))
         else:
             self._clock.sleep(delay)

@@ -1,4 +1,4 @@
-"""TLS contexts: which authorities are trusted, and which certificate is shown."""
+"""TLS contexts: which authorities are trusted, and which client certificate is shown."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import Mapping
+from typing import Mapping, Tuple
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.errors import KoPantsError
 
 
@@ -19,18 +20,26 @@ def certificate_directories(env: Mapping[str, str], netloc: str) -> tuple[str, .
     return tuple(os.path.join(root, netloc) for root in roots)
 
 
+_FileState = Tuple[int, int, int]
+
+
 @dataclass(frozen=True)
 class _Sources:
-    """The files of a context: a bundle or None for the system's, more authorities, a pair."""
+    """The files that a context is made of.
+
+    :param bundle: the authorities; None: those of the system and certifi.
+    :param authorities: files with further authorities.
+    :param client_cert: certificate and key to show.
+    """
 
     bundle: str | None
     authorities: tuple[str, ...]
     client_cert: tuple[str, str] | None
 
-    def states(self) -> tuple[tuple[int, int, int], ...]:
-        """What changes when a file does.
+    def states(self) -> tuple[_FileState, ...]:
+        """Inode, size and modification time (ns) of each file: different once a file is.
 
-        :raises OSError: one is missing.
+        :raises OSError: a file is missing.
         """
         if self.bundle is not None:
             bundles = [self.bundle]
@@ -43,9 +52,13 @@ class _Sources:
         )
 
 
-# Reading the system's authorities takes longer than all else of a run that finds nothing to do.
-_MAX_CONTEXTS = 32
-_contexts: dict[object, ssl.SSLContext] = {}
+# Reading the system's authorities takes longer than everything else in a run with nothing to do.
+_contexts: BoundedMemory[tuple[_Sources, tuple[_FileState, ...]], ssl.SSLContext] = BoundedMemory(
+    name="TLS contexts",
+    bound=32,
+    holds="the certificates that were read from files; the key has the state of each file, so a "
+    "changed file is read again",
+)
 
 
 def find_context(
@@ -54,11 +67,12 @@ def find_context(
     ca_certs_path: str | None,
     client_cert: tuple[str, str] | None,
 ) -> ssl.SSLContext:
-    """A verifying client context for one host, shared with those that are made of the same files.
+    """A verifying client context for one host. Hosts with the same files share one.
 
-    Trusted are `ca_certs_path`, or SSL_CERT_FILE, or the system's and certifi's authorities; then
-    the `*.crt` of `certs.d/<host:port>`, whose `*.cert` and `*.key` are shown where `client_cert`
-    is None. The context of an earlier run is taken if none of its files has changed.
+    It trusts the authorities in `ca_certs_path`; without that, those in SSL_CERT_FILE; without
+    that, the system's and certifi's. It also trusts the `*.crt` in `certs.d/<host:port>`. It shows
+    `client_cert` to the server, or the `*.cert` and `*.key` in that directory. A context of an
+    earlier run is used again if none of its files has changed.
 
     :raises KoPantsError: a file is missing or no PEM.
     """
@@ -70,9 +84,7 @@ def find_context(
     context = _contexts.get(key)
     if context is None:
         context = _make_context(netloc, sources)
-        while len(_contexts) >= _MAX_CONTEXTS:
-            _contexts.pop(next(iter(_contexts)), None)
-        _contexts[key] = context
+        _contexts.put(key, context)
     return context
 
 
@@ -102,8 +114,8 @@ def _make_context(netloc: str, sources: _Sources) -> ssl.SSLContext:
             f"cannot read the CA certificates in {sources.bundle}: {e.strerror or e}; "
             "expected a file in PEM format"
         ) from None
-    # On by default since Python 3.13; the authorities that companies make for themselves often fail
-    # it (no key usage), and Go's clients and docker take them.
+    # The flag is on by default since Python 3.13. Authorities that companies make for themselves
+    # often fail it (no key usage), while Go's clients and docker accept them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if sources.bundle is None:
         import certifi
@@ -131,7 +143,10 @@ def _load(context: ssl.SSLContext, path: str) -> None:
 
 
 def speaks_tls(host: str, port: int, timeout: float) -> bool:
-    """True if a TLS handshake with `host` succeeds; nothing is verified, and nothing is sent."""
+    """True if a TLS handshake with `host` succeeds within `timeout` seconds.
+
+    Nothing is verified, and nothing is sent after it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -139,7 +154,7 @@ def speaks_tls(host: str, port: int, timeout: float) -> bool:
         with socket.create_connection((host, port), timeout) as raw, context.wrap_socket(raw):
             return True
     except ssl.SSLError as e:
-        # An alert (say, for want of a client certificate) comes from one who speaks TLS.
+        # A server that sends an alert (for example, as it wants a client certificate) speaks TLS.
         return "alert" in str(e).lower()
     except OSError:
         return False

@@ -19,19 +19,23 @@ from typing import Any, Iterator, Mapping
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.reference import DOCKER_HUB
-from ko_pants.registry.errors import Redactor, printable
+from ko_pants.registry.errors import printable
+from ko_pants.registry.redaction import Redactor
 
 logger = logging.getLogger(__name__)
 
 _HUB_KEYS = (DOCKER_HUB, "docker.io", "registry-1.docker.io")
 _HUB_SERVER = "https://index.docker.io/v1/"
-_HELPER_TIMEOUT = 60.0
-_MAX_AUTH_FILE = 4 * 1024 * 1024
+_HELPER_TIMEOUT_SECONDS = 60.0
+_MAX_AUTH_FILE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Credential:
-    """What to say to one registry; `source` names where it was found and is safe to show."""
+    """What proves to one registry who we are.
+
+    `source` names where it was found, for messages; it has no secret in it.
+    """
 
     source: str
     username: str = ""
@@ -49,7 +53,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class AuthFile:
-    """An auth file that exists; keys are normalised to `host[:port][/namespace]`."""
+    """The content of an auth file; keys are normalised to `host[:port][/namespace]`."""
 
     path: str
     auths: Mapping[str, Mapping[str, Any]] = field(repr=False)
@@ -58,7 +62,7 @@ class AuthFile:
 
 
 def auth_file_paths(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Where to look, first match wins: what the environment names, then docker's, then podman's."""
+    """Paths to look at, first match wins: those that the environment names, docker's, podman's."""
     home = env.get("HOME", "")
     paths = []
     if env.get("REGISTRY_AUTH_FILE"):
@@ -78,11 +82,11 @@ def auth_file_paths(env: Mapping[str, str]) -> tuple[str, ...]:
 def read_auth_file(path: str) -> AuthFile | None:
     """Read an auth file; None if there is none.
 
-    :raises KoPantsError: unreadable or no JSON object; its content is not shown.
+    :raises KoPantsError: it is unreadable or no JSON object. The message does not show its content.
     """
     try:
         with open(path, "rb") as file:
-            content = file.read(_MAX_AUTH_FILE)
+            content = file.read(_MAX_AUTH_FILE_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as e:
@@ -116,7 +120,7 @@ def read_auth_file(path: str) -> AuthFile | None:
 
 
 def _normal(key: str) -> str:
-    """`https://index.docker.io/v1/` and the like as `host[:port][/namespace]`."""
+    """A key such as `https://index.docker.io/v1/` as `host[:port][/namespace]`."""
     rest = key.partition("://")[2] or key
     rest = rest.rstrip("/")
     for suffix in ("/v1", "/v2"):
@@ -134,9 +138,10 @@ def lookup_keys(registry: str, repository: str) -> tuple[str, ...]:
 
 
 class CredentialStore:
-    """The credentials of one run; files are read once and a helper runs once per host.
+    """The credentials of one run. Thread-safe.
 
-    Thread-safe. Nothing is read before a registry asks for credentials.
+    Files are read once, and a helper runs once per host.
+    Nothing is read before somebody asks for a credential.
     """
 
     def __init__(self, env: Mapping[str, str], redactor: Redactor) -> None:
@@ -150,8 +155,8 @@ class CredentialStore:
     def get(self, registry: str, repository: str = "") -> Credential | None:
         """The credential for a repository; None means anonymous.
 
-        A helper that fails is reported once and counts as no credential: a public image can still
-        be pulled, and `problem` has the reason for the error where it cannot.
+        A helper that fails is logged once and counts as no credential, because a public image can
+        still be pulled. `describe` has the reason for where it cannot.
 
         :raises KoPantsError: an auth file is broken.
         """
@@ -165,7 +170,7 @@ class CredentialStore:
         return None
 
     def configured(self, registry: str) -> bool:
-        """True if some auth file says something about the host; runs no helper."""
+        """True if some auth file has an entry or a helper for the host. No helper is run."""
         hosts = set(lookup_keys(registry, ""))
         with self._lock:
             try:
@@ -178,9 +183,21 @@ class CredentialStore:
             for file in files
         )
 
-    def problem(self, registry: str) -> str:
-        """Why a helper gave nothing for this registry; empty if none failed."""
-        return self._problems.get(registry, "")
+    def describe(self, registry: str, repository: str) -> str:
+        """Whose credentials were used, for the message of an error; if there are none, what to do.
+
+        :raises KoPantsError: an auth file is broken.
+        """
+        credential = self.get(registry, repository)
+        if credential is not None:
+            return f"the credentials are those of {credential.source}"
+        problem = self._problems.get(registry)
+        if problem:
+            return f"there are no credentials: {problem}"
+        return (
+            f"no credentials for it were found; log in with `docker login {registry}` or "
+            f"`podman login {registry}`"
+        )
 
     def _read(self) -> tuple[AuthFile, ...]:
         if self._files is None:
@@ -259,7 +276,7 @@ class CredentialStore:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=dict(self._env),
-                timeout=_HELPER_TIMEOUT,
+                timeout=_HELPER_TIMEOUT_SECONDS,
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -287,4 +304,4 @@ class CredentialStore:
 
 
 class _HelperFailed(Exception):
-    """Why; an empty text means that the helper has no entry."""
+    """A helper gave no credential. The text says why; it is empty if the helper has no entry."""

@@ -19,10 +19,10 @@ from registry_support import auth_env, client_for
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.reference import Reference
-from ko_pants.registry import head_requests, transport
+from ko_pants.registry import pipelined_heads
 from ko_pants.registry.client import RegistryClient, RegistryConfig, RegistrySession
 from ko_pants.registry.endpoints import Origin
-from ko_pants.registry.head_requests import HeadConnection, request_head
+from ko_pants.registry.pipelined_heads import HeadConnection, head_request
 
 OK = b"HTTP/1.1 200 OK\r\nDocker-Content-Digest: sha256:aa\r\ncontent-length: 7\r\n\r\n"
 ABSENT = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n"
@@ -64,7 +64,7 @@ def ask(replies: Sequence[bytes], requests: int = 3) -> tuple[list[int], bool]:
     with server(replies, requests) as port:
         connection = HeadConnection(Origin("http", "127.0.0.1", port), None, RegistryConfig({}))
         try:
-            heads = connection.ask([request_head("/v2/", "h", {})] * requests)
+            heads = connection.ask([head_request("/v2/", "h", {})] * requests)
             return [head.status for head in heads], connection.usable
         finally:
             connection.close()
@@ -115,14 +115,14 @@ def test_names_of_headers_are_lower_case_and_repeated_ones_are_joined() -> None:
     reply = b"HTTP/1.1 200 OK\r\nDocker-Content-Digest: a\r\nDOCKER-content-digest:\tb \r\n\r\n"
     with server([reply], 1) as port:
         connection = HeadConnection(Origin("http", "127.0.0.1", port), None, RegistryConfig({}))
-        (head,) = connection.ask([request_head("/v2/", "h", {})])
+        (head,) = connection.ask([head_request("/v2/", "h", {})])
         connection.close()
     assert head.headers == {"docker-content-digest": "a, b"}
 
 
 def test_no_value_ends_its_line() -> None:
     with pytest.raises(ValueError, match="line break"):
-        request_head("/v2/", "h", {"Authorization": "Basic x\r\nHost: elsewhere"})
+        head_request("/v2/", "h", {"Authorization": "Basic x\r\nHost: elsewhere"})
 
 
 def test_tls_is_verified(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
     config = RegistryConfig({})
     with server([OK], 1, context) as port:
         connection = HeadConnection(Origin("https", "127.0.0.1", port), trusting, config)
-        assert len(connection.ask([request_head("/v2/", "h", {})])) == 1
+        assert len(connection.ask([head_request("/v2/", "h", {})])) == 1
         connection.close()
     with server([OK], 1, context) as port, pytest.raises(ssl.SSLCertVerificationError):
         HeadConnection(Origin("https", "127.0.0.1", port), ssl.create_default_context(), config)
@@ -239,16 +239,16 @@ def test_a_registry_that_does_not_go_on_is_asked_one_at_a_time(registry: FaultRe
     answers = client.head_manifests(questions(client, registry))
     assert all(answered for answered, _ in answers)
     assert len(registry.seen) == before + 8
-    assert Origin.of(f"http://{registry.host}") in transport._ONE_AT_A_TIME
+    assert Origin.of(f"http://{registry.host}") in pipelined_heads._without_pipelining
 
 
 def test_a_server_that_forgets_what_was_sent_in_a_row_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(head_requests, "_NEXT_REPLY", 0.01)
+    monkeypatch.setattr(pipelined_heads, "_NEXT_REPLY_SECONDS", 0.01)
     with server([OK], 2, stays=True) as port:
         connection = HeadConnection(Origin("http", "127.0.0.1", port), None, RegistryConfig({}))
-        heads = connection.ask([request_head("/v2/", "h", {})] * 2)
+        heads = connection.ask([head_request("/v2/", "h", {})] * 2)
     assert [head.status for head in heads] == [200]
     assert not connection.usable
     assert not connection.pipelines

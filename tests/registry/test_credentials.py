@@ -18,9 +18,9 @@ from registry_support import FakeTime, auth_env, client_for
 from ko_pants.errors import KoPantsError
 from ko_pants.oci import media_types
 from ko_pants.oci.reference import Reference
-from ko_pants.registry.auth import CredentialStore
 from ko_pants.registry.client import RegistryError
-from ko_pants.registry.errors import Redactor
+from ko_pants.registry.credentials import CredentialStore
+from ko_pants.registry.redaction import Redactor
 
 
 def _auth(user: str, password: str) -> dict[str, str]:
@@ -138,8 +138,8 @@ def test_files_with_nothing_in_them_mean_anonymous(tmp_path: Path, content: str)
 
 
 def test_credentials_show_no_secret() -> None:
-    from ko_pants.registry.auth import Credential
     from ko_pants.registry.client import RegistryConfig
+    from ko_pants.registry.credentials import Credential
 
     shown = repr(Credential("file", "user", PASSWORD, PASSWORD, PASSWORD))
     shown += repr(RegistryConfig({"HTTPS_PROXY": f"http://u:{PASSWORD}@p"}))

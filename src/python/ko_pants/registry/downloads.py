@@ -1,4 +1,4 @@
-"""Streaming downloads of blobs: verified at the end, resumed after a break."""
+"""Downloads of blobs as streams: verified at the end, resumed after a break."""
 
 from __future__ import annotations
 
@@ -8,32 +8,26 @@ import re
 
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.reference import Reference
-from ko_pants.registry.endpoints import Origin
 from ko_pants.registry.errors import RegistryError
-from ko_pants.registry.requester import Counter, Requester
-from ko_pants.registry.transport import (
-    CHUNK,
-    TRANSPORT_ERRORS,
-    RateMeter,
-    Reply,
-    TransferFailure,
-    read_some,
-)
+from ko_pants.registry.failures import TRANSPORT_ERRORS, describe_failure
+from ko_pants.registry.request import Reply, Request, Session, TransferFailure
+from ko_pants.registry.requester import Requester
+from ko_pants.registry.streams import CHUNK_BYTES, RateMeter, read_some
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-")
-# A download that got this far since its last break starts counting its attempts anew.
-_PROGRESS = 1024 * 1024
+# A download that received this much since its last break starts to count its attempts anew.
+_PROGRESS_BYTES = 1024 * 1024
 
 
 class BlobStream(io.RawIOBase):
-    """The bytes of a blob; the last of them are handed out only if size and digest are right."""
+    """The bytes of a blob. The last of them are returned only if size and digest are right."""
 
     def __init__(
-        self, requester: Requester, counter: Counter, repository: Reference, descriptor: Descriptor
+        self, requester: Requester, session: Session, repository: Reference, descriptor: Descriptor
     ) -> None:
         super().__init__()
         self._requester = requester
-        self._counter = counter
+        self._session = session
         self._repository = repository
         self._descriptor = descriptor
         self._hash = hashlib.sha256()
@@ -42,7 +36,7 @@ class BlobStream(io.RawIOBase):
         self._attempts_from = 0
         self._reply: Reply | None = None
         self._meter = RateMeter(requester.config)
-        # Ask at once, so that a blob that is not there is an error of `open_blob`.
+        # The request is sent now, so that `open_blob` raises for a blob that is not there.
         self._connect()
 
     def readable(self) -> bool:
@@ -61,7 +55,7 @@ class BlobStream(io.RawIOBase):
                 if self._reply is None:
                     self._connect()
                 assert self._reply is not None
-                data = read_some(self._reply.raw, min(len(buffer), CHUNK))
+                data = read_some(self._reply.raw, min(len(buffer), CHUNK_BYTES))
                 if not data:
                     raise TransferFailure(f"it ended after {self._received} of {size} bytes")
                 self._meter.add(len(data))
@@ -69,7 +63,7 @@ class BlobStream(io.RawIOBase):
                 self._broken(e)
                 continue
             except TRANSPORT_ERRORS as e:
-                self._broken(self._requester.transport.failure(e))
+                self._broken(describe_failure(e, self._requester.redact))
                 continue
             if self._received + len(data) > size:
                 raise self._wrong(f"more than {size} bytes")
@@ -82,7 +76,7 @@ class BlobStream(io.RawIOBase):
         return 0
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection, unless everything was read."""
         if self._reply is not None:
             self._reply.close()
             self._reply = None
@@ -96,10 +90,10 @@ class BlobStream(io.RawIOBase):
         path = f"/v2/{self._repository.repository}/blobs/{self._descriptor.digest}"
         headers = {"Range": f"bytes={self._received}-"} if self._received else {}
         reply = self._requester.send(
-            self._counter, "GET", self._repository, path, headers=headers, stream=True
+            Request(self._session, "GET", self._repository, path, headers=headers, stream=True)
         )
         if reply.status not in (200, 206):
-            raise self._requester.error(reply, self._named(), "pull the blob")
+            raise self._requester.messages.refusal(reply, self._named(), "pull the blob")
         self._reply = reply
         self._meter = RateMeter(self._requester.config)
         start = 0
@@ -111,7 +105,7 @@ class BlobStream(io.RawIOBase):
         # A registry without ranges sends everything again.
         skip = self._received - start
         while skip:
-            data = read_some(reply.raw, min(skip, CHUNK))
+            data = read_some(reply.raw, min(skip, CHUNK_BYTES))
             if not data:
                 raise TransferFailure("it ended early")
             skip -= len(data)
@@ -119,22 +113,19 @@ class BlobStream(io.RawIOBase):
             self._finish()
 
     def _broken(self, failure: TransferFailure) -> None:
-        """Get ready to resume.
+        """Close the reply and wait before the next attempt.
 
         :raises RegistryError: there were too many breaks.
         """
         if self._reply is not None:
-            origin = Origin.of(self._reply.url)
+            failure.origin = self._reply.origin
             self._reply.close()
             self._reply = None
-        else:
-            origin = Origin.of(self._requester.base(self._repository.registry))
-        if self._received - self._attempts_from >= _PROGRESS:
+        if self._received - self._attempts_from >= _PROGRESS_BYTES:
             self._attempts, self._attempts_from = self._requester.attempts(), self._received
-        pool = self._requester.transport.pool(origin)
-        if not self._attempts.again(pool.pace):
-            raise self._requester.unreachable(
-                self._named(), origin, failure, self._attempts.gave_up
+        if not self._attempts.again():
+            raise self._requester.messages.no_reply(
+                self._named(), failure, self._attempts.gave_up
             ) from None
 
     def _finish(self) -> None:
@@ -142,7 +133,7 @@ class BlobStream(io.RawIOBase):
         if found != self._descriptor.digest:
             raise self._wrong(f"bytes with the digest {found}")
         if self._reply is not None:
-            # What follows the last byte: the end of the reply, so that the connection is reused.
+            # The end of the reply must be read, or the connection cannot be used again.
             try:
                 extra = read_some(self._reply.raw, 1)
             except TRANSPORT_ERRORS:

@@ -1,0 +1,168 @@
+"""Sends the bytes of a blob: whole or in chunks, and again from where it broke off."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, Callable, Iterator
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.reference import Reference
+from ko_pants.registry.errors import RegistryError
+from ko_pants.registry.request import Reply, StreamBody, TransferFailure
+from ko_pants.registry.requester import Requester
+from ko_pants.registry.retry import RETRIABLE, asks_for_a_pause
+from ko_pants.registry.streams import CHUNK_BYTES
+from ko_pants.registry.upload_session import Refused, UploadSession
+
+# nginx, the most common proxy before a registry, limits bodies to this unless told otherwise.
+_SMALL_CHUNK_BYTES = 1024 * 1024
+# Statuses with which registries refuse chunks that they do not support.
+_NO_CHUNKS = (400, 404, 405, 411, 415, 416, 501)
+# The session is gone, or the registry has more or fewer bytes than we think.
+_SESSION_LOST = (404, 416)
+
+
+class BlobTransfer:
+    """The bytes of one blob on their way to one repository. Not thread-safe.
+
+    :param is_there: asks the registry, once, whether it has the blob.
+    :raises Exception: see `run`.
+    """
+
+    def __init__(
+        self,
+        requester: Requester,
+        upload: UploadSession,
+        ref: Reference,
+        descriptor: Descriptor,
+        open_blob: Callable[[], BinaryIO],
+        progress: Callable[[int], None] | None,
+        is_there: Callable[[], bool],
+    ) -> None:
+        self._requester = requester
+        self._upload = upload
+        self._named = ref.with_digest(descriptor.digest)
+        self._size = descriptor.size
+        self._open_blob = open_blob
+        self._progress = progress
+        self._is_there = is_there
+        self._attempts = requester.attempts()
+        # Bytes of a chunk; 0: the whole blob in one request.
+        large = descriptor.size > requester.config.chunk_threshold
+        self._chunk_bytes = requester.config.chunk_size if large else 0
+        self._chunks_refused = False
+
+    def run(self) -> None:
+        """Send until the registry has the blob.
+
+        :raises KoPantsError: the blob cannot be read.
+        :raises RegistryError: the registry does not take it.
+        """
+        while True:
+            outcome: Reply | TransferFailure | None = None
+            try:
+                if self._send():
+                    return
+            except TransferFailure as e:
+                outcome = e
+            except Refused as e:
+                outcome = e.reply
+            if self._may_ask(outcome) and self._has_arrived():
+                return
+            self._wait(outcome)
+            self._prepare_next()
+
+    def _send(self) -> bool:
+        """Make one attempt; True if the registry confirms the blob."""
+        if self._upload.location is None:
+            self._upload.start()
+            if self._chunk_bytes:
+                self._chunk_bytes = max(self._chunk_bytes, self._upload.min_chunk_bytes)
+        if self._chunk_bytes:
+            return self._send_in_chunks()
+        return self._send_whole()
+
+    def _send_whole(self) -> bool:
+        return self._upload.commit(StreamBody(lambda: self._read(0, self._size), self._size))
+
+    def _send_in_chunks(self) -> bool:
+        while self._upload.offset < self._size:
+            self._upload.send_chunk(self._read, self._chunk_bytes)
+        return self._upload.commit(None)
+
+    def _may_ask(self, outcome: Reply | TransferFailure | None) -> bool:
+        clock = self._requester.config.clock
+        return not (isinstance(outcome, Reply) and asks_for_a_pause(outcome, clock))
+
+    def _has_arrived(self) -> bool:
+        """After any doubt: does the registry have the blob?"""
+        try:
+            return self._is_there()
+        except (RegistryError, TransferFailure):
+            return False
+
+    def _wait(self, outcome: Reply | TransferFailure | None) -> None:
+        """Wait before the next attempt.
+
+        :param outcome: of the last one; None: the registry confirmed another digest.
+        :raises RegistryError: there is none.
+        """
+        attempts, messages = self._attempts, self._requester.messages
+        if isinstance(outcome, TransferFailure):
+            if not attempts.after_failure(outcome):
+                raise messages.no_reply(self._named, outcome, attempts.gave_up)
+        elif outcome is None:
+            if not attempts.again():
+                raise RegistryError(
+                    f"{self._named.registry} confirms another digest than that of {self._named}, "
+                    "and does not have the blob afterwards"
+                )
+        elif not self._another_way(outcome):
+            # A status of success means that it took fewer bytes than were sent.
+            passing = outcome.status in RETRIABLE or outcome.status in _SESSION_LOST
+            if not (passing or outcome.status < 300) or not attempts.after_reply(outcome):
+                raise messages.refusal(outcome, self._named, "take the blob")
+
+    def _another_way(self, refusal: Reply) -> bool:
+        """True if chunks of another size, or none, may be taken where this was not."""
+        if refusal.status == 413 and self._size > _SMALL_CHUNK_BYTES:
+            if self._chunk_bytes == _SMALL_CHUNK_BYTES or self._chunks_refused:
+                return False
+            self._chunk_bytes = _SMALL_CHUNK_BYTES
+            return True
+        if self._chunk_bytes and self._upload.offset == 0 and refusal.status in _NO_CHUNKS:
+            # Chunks are not chosen again after they were refused, so this happens once.
+            self._chunk_bytes, self._chunks_refused = 0, True
+            return True
+        return False
+
+    def _prepare_next(self) -> None:
+        if self._chunk_bytes:
+            self._upload.find_offset()
+            return
+        self._upload.abandon()
+        chunk_bytes = self._requester.config.chunk_size
+        if self._size > chunk_bytes and not self._chunks_refused:
+            # From now on in chunks, so that the next break costs less.
+            self._chunk_bytes = chunk_bytes
+
+    def _read(self, start: int, length: int) -> Iterator[bytes]:
+        """The bytes of a range of the blob.
+
+        :raises KoPantsError: the blob is shorter than its descriptor says.
+        """
+        with self._open_blob() as file:
+            if start:
+                file.seek(start)
+            done = 0
+            while done < length:
+                data = file.read(min(CHUNK_BYTES, length - done))
+                if not data:
+                    raise KoPantsError(
+                        f"the blob {self._named.digest} ended after {start + done} bytes while it "
+                        f"was uploaded; expected {self._size}. It was changed or removed: run again"
+                    )
+                done += len(data)
+                yield data
+                if self._progress is not None:
+                    self._progress(start + done)

@@ -1,0 +1,218 @@
+"""Connections to registries: pooled per origin, capped, paced, directly or through a proxy.
+
+The adapters of `requests` open the connections. Its sessions and responses are not used: they read
+the environment, split the URL five times and keep cookies for every request, which is two thirds of
+the CPU time of a small HEAD.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import urllib.parse
+from typing import Any, Callable, Mapping
+
+import requests
+import requests.adapters
+import requests.utils
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from ko_pants.registry import tls
+from ko_pants.registry.config import RegistryConfig
+from ko_pants.registry.endpoints import Origin
+from ko_pants.registry.proxies import ProxyRules
+from ko_pants.registry.redaction import Redactor, redact_urllib3_logs
+from ko_pants.registry.request import StreamBody
+from ko_pants.registry.retry import Pace
+
+# A failed request is repeated by a step of its own, not by urllib3.
+_NO_RETRIES = urllib3.Retry(0, read=False)
+
+
+class _QuietHTTPConnection(HTTPConnection):
+    # Pants at `-ltrace` sets this attribute of http.client's class to 1. A connection would then
+    # print every header, credentials included.
+    debuglevel = 0
+
+
+class _QuietHTTPSConnection(HTTPSConnection):
+    debuglevel = 0
+
+
+class _QuietHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _QuietHTTPConnection
+
+
+class _QuietHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _QuietHTTPSConnection
+
+
+_QUIET_POOLS = {"http": _QuietHTTPPool, "https": _QuietHTTPSPool}
+
+
+class _HostAdapter(requests.adapters.HTTPAdapter):
+    """An adapter of requests for one origin, with our TLS context."""
+
+    def __init__(self, make_context: Callable[[], ssl.SSLContext] | None, pool: int) -> None:
+        self._ssl: dict[str, Any] = {}
+        if make_context is not None:
+            context = self._ssl["ssl_context"] = make_context()
+            if getattr(urllib3, "__version__", "").startswith("1."):
+                # urllib3 1.x does not tell the context an IP address. With this check off, it
+                # compares the certificate's names itself.
+                context.check_hostname = False
+        super().__init__(pool_connections=1, pool_maxsize=pool)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.update(self._ssl)
+        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.poolmanager.pool_classes_by_scheme = _QUIET_POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.update(self._ssl)
+        manager = super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]
+        if isinstance(manager, urllib3.ProxyManager):
+            manager.pool_classes_by_scheme = _QUIET_POOLS
+        return manager
+
+    def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
+        # The context has the authorities. The overridden method would add those of requests.
+        if self._ssl:
+            conn.cert_reqs = "CERT_REQUIRED"
+
+
+class OriginPool:
+    """The connections to one origin. Thread-safe.
+
+    :param proxy: the URL of the proxy to use; None connects directly.
+    """
+
+    def __init__(self, origin: Origin, config: RegistryConfig, proxy: str | None) -> None:
+        self.origin = origin
+        self.proxy = proxy
+        self.pace = Pace(config.clock)
+        # Two caps, because a download is held open while an upload to the same host waits for it.
+        self.slots = threading.BoundedSemaphore(config.per_host_connections)
+        self.stream_slots = threading.BoundedSemaphore(config.per_host_connections)
+        self._config = config
+        self._lock = threading.Lock()
+        self._adapter: _HostAdapter | None = None
+        self._connections: Any = None
+        # A proxy of plain HTTP is told the whole URL instead of the path.
+        self._whole_url = False
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | StreamBody | None,
+        timeout_seconds: float,
+    ) -> Any:
+        """Send a request; returns urllib3's response, of which only the head is read.
+
+        :raises KoPantsError: a certificate file is unusable.
+        :raises Exception: no head came: one of `TRANSPORT_ERRORS`, or what reading `body` raised.
+        """
+        connections = self._connections
+        if connections is None:
+            with self._lock:
+                connections = self._connections = self._connections or self._connect()
+        target = requests.utils.urldefragauth(url) if self._whole_url else _target(url)
+        return connections.urlopen(
+            method,
+            target,
+            body=body,
+            headers=headers,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+            retries=_NO_RETRIES,
+            timeout=urllib3.Timeout(connect=self._config.connect_timeout, read=timeout_seconds),
+        )
+
+    def tls_context(self) -> ssl.SSLContext:
+        """What verifies this origin's certificate.
+
+        :raises KoPantsError: a certificate file is unusable.
+        """
+        config, netloc = self._config, self.origin.netloc
+        client_cert = config.client_certs.get(netloc)
+        return tls.find_context(netloc, config.env, config.ca_certs_path, client_cert)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            if self._adapter is not None:
+                self._adapter.close()  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> Any:
+        """Do once what `HTTPAdapter.send` of requests does for every request before it sends it."""
+        context = self.tls_context if self.origin.scheme == "https" else None
+        adapter: Any = _HostAdapter(context, 2 * self._config.per_host_connections)
+        url = f"{self.origin}/"
+        request = requests.Request("GET", url).prepare()
+        proxies = {self.origin.scheme: self.proxy} if self.proxy else {}
+        # requests before 2.32 has only the second method.
+        if hasattr(adapter, "get_connection_with_tls_context"):
+            pool = adapter.get_connection_with_tls_context(request, True, proxies)
+        else:
+            pool = adapter.get_connection(url, proxies)
+        adapter.cert_verify(pool, url, True, None)
+        self._whole_url = adapter.request_url(request, proxies) != request.path_url
+        self._adapter = adapter
+        return pool
+
+
+class Connections:
+    """All connections of one run. Thread-safe."""
+
+    def __init__(self, config: RegistryConfig, redactor: Redactor) -> None:
+        self._config = config
+        self._proxies = ProxyRules.from_env(config.env)
+        self._lock = threading.Lock()
+        self._pools: dict[Origin, OriginPool] = {}
+        redactor.add(_user_and_password(url) for url in self._proxies.proxies.values())
+        redact_urllib3_logs()
+
+    def pool(self, origin: Origin) -> OriginPool:
+        """The connections to an origin."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            with self._lock:
+                pool = self._pools.get(origin)
+                if pool is None:
+                    pool = OriginPool(origin, self._config, self.proxy_for(origin))
+                    self._pools[origin] = pool
+        return pool
+
+    def pace(self, origin: Origin) -> Pace:
+        """When an origin may be asked."""
+        return self.pool(origin).pace
+
+    def proxy_for(self, origin: Origin) -> str | None:
+        """The URL of the proxy before an origin, if there is one."""
+        return self._proxies.proxy_for(origin)
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        with self._lock:
+            for pool in self._pools.values():
+                pool.close()
+
+
+def _target(url: str) -> str:
+    """Path and query of an absolute URL."""
+    rest = url.partition("#")[0]
+    slash = rest.find("/", rest.index("://") + 3)
+    if slash < 0:
+        parts = urllib.parse.urlsplit(rest)
+        return f"/?{parts.query}" if parts.query else "/"
+    return rest[slash:]
+
+
+def _user_and_password(url: str) -> str:
+    return url.partition("://")[2].rpartition("@")[0]

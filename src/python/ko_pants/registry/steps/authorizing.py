@@ -1,0 +1,80 @@
+"""The step that says who asks: the `Authorization` header, and again after a 401."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ko_pants.registry.challenge import Scopes
+from ko_pants.registry.contacts import Contacts
+from ko_pants.registry.notices import Notices
+from ko_pants.registry.request import Reply, Request, Send, StreamBody, TransferFailure
+
+#: How often a 401 is answered with another `Authorization` before it is final.
+MAX_CHALLENGES = 2
+
+
+class Authorizer(Protocol):
+    """Knows what to say to which registry (`authenticator.Authenticator`)."""
+
+    def authorization(self, request: Request) -> str | None:
+        """The header's value for a request; None: say nothing.
+
+        :raises RegistryError: a token server refused.
+        """
+
+    def answer_challenge(
+        self, request: Request, reply: Reply, sent: str | None
+    ) -> tuple[bool, Scopes]:
+        """After a 401: whether to ask again, and the scopes that are needed as well."""
+
+    def forget(self, registry: str, sent: str) -> object:
+        """Do not send this value again."""
+
+
+class Authorizing:
+    """Adds `Authorization` to requests to the registry itself, and to no others. Thread-safe."""
+
+    def __init__(
+        self, send: Send, authorizer: Authorizer, contacts: Contacts, notices: Notices
+    ) -> None:
+        self._send = send
+        self._authorizer = authorizer
+        self._contacts = contacts
+        self._notices = notices
+
+    def send(self, request: Request, unauthorized: Reply | None = None) -> Reply:
+        """Send a request to its absolute URL until the reply is no 401, or a final one.
+
+        :param unauthorized: the reply that it got without authorization, if it was sent already.
+        :raises TransferFailure: no complete reply came.
+        :raises RegistryError: a token server refused.
+        """
+        if request.origin != self._contacts.of(request.ref.registry).home:
+            return self._send(request)
+        reply, sent = unauthorized, None
+        challenges = 0
+        while True:
+            if reply is None:
+                sent = self._authorizer.authorization(request)
+                reply = self._send_as(request, sent)
+            if reply.status != 401 or challenges == MAX_CHALLENGES:
+                return reply
+            challenges += 1
+            again, scopes = self._authorizer.answer_challenge(request, reply, sent)
+            if not again:
+                return reply
+            request = request.with_scopes(scopes)
+            reply = None
+
+    def _send_as(self, request: Request, authorization: str | None) -> Reply:
+        if authorization is None:
+            return self._send(request)
+        registry = request.ref.registry
+        self._notices.warn_of_credentials(registry, request.origin)
+        try:
+            return self._send(request.with_header("Authorization", authorization))
+        except TransferFailure:
+            if isinstance(request.body, StreamBody):
+                # A server that refuses in mid-upload often resets before its 401 is read.
+                self._authorizer.forget(registry, authorization)
+            raise
