@@ -535,13 +535,14 @@ def test_a_newer_layer_beside_ko_is_not_hidden_by_an_older_one(caches: Caches) -
 
 CONFIG = b'{"architecture":"amd64"}'
 DESCRIPTOR = Descriptor(media_types.OCI_CONFIG, sha256_digest(CONFIG), len(CONFIG))
+DESCRIPTOR_HEX = DESCRIPTOR.digest[len("sha256:") :]
 
 
 def test_contents_are_verified_and_healed(caches: Caches) -> None:
     cache = caches()
     assert cache.write_content(DESCRIPTOR, CONFIG)
     assert caches().read_content(DESCRIPTOR.digest) == CONFIG
-    blob = caches.root / "img/blobs/sha256" / DESCRIPTOR.hex
+    blob = caches.root / "img/blobs/sha256" / DESCRIPTOR_HEX
     blob.write_bytes(CONFIG.replace(b"amd64", b"arm64"))
     assert cache.read_content(DESCRIPTOR.digest) is None
     assert cache.read_content(DESCRIPTOR.digest) is None
@@ -641,7 +642,7 @@ def test_prune_removes_unfinished_writes_and_empty_directories(caches: Caches) -
     assert cache.write_content(DESCRIPTOR, CONFIG)
     left = [
         caches.here / ".buildid-to-diffid.ko-pants.tmp.77-abc",
-        caches.root / "img/blobs/sha256" / f".{DESCRIPTOR.hex}.ko-pants.tmp.77-abc",
+        caches.root / "img/blobs/sha256" / f".{DESCRIPTOR_HEX}.ko-pants.tmp.77-abc",
     ]
     for path in left:
         path.write_text("half")

@@ -19,15 +19,9 @@ from ko_pants.engine import (
 )
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import executable_problem
-from ko_pants.oci.image import (
-    AppLayer,
-    BaseImage,
-    Image,
-    ImageConfig,
-    compose_image,
-    image_annotations,
-    scratch_base,
-)
+from ko_pants.oci.descriptor import sorted_pairs
+from ko_pants.oci.image import AppLayer, BaseImage, Image, compose_image, scratch_base
+from ko_pants.oci.image_config import History, ImageConfig
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     BaseImageRequest,
@@ -128,6 +122,7 @@ def compose(
 ) -> Image:
     """Layers (kodata and binary of each executable, in this order) on the base."""
     app_name = executables[0].app_name
+    created_by = f"ko build ko://{executables[0].import_path}"
     by_platform = {}
     for executable, kodata, binary in zip(executables, found[::2], found[1::2]):
         by_platform[executable.platform] = [
@@ -135,26 +130,19 @@ def compose(
                 "kodata",
                 kodata.diff_id,
                 kodata.descriptor,
-                "kodata contents, at $KO_DATA_PATH",
-                settings.kodata_created,
+                History(created_by, "kodata contents, at $KO_DATA_PATH", settings.kodata_created),
             ),
             AppLayer(
                 "binary",
                 binary.diff_id,
                 binary.descriptor,
-                f"go build output, at /ko-app/{app_name}",
-                settings.created,
+                History(created_by, f"go build output, at /ko-app/{app_name}", settings.created),
             ),
         ]
     return compose_image(
         base,
         by_platform,
-        ImageConfig(
-            app_name=app_name,
-            import_path=executables[0].import_path,
-            labels=labels,
-            created=settings.created,
-        ),
+        ImageConfig(app_name=app_name, labels=labels, created=settings.created),
     )
 
 
@@ -194,7 +182,7 @@ async def build_image(
             LayerRequest(executable.platform, how, executable),
         )
     )
-    labels = image_annotations(field_set.labels.value or {})
+    labels = sorted_pairs(field_set.labels.value or {})
     image = compose(base, found, executables, labels, settings)
     return BuiltImage(owner, image, base, found, executables, labels)
 
