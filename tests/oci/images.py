@@ -8,13 +8,16 @@ from typing import Any, Iterable
 
 from ko_pants.oci import media_types as mt
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
-from ko_pants.oci.image import AppLayer, BaseImage, BaseManifest, canonical_json
+from ko_pants.oci.documents import canonical_json
+from ko_pants.oci.image import AppLayer, BaseImage, BaseManifest, Image, compose_image
+from ko_pants.oci.image_config import History, ImageConfig
 from ko_pants.oci.platform import Platform
 
 AMD64 = Platform("linux", "amd64")
 ARM64 = Platform("linux", "arm64")
 ARM7 = Platform("linux", "arm", "v7")
 WINDOWS = Platform("windows", "amd64", "", "10.0.17763.1879")
+CREATED_BY = "ko build ko://example.com/shop/cmd/server"
 FIVE = (AMD64, ARM64, ARM7, Platform("linux", "s390x"), Platform("linux", "ppc64le"))
 
 
@@ -27,7 +30,8 @@ def app_layer(kind: str, name: object, **more: Any) -> AppLayer:
     """A layer of ours."""
     size = {"kodata": 120, "binary": 4096}[kind]
     descriptor = Descriptor(mt.OCI_LAYER_GZIP, digest("blob", kind, name), size)
-    layer = AppLayer(kind, digest("tar", kind, name), descriptor, f"{kind} contents")
+    history = History(CREATED_BY, f"{kind} contents")
+    layer = AppLayer(kind, digest("tar", kind, name), descriptor, history)
     return replace(layer, **more)
 
 
@@ -78,3 +82,17 @@ def config_of(content: bytes) -> dict[str, Any]:
     """A JSON document."""
     document: dict[str, Any] = json.loads(content)
     return document
+
+
+CONFIG = ImageConfig(app_name="server")
+
+
+def compose(base: BaseImage, config: ImageConfig = CONFIG) -> Image:
+    """kodata and a binary on every platform of the base."""
+    return compose_image(base, app_layers(m.platform for m in base.manifests), config)
+
+
+def only_config(image: Image) -> dict[str, Any]:
+    """The config of an image for one platform."""
+    (manifest,) = image.manifests
+    return config_of(manifest.config)

@@ -21,7 +21,8 @@ from oci.images import AMD64, app_layer, config_of, digest
 from ko_pants.errors import KoPantsError
 from ko_pants.oci import media_types as mt
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
-from ko_pants.oci.image import ImageConfig, compose_image, scratch_base
+from ko_pants.oci.image import compose_image, scratch_base
+from ko_pants.oci.image_config import ImageConfig
 from ko_pants.oci.layout import (
     ANNOTATION_REF_NAME,
     Layout,
@@ -37,6 +38,10 @@ def layout(tmp_path: Path) -> Layout:
 
 def described(content: bytes, media_type: str = mt.OCI_MANIFEST) -> Descriptor:
     return Descriptor(media_type, sha256_digest(content), len(content))
+
+
+def hexadecimal(descriptor: Descriptor) -> str:
+    return descriptor.digest[len("sha256:") :]
 
 
 def write(layout: Layout, content: bytes) -> Descriptor:
@@ -63,7 +68,7 @@ def index(layout: Layout) -> dict[str, object]:
 def test_a_layout_as_the_image_spec_has_it(layout: Layout) -> None:
     descriptor = write(layout, b"manifest")
     layout.update({"app:latest": descriptor})
-    assert files(layout) == {"oci-layout", "index.json", f"blobs/sha256/{descriptor.hex}"}
+    assert files(layout) == {"oci-layout", "index.json", f"blobs/sha256/{hexadecimal(descriptor)}"}
     assert config_of(Path(layout.path, "oci-layout").read_bytes()) == {
         "imageLayoutVersion": "1.0.0"
     }
@@ -261,7 +266,7 @@ def test_two_threads_lose_nothing_of_each_other(layout: Layout) -> None:
 def test_the_same_blob_may_be_written_by_several_at_once(layout: Layout) -> None:
     content = bytes(range(256)) * 5000
     run_together(*[lambda: write(layout, content)] * 4)
-    assert files(layout) == {f"blobs/sha256/{described(content).hex}"}
+    assert files(layout) == {f"blobs/sha256/{hexadecimal(described(content))}"}
     assert layout.read_blob(described(content)) == content
 
 
@@ -413,10 +418,10 @@ def test_skopeo_reads_it(layout: Layout) -> None:
         diff_id=sha256_digest(tar),
         descriptor=Descriptor(mt.OCI_LAYER_TAR, sha256_digest(tar), len(tar)),
     )
-    image = compose_image(scratch_base([AMD64]), {AMD64: [layer]}, ImageConfig("app", "x.org/app"))
+    image = compose_image(scratch_base([AMD64]), {AMD64: [layer]}, ImageConfig("app"))
     layout.write_blob(layer.descriptor, stream(tar))
-    for hexadecimal, content in image.configs().items():
-        layout.write_blob(image.blobs()[hexadecimal], stream(content))
+    for found, content in image.configs().items():
+        layout.write_blob(image.blobs()[found], stream(content))
     layout.write_blob(image.descriptor, stream(image.content))
     layout.update({"shop/app:v1": image.descriptor})
     raw = subprocess.run(
@@ -424,4 +429,4 @@ def test_skopeo_reads_it(layout: Layout) -> None:
         stdout=subprocess.PIPE,
         check=True,
     ).stdout
-    assert hashlib.sha256(raw).hexdigest() == image.descriptor.hex
+    assert hashlib.sha256(raw).hexdigest() == hexadecimal(image.descriptor)

@@ -15,10 +15,10 @@ from ko_pants.oci.image import (
     BaseImage,
     BaseManifest,
     Image,
-    ImageConfig,
     compose_image,
     scratch_base,
 )
+from ko_pants.oci.image_config import History, ImageConfig
 from ko_pants.oci.platform import Platform
 
 TWO = (AMD64, ARM64)
@@ -64,16 +64,16 @@ def app(
 
     def layer(kind: str, content: bytes) -> AppLayer:
         descriptor = Descriptor(mt.OCI_LAYER_GZIP, sha256_digest(content), len(content))
-        path = directory / descriptor.hex
+        path = directory / descriptor.digest.partition(":")[2]
         # It may be on its way up already.
         if not path.exists():
             path.write_bytes(content)
         files[descriptor.digest] = str(path)
-        return AppLayer(kind, sha256_digest(b"tar " + content), descriptor, kind)
+        return AppLayer(kind, sha256_digest(b"tar " + content), descriptor, History("", kind))
 
     layers = {
         p: [layer("kodata", b"kodata" * 20), layer("binary", f"{name} for {p} ".encode() * 50)]
         for p in platforms
     }
     base = scratch_base(platforms) if base is None else replace(base)
-    return App(compose_image(base, layers, ImageConfig(name, f"example.com/{name}")), base, files)
+    return App(compose_image(base, layers, ImageConfig(name)), base, files)

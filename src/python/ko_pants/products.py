@@ -17,7 +17,8 @@ from ko_pants.kocache.keys import build_key
 from ko_pants.layer_contents import LayerContent
 from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.oci.descriptor import Descriptor
-from ko_pants.oci.image import BaseImage, History, Image, ImageConfig
+from ko_pants.oci.image import BaseImage, Image
+from ko_pants.oci.image_config import History, ImageConfig
 from ko_pants.oci.platform import Platform
 from ko_pants.publishing.destinations import Destination
 from ko_pants.target_types import GoOciImageFieldSet

@@ -12,15 +12,14 @@ from typing import Protocol, Sequence
 from ko_pants.errors import KoPantsError
 from ko_pants.oci import media_types as mt
 from ko_pants.oci.descriptor import Descriptor
-from ko_pants.oci.image import (
-    BaseImage,
-    BaseManifest,
+from ko_pants.oci.documents import (
     document_media_type,
     parse_document,
     read_config_platform,
     read_index,
     read_manifest,
 )
+from ko_pants.oci.image import BaseImage, BaseManifest
 from ko_pants.oci.platform import Platform, is_go_platform
 
 

@@ -37,11 +37,6 @@ class Descriptor:
     platform: Platform | None = None
     urls: tuple[str, ...] = ()
 
-    @property
-    def hex(self) -> str:
-        """The digest without its algorithm."""
-        return self.digest.partition(":")[2]
-
     def to_json(self) -> dict[str, Any]:
         """The JSON object, with the keys that have a value, in the order of Go's structs."""
         out: dict[str, Any] = {

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Iterator, Mapping
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
-from ko_pants.oci.image import canonical_json, parse_document
+from ko_pants.oci.documents import canonical_json, parse_document
 
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
 _CHUNK = 1 << 20

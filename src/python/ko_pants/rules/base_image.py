@@ -17,7 +17,7 @@ from ko_pants.errors import KoPantsError
 from ko_pants.kocache.cache import KoCache
 from ko_pants.oci.base import read_base_image
 from ko_pants.oci.descriptor import Descriptor
-from ko_pants.oci.image import parse_document
+from ko_pants.oci.documents import parse_document
 from ko_pants.oci.layout import Layout, find_in_layout, parse_layout_reference
 from ko_pants.oci.reference import Reference
 from ko_pants.products import BaseImageRequest, ResolvedBase

@@ -22,15 +22,8 @@ from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import executable_problem
 from ko_pants.layer_contents import ExecutableContent, LayerContent, TreeContent
 from ko_pants.oci.descriptor import sorted_pairs
-from ko_pants.oci.image import (
-    AppLayer,
-    BaseImage,
-    History,
-    Image,
-    ImageConfig,
-    compose_image,
-    scratch_base,
-)
+from ko_pants.oci.image import AppLayer, BaseImage, Image, compose_image, scratch_base
+from ko_pants.oci.image_config import History, ImageConfig
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     AddedLayer,

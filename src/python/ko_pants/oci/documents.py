@@ -1,0 +1,113 @@
+"""JSON documents of images: the form that is written, and what is read of those of others.
+
+A document is a manifest, an index or a config. What is written is canonical (sorted keys, no white
+space), so that the same inputs give the same digest on every machine. What is read is checked as
+far as it is used.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci import media_types as mt
+from ko_pants.oci.descriptor import Descriptor, is_digest
+from ko_pants.oci.platform import Platform
+
+
+def canonical_json(obj: object) -> bytes:
+    """JSON with sorted keys and no white space, UTF-8: the same bytes everywhere."""
+    text = json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # Half of a surrogate pair, which JSON can spell and UTF-8 cannot: U+FFFD, as Go writes it.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def parse_document(content: bytes, *, where: str) -> dict[str, Any]:
+    """Read a manifest or index and check that it is a JSON object.
+
+    :raises KoPantsError: if not; `where` names the document.
+    """
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as e:
+        raise KoPantsError(f"{where}: expected JSON, found something else ({e})") from None
+    if not isinstance(document, dict):
+        raise KoPantsError(f"{where}: expected a JSON object, found {type(document).__name__}")
+    return document
+
+
+def document_media_type(document: Mapping[str, Any], declared: str) -> str:
+    """The media type of a manifest or index: its own field, else what the server or index said."""
+    own = document.get("mediaType")
+    if isinstance(own, str) and own:
+        return own
+    if declared in mt.INDEX_TYPES | mt.MANIFEST_TYPES:
+        return declared
+    return mt.OCI_INDEX if "manifests" in document else mt.OCI_MANIFEST
+
+
+def read_index(document: Mapping[str, Any], *, where: str) -> tuple[Descriptor, ...]:
+    """The entries of an index, those of unknown platform (attestations) left out.
+
+    :raises KoPantsError: if there is no list of descriptors.
+    """
+    entries = document.get("manifests")
+    if not isinstance(entries, list):
+        raise KoPantsError(f"{where}: expected an image index with a list `manifests`")
+    descriptors = (Descriptor.from_json(entry, where=where) for entry in entries)
+    return tuple(
+        d
+        for d in descriptors
+        if d.media_type in mt.MANIFEST_TYPES
+        and not (d.platform and "unknown" in (d.platform.os, d.platform.architecture))
+    )
+
+
+def read_manifest(
+    document: Mapping[str, Any], *, where: str
+) -> tuple[Descriptor, tuple[Descriptor, ...]]:
+    """Config and layers of a manifest.
+
+    :raises KoPantsError: if it has none.
+    """
+    layers = document.get("layers")
+    if not isinstance(layers, list):
+        raise KoPantsError(f"{where}: expected an image manifest with a list `layers`")
+    return (
+        Descriptor.from_json(document.get("config"), where=f"{where}, config"),
+        tuple(Descriptor.from_json(layer, where=f"{where}, layer") for layer in layers),
+    )
+
+
+def read_config_platform(config: bytes, *, where: str) -> Platform:
+    """The platform that an image config names; linux/amd64 where it names none, as in ko.
+
+    :raises KoPantsError: if the config is no JSON object, its diff_ids are no digests, or what we
+        add to is of another kind.
+    """
+    document = parse_document(config, where=where)
+    rootfs = document.get("rootfs")
+    diff_ids = rootfs.get("diff_ids", []) if isinstance(rootfs, dict) else None
+    if not isinstance(diff_ids, list) or not all(is_digest(d) for d in diff_ids):
+        raise KoPantsError(f"{where}: expected `rootfs.diff_ids` to be a list of sha256 digests")
+    inner = document.get("config") or {}
+    for name, value, kind in (
+        ("config", inner, dict),
+        ("history", document.get("history") or [], list),
+        *(
+            (f"config.{key}", inner.get(key) or kind(), kind)
+            for key, kind in (("Env", list), ("Labels", dict))
+            if isinstance(inner, dict)
+        ),
+    ):
+        if not isinstance(value, kind):
+            expected = "an object" if kind is dict else "a list"
+            raise KoPantsError(f"{where}: expected `{name}` to be {expected}, found {value!r:.80}")
+    platform = Platform.from_json(document)
+    return Platform(
+        platform.os or "linux",
+        platform.architecture or "amd64",
+        platform.variant,
+        platform.os_version,
+    )

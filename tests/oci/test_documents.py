@@ -1,0 +1,165 @@
+"""JSON documents: written the same everywhere, read from anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from oci.images import (
+    AMD64,
+    ARM7,
+    ARM64,
+    WINDOWS,
+    base_config,
+    base_image,
+    compose,
+    digest,
+    only_config,
+)
+
+from ko_pants.errors import KoPantsError
+from ko_pants.oci import media_types as mt
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.documents import (
+    canonical_json,
+    document_media_type,
+    parse_document,
+    read_config_platform,
+    read_index,
+    read_manifest,
+)
+from ko_pants.oci.platform import Platform
+
+
+def test_json_is_canonical() -> None:
+    content = canonical_json({"b": [1, {"z": None, "a": "ü<"}], "a": True})
+    assert content == '{"a":true,"b":[1,{"a":"ü<","z":null}]}'.encode()
+
+
+def test_half_of_a_surrogate_pair_is_replaced_as_go_does() -> None:
+    # JSON can spell it, UTF-8 cannot.
+    base = base_image(AMD64)
+    config = base.manifests[0].config.replace(b'"linux"', b'"linux","comment":"a\\ud800b"')
+    image = compose(replace(base, manifests=(replace(base.manifests[0], config=config),)))
+    assert only_config(image)["comment"] == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "expected JSON"),
+        (b"{]", "expected JSON"),
+        (b"\xff\xfe\xff", "expected JSON"),
+        (b"<html>", "expected JSON"),
+        (b"[]", "found list"),
+        (b"null", "found NoneType"),
+        (b'"x"', "found str"),
+        (b"[" * 100_000, "here"),
+    ],
+    ids=lambda value: repr(value)[:12],
+)
+def test_a_document_that_is_no_json_object(content: bytes, found: str) -> None:
+    with pytest.raises(KoPantsError) as e:
+        parse_document(content, where="here")
+    assert str(e.value).startswith("here: ")
+    assert found in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "declared", "expected"),
+    [
+        ({"mediaType": mt.DOCKER_INDEX}, mt.OCI_INDEX, mt.DOCKER_INDEX),
+        ({}, mt.DOCKER_MANIFEST, mt.DOCKER_MANIFEST),
+        ({"manifests": []}, "", mt.OCI_INDEX),
+        ({"layers": []}, "", mt.OCI_MANIFEST),
+        ({"manifests": []}, "text/plain", mt.OCI_INDEX),
+        ({"mediaType": 3, "layers": []}, "", mt.OCI_MANIFEST),
+    ],
+)
+def test_the_media_type_of_a_document(
+    document: dict[str, Any], declared: str, expected: str
+) -> None:
+    assert document_media_type(document, declared) == expected
+
+
+def test_entries_of_an_index_that_are_no_images_are_left_out() -> None:
+    good = Descriptor(mt.OCI_MANIFEST, digest(1), 1, platform=AMD64).to_json()
+    attestation = Descriptor(
+        mt.OCI_MANIFEST, digest(2), 1, platform=Platform("unknown", "unknown")
+    ).to_json()
+    nested = Descriptor(mt.OCI_INDEX, digest(3), 1, platform=ARM64).to_json()
+    artifact = Descriptor("application/vnd.example+json", digest(4), 1).to_json()
+    found = read_index({"manifests": [attestation, nested, good, artifact]}, where="x")
+    assert [d.digest for d in found] == [digest(1)]
+
+
+@pytest.mark.parametrize("entries", [None, {}, "x", 3])
+def test_an_index_without_entries(entries: object) -> None:
+    with pytest.raises(KoPantsError, match=r"^here: expected an image index with a list"):
+        read_index({"manifests": entries}, where="here")
+
+
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        ({}, "here: expected an image manifest"),
+        ({"layers": {}}, "here: expected an image manifest"),
+        ({"layers": [], "config": None}, "here, config: expected a descriptor"),
+        (
+            {"layers": ["x"], "config": Descriptor("", digest(1), 1).to_json()},
+            "here, layer: expected a descriptor",
+        ),
+    ],
+)
+def test_a_manifest_without_config_or_layers(document: dict[str, Any], found: str) -> None:
+    with pytest.raises(KoPantsError) as e:
+        read_manifest(document, where="here")
+    assert found in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (base_config(ARM7), ARM7),
+        (base_config(WINDOWS), WINDOWS),
+        # As ko takes a config that names nothing.
+        (b'{"rootfs":{"type":"layers","diff_ids":[]}}', AMD64),
+    ],
+)
+def test_the_platform_of_a_config(config: bytes, expected: Platform) -> None:
+    assert read_config_platform(config, where="x") == expected
+
+
+@pytest.mark.parametrize(
+    "rootfs", [None, [], "x", {"diff_ids": None}, {"diff_ids": "x"}, {"diff_ids": ["sha256:1"]}]
+)
+def test_diff_ids_must_be_digests(rootfs: object) -> None:
+    with pytest.raises(KoPantsError, match=r"^here: expected `rootfs.diff_ids`"):
+        read_config_platform(json.dumps({"rootfs": rootfs}).encode(), where="here")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"config": "x"},
+        {"config": ["x"]},
+        {"config": {"Env": "PATH=/bin"}},
+        {"config": {"Env": {"PATH": "/bin"}}},
+        {"config": {"Labels": ["a"]}},
+        {"history": "x"},
+        {"history": 3},
+    ],
+    ids=str,
+)
+def test_a_config_of_another_shape_is_an_error_for_the_user(part: dict[str, Any]) -> None:
+    base = base_image(AMD64, **part)
+    where = f"base image {base.name}"
+
+    def read_and_compose() -> None:
+        read_config_platform(base.manifests[0].config, where=where)
+        compose(base)
+
+    with pytest.raises(KoPantsError, match=where):
+        read_and_compose()
