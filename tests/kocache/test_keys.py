@@ -1,5 +1,8 @@
+"""What identifies a layer, and the directory of its maps."""
+
 from __future__ import annotations
 
+import hashlib
 import os
 
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from ko_pants.kocache.keys import (
     LayerKey,
     build_key,
+    escape_component,
     escape_path,
     is_build_id,
     unescape_path,
@@ -61,6 +65,12 @@ def test_only_kos_own_tar_has_the_key_that_ko_looks_up() -> None:
         LayerKey("x", AMD64, BUILD_ID, variant="app=/bin/x", kind="kodata"),
         LayerKey("x", AMD64, f"sha256:{HEX}"),
     ]
+    assert [other.map_key for other in others] == [
+        f"{BUILD_ID};variant=app=/bin/x",
+        f"{BUILD_ID};kind=kodata",
+        f"{BUILD_ID};kind=kodata;variant=app=/bin/x",
+        f"sha256:{HEX}",
+    ]
     keys = [other.map_key for other in others]
     assert len(set(keys)) == len(keys)
     assert not any(is_build_id(key) for key in keys)
@@ -89,6 +99,60 @@ def test_directories_are_named_as_by_ko_and_stay_below_bin(
     import_path: str, platform: Platform, directory: str
 ) -> None:
     assert LayerKey(import_path, platform, BUILD_ID).directory == directory
+
+
+@pytest.mark.parametrize(
+    ("text", "component"),
+    [
+        ("", "%"),
+        (".", "%2E"),
+        ("...", "%2E%2E%2E"),
+        ("..a", "..a"),
+        ("a..", "a.%2E"),
+        ("a b", "a%20b"),
+        ("é", "%C3%A9"),
+        ("\ud800", "%ED%A0%80"),
+        ("AUX", "%41UX"),
+        ("com1.tar.gz", "%63om1.tar.gz"),
+        ("com", "com"),
+        ("con2", "con2"),
+        ("lpt", "lpt"),
+        ("nul.", "%6Eul."),
+        ("x" * 180, "x" * 180),
+    ],
+)
+def test_a_component_is_named_as_go_names_it_or_escaped(text: str, component: str) -> None:
+    assert escape_component(text) == component
+
+
+def test_what_is_too_long_for_a_file_system_ends_in_its_hash() -> None:
+    long = "x" * 181
+    hashed = hashlib.sha256(long.encode()).hexdigest()
+    assert escape_component(long) == f"{'x' * 100}%-{hashed}"
+    assert unescape_path(f"a%20b/{'x' * 100}%-{hashed}") == f"a b/{'x' * 100}%-{hashed}"
+    surrogates = hashlib.sha256(b"\xed\xa0\x80" * 100).hexdigest()
+    assert escape_component("\ud800" * 100) == f"{('%ED%A0%80' * 12)[:100]}%-{surrogates}"
+    longest = "/".join(["y" * 127] * 8) + "z"
+    assert len(longest) == 1024
+    assert escape_path(longest) == longest
+    longer = longest + "z"
+    assert escape_path(longer) == f"%-{hashlib.sha256(longer.encode()).hexdigest()}"
+
+
+def test_what_cannot_be_unescaped_is_shown_as_it_is() -> None:
+    assert unescape_path("%FF/%/%2e/%G0") == "\ufffd//%2e/%G0"
+    assert unescape_path("\udcff") == "\ufffd"
+
+
+@pytest.mark.parametrize("kind", ["a", "kodata", "files-2", "x" * 32])
+def test_kinds_are_words(kind: str) -> None:
+    assert LayerKey("x", AMD64, BUILD_ID, kind=kind).map_key == f"{BUILD_ID};kind={kind}"
+
+
+@pytest.mark.parametrize("kind", ["", "A", "1a", "a;b", "a_b", "x" * 33])
+def test_a_kind_that_is_no_word_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"expected a lower-case word .*, found '{kind}'"):
+        LayerKey("x", AMD64, BUILD_ID, kind=kind)
 
 
 TEXT = st.text(max_size=40) | st.lists(
