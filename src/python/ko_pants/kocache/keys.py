@@ -18,9 +18,10 @@ _KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
 # platforms with a Windows version.
 _ORDINARY = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+@=,:!")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
-# A map file's name may end in a component, and a temporary file's adds 35 characters: 255 in all.
-_MAX_COMPONENT = 180
-_MAX_PATH = 1024
+# File systems allow 255 characters in a name. That of a map may end in a component, with 21
+# characters before it; the name of its temporary file has 35 more.
+_MAX_COMPONENT_CHARACTERS = 180
+_MAX_PATH_CHARACTERS = 1024
 
 
 def is_build_id(text: str) -> bool:
@@ -35,8 +36,8 @@ def is_build_id(text: str) -> bool:
 def build_key(build_id: str, file_sha256_hex: str) -> str:
     """What identifies an executable: its build id if that is a real one, else its sha256.
 
-    A tool that rewrites an executable (strip, upx) may leave the build id as it was: for a file
-    that did not come straight from `go build`, pass an empty `build_id`.
+    A tool that rewrites an executable (strip, upx) may leave the build id as it was. So `build_id`
+    must be empty for a file that did not come straight from `go build`.
 
     :raises ValueError: `file_sha256_hex` is needed and is no sha256 in hex.
     """
@@ -53,7 +54,7 @@ def build_key(build_id: str, file_sha256_hex: str) -> str:
 class LayerKey:
     """Everything that decides the uncompressed bytes of a layer.
 
-    :param import_path: of the main package; for a kodata layer the same import path.
+    :param import_path: of the main package, or a name for layers that belong to no program.
     :param build_key: see `build_key()`; for a kodata layer `sha256:<hex>` of the tree.
     :param variant: everything else that changes the tar: application path other than ko's, mode,
         mtime, capabilities, layout version. Empty means exactly the tar that ko would write.
@@ -93,8 +94,8 @@ class LayerKey:
     def directory(self) -> str:
         """Where the maps lie, relative to the cache's root: `bin/<import path>/<platform>`.
 
-        As ko's `filepath.Join(dir, "bin", importPath, platform.String())` for every import path
-        that Go accepts; anything else is escaped and stays below `bin/`.
+        For every import path that Go accepts it is ko's `filepath.Join(dir, "bin", importPath,
+        platform.String())`. Anything else is escaped and stays below `bin/`.
         """
         return f"bin/{escape_path(self.import_path)}/{escape_path(str(self.platform))}"
 
@@ -103,12 +104,12 @@ class LayerKey:
 def escape_path(text: str) -> str:
     """A relative path that stays below its parent, different for every `text`.
 
-    What Go accepts as an import path comes back unchanged. Other characters are percent-encoded;
-    `..`, `.`, empty and Windows' reserved components too; what is too long for a file system
-    ends in a hash.
+    What Go accepts as an import path comes back unchanged. Other characters are percent-encoded. So
+    are `..`, `.`, empty components and those that Windows reserves. What is too long for a file
+    system ends in a hash.
     """
     path = "/".join(escape_component(component) for component in text.split("/"))
-    return path if len(path) <= _MAX_PATH else _hashed("", text)
+    return path if len(path) <= _MAX_PATH_CHARACTERS else _hashed("", text)
 
 
 def escape_component(text: str) -> str:
@@ -126,7 +127,7 @@ def escape_component(text: str) -> str:
         escaped = f"{text[:-1]}%2E"
     else:
         escaped = text
-    return escaped if len(escaped) <= _MAX_COMPONENT else _hashed(escaped[:100], text)
+    return escaped if len(escaped) <= _MAX_COMPONENT_CHARACTERS else _hashed(escaped[:100], text)
 
 
 def unescape_path(path: str) -> str:

@@ -26,9 +26,9 @@ BUILD_IDS = "buildid-to-diffid"
 DESCRIPTORS = "diffid-to-descriptor"
 KO_OUTPUT = "out"
 
-# One of our maps has 64 layers in about 40 kB. ko never drops an entry, and adds one of about 170
-# bytes to each map with every build: this is room for more than 300,000 builds of one program. A
-# map over this size is taken as damaged, and the next write would replace it.
+# One of our maps has 64 layers in about 40 kB. ko never drops an entry: each build adds about 165
+# bytes to one map and 260 to the other, so this is room for 250,000 builds of one program. A larger
+# map is taken as damaged, and the next write may replace it.
 MAX_MAP_BYTES = 64 * 1024 * 1024
 
 
@@ -133,8 +133,8 @@ def ko_diff_ids(shared_descriptors: Mapping[str, Any]) -> Iterator[str]:
 def ko_works_here(place: str, shared_descriptors: Mapping[str, Any]) -> bool:
     """True if ko works in a directory of maps too.
 
-    Its executable is there, or it has recorded a descriptor. ko trusts every descriptor that it can
-    read in `diffid-to-descriptor`. Therefore we neither write nor trust entries of ours there.
+    Its executable is there, or it has recorded a descriptor. Then `diffid-to-descriptor` is ko's:
+    we write nothing to it, and an entry of ours in it may be out of date.
 
     :param place: the directory of the maps.
     :param shared_descriptors: the content of its `diffid-to-descriptor`.
@@ -170,7 +170,9 @@ def find_own_layer(
         return layer
     shared = read_map(paths.shared_descriptors, problems)
     layer = layer_in(shared)
-    return None if ko_works_here(os.path.dirname(paths.ko_output), shared) else layer
+    if layer is not None and ko_works_here(os.path.dirname(paths.ko_output), shared):
+        return None
+    return layer
 
 
 def find_foreign_layer(
