@@ -33,7 +33,7 @@ def test_embedded_files() -> None:
         ('third.go:3:8: cannot find package "example.com/m/b/c" in:', ("example.com/m/b/c",)),
         ("package example.com/m/fork~1/b-c is not in std.", ("example.com/m/fork~1/b-c",)),
         # A full stop ends a sentence.
-        ("It needs example.com/m/d.", ("example.com/m/d",)),
+        ("It needs example.com/m/X..", ("example.com/m/X",)),
         ("example.com/m/z example.com/m/b example.com/m/z", ("example.com/m/b", "example.com/m/z")),
         ("example.com/mm/b example.com", ()),
         # The module's root package.

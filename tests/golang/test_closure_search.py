@@ -81,6 +81,58 @@ def test_a_file_counts_only_where_its_package_is_reached() -> None:
     assert paths(tree, "", both) == set(tree.files) - unused
 
 
+def test_platforms_of_an_import_add_up_over_the_files_of_a_package() -> None:
+    tree = Tree(
+        {
+            "go.mod": "module m\n",
+            "a_windows.go": 'package main\nimport "m/x"\n',
+            "b_linux.go": 'package main\nimport "m/x"\n',
+            "x/x_linux.go": "package x\n",
+            "x/x_windows.go": "package x\n",
+        }
+    )
+    assert paths(tree, "", [Platform("linux", "amd64"), Platform("windows", "amd64")]) == set(
+        tree.files
+    )
+
+
+def test_imports_for_platforms_that_do_not_reach_the_package_do_not_count() -> None:
+    tree = Tree(
+        {
+            "go.mod": "module m\n",
+            "main.go": "package main\n",
+            "main_windows.go": 'package main\nimport "m/w"\n',
+            "w/w_linux.go": 'package w\nimport "example.com/linux"\n',
+            "w/w_windows.go": 'package w\nimport ("example.com/windows"; "m/z")\n',
+            "z/z.go": "package z\n",
+        }
+    )
+    closure = tree.closure("", [Platform("linux", "amd64"), Platform("windows", "amd64")])
+    assert closure.third_party == ("example.com/windows",)
+    assert closure.directories == ("", "w", "z")
+
+
+def test_no_directory_is_wanted_twice() -> None:
+    tree = Tree(
+        {
+            "go.mod": "module m\n",
+            "main.go": 'package main\nimport "m/a"\n',
+            "main_windows.go": 'package main\nimport "m/b"\n',
+            "a/a_linux.go": 'package a\nimport "m/b"\n',
+            "b/b.go": 'package b\nimport "m/a"\nimport "m/c"\n',
+            "c/c_linux.go": 'package c\nimport "m/a"\n',
+            "c/c_windows.go": 'package c\nimport "m/b"\n',
+        }
+    )
+    search = ClosureSearch(tree.workspace(""), "", PLATFORMS)
+    wanted = list(search.start())
+    seen = list(wanted)
+    while wanted:
+        wanted = list(search.step({path: tree.analyze(path) for path in wanted}))
+        seen += wanted
+    assert sorted(seen) == ["", "a", "b", "c"]
+
+
 def test_what_the_closure_says() -> None:
     closure = Tree(MONOREPO).closure("cmd/app")
     assert closure.import_path == "example.com/mono/cmd/app"
@@ -177,7 +229,12 @@ def test_module_paths_without_a_dot() -> None:
 
 
 def test_imports_that_are_no_paths() -> None:
-    tree = Tree({"go.mod": "module m\n", "x.go": 'package main\nimport ("./y"; "/z"; "unsafe")\n'})
+    tree = Tree(
+        {
+            "go.mod": "module m\n",
+            "x.go": 'package main\nimport ("./y"; "../z.com/x"; "/z.com"; "unsafe")\n',
+        }
+    )
     assert tree.closure("").directories == ("",)
     assert tree.closure("").third_party == ()
 
@@ -243,6 +300,19 @@ def test_embedded_files_stop_at_nested_modules() -> None:
     )
 
 
+def test_a_replacement_below_the_main_module_embeds_its_own_files() -> None:
+    files = {
+        "go.mod": "module m\ngo 1.21\nrequire x v1.0.0\nreplace x => ./a\n",
+        "main.go": 'package main\nimport "x"\n',
+        "a/go.mod": "module x\n",
+        "a/a.go": 'package a\nimport _ "embed"\n//go:embed f.txt\nvar F string\n',
+        "a/f.txt": "",
+    }
+    tree = Tree(files)
+    assert paths(tree, "", LINUX) == set(files)
+    assert tree.closure("").embeds == (EmbedFilter("a", ("f.txt",)),)
+
+
 def test_vendored_packages() -> None:
     tree = Tree(
         {
@@ -264,7 +334,7 @@ def test_vendored_packages() -> None:
 def test_a_required_module_may_have_a_path_without_a_dot() -> None:
     files = {
         "go.mod": "module m\nrequire short v1.0.0\n",
-        "main.go": 'package main\nimport ("fmt"; "short/x"; "shorter/x"; "C")\n',
+        "main.go": 'package main\nimport ("fmt"; "short/x"; "shorter/x"; "net/x.y/z")\n',
         "b.go": 'package main\nimport ("short/x"; "m/a"; "example.com/y")\n',
         "a/a.go": "package a\n",
     }

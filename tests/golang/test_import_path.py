@@ -29,7 +29,7 @@ def test_has_prefix(import_path: str, module: str, expected: bool) -> None:
 def test_import_path_of() -> None:
     tree = Tree({"a/go.mod": "module example.com/a\n", "a/b/go.mod": "module x\n"})
     assert import_path_of("a", tree.workspace("a")) == "example.com/a"
-    assert import_path_of("a/c/d", tree.workspace("a")) == "example.com/a/c/d"
+    assert import_path_of("a/Xc/dX", tree.workspace("a")) == "example.com/a/Xc/dX"
     for outside in ("b", "a/b/c", "ab"):
         with pytest.raises(KoPantsError) as error:
             import_path_of(outside, tree.workspace("a"))
@@ -70,8 +70,11 @@ def test_every_module_whose_path_is_a_prefix_is_a_candidate() -> None:
         "go.work": "go 1.22\nuse ./a\nuse ./b\n",
         "a/go.mod": "module m\n",
         "b/go.mod": "module m/x\n",
+        "b/nested/go.mod": "module nested\n",
     }
     workspace = Tree(files).workspace("a")
+    assert candidate_directories("m/y", workspace) == ["a/y"]
+    assert candidate_directories("m/x/nested/y", workspace) == ["a/x/nested/y"]
     assert candidate_directories("m/x/y", workspace) == ["b/y", "a/x/y"]
     assert candidate_directories("m/x", workspace) == ["b", "a/x"]
 

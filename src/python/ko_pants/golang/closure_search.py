@@ -143,7 +143,8 @@ class ClosureSearch:
         both.
         """
         candidates: list[str] = []
-        if import_path != "C" and not import_path.startswith((".", "/")):
+        # Go refuses relative imports in modules.
+        if not import_path.startswith("."):
             candidates = candidate_directories(import_path, self._workspace, self._boundaries)
             outside = any(has_prefix(import_path, m) for m in self._workspace.required)
             # Other paths without a dot in the first element are the standard library's.

@@ -42,11 +42,8 @@ def candidate_directories(
             continue
         rest = import_path[len(module.path) + 1 :]
         directory = posixpath.join(module.directory, rest) if rest else module.directory
-        if rest:
-            owner = nearest(directory, {module.directory, *nested})
-            if owner != module.directory:
-                continue
-        found.append(directory)
+        if nearest(directory, {module.directory, *nested}) == module.directory:
+            found.append(directory)
     return found
 
 

@@ -81,16 +81,7 @@ def find_workspace(
             "`go mod init example.com/name` at the module's root"
         )
     work = _find_go_work(directory, files) if use_go_work else None
-    if work is None:
-        mains = {root: _read_go_mod(root, files)}
-    else:
-        mains = _used_modules(work, files, go_mod_directories)
-        if root not in mains:
-            raise KoPantsError(
-                f"{_named(directory)} is in the module {root or '.'}, which {work.where} does not "
-                "use; run `go work use "
-                f"./{posixpath.relpath(root or '.', work.directory or '.')}`, or set GOWORK=off"
-            )
+    mains = _main_modules(directory, root, work, files, go_mod_directories)
     parent = root if work is None else work.directory
     go = mains[root].go if work is None else work.go
     vendor = find_vendor(parent, files, go=go, for_workspace=work is not None, mod=mod)
@@ -122,10 +113,19 @@ def _find_go_work(directory: str, files: Mapping[str, bytes]) -> GoWork | None:
     return None if path is None else parse_go_work(files[path], path)
 
 
-def _used_modules(
-    work: GoWork, files: Mapping[str, bytes], go_mod_directories: Collection[str]
+def _main_modules(
+    directory: str,
+    root: str,
+    work: GoWork | None,
+    files: Mapping[str, bytes],
+    go_mod_directories: Collection[str],
 ) -> dict[str, GoMod]:
-    """The go.mod of each module that go.work uses, by its directory."""
+    """The go.mod of each main module, by its directory; `root` is that of the main package.
+
+    :raises KoPantsError: go.work uses a module that does not exist, or does not use `root`.
+    """
+    if work is None:
+        return {root: _read_go_mod(root, files)}
     mains = {}
     for use in work.uses:
         used = resolve_directory(work.directory, use, where=work.where, what="`use` of")
@@ -135,6 +135,12 @@ def _used_modules(
                 "create it or remove the line"
             )
         mains[used] = _read_go_mod(used, files)
+    if root not in mains:
+        raise KoPantsError(
+            f"{_named(directory)} is in the module {root or '.'}, which {work.where} does not use; "
+            f"run `go work use ./{posixpath.relpath(root or '.', work.directory or '.')}`, or set "
+            "GOWORK=off"
+        )
     return mains
 
 

@@ -6,13 +6,12 @@ import posixpath
 from typing import Sequence
 
 from pants.engine.addresses import Address
-from pants.engine.fs import EMPTY_DIGEST, Digest, PathGlobs
+from pants.engine.fs import EMPTY_DIGEST, Digest
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import (
     base_image,
-    digest_of_globs,
     go_executables,
     host_tools,
     layers,
@@ -39,6 +38,7 @@ from ko_pants.products import (
     PrebuiltFile,
 )
 from ko_pants.rules.binary import resolve_binary
+from ko_pants.rules.repo_files import digest_of_files
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
@@ -94,7 +94,7 @@ async def _kodata(build: GoBuild | None, prebuilt: PrebuiltFile | None) -> Diges
     """The tree `kodata` beside the main package, as a digest of this one directory."""
     if build is None:
         return EMPTY_DIGEST
-    digest = await digest_of_globs(PathGlobs([posixpath.join(build.directory, "kodata", "**")]))
+    digest = await digest_of_files((), trees=(posixpath.join(build.directory, "kodata"),))
     if digest == EMPTY_DIGEST or not build.directory:
         return digest
     return await relocate(digest, build.directory)

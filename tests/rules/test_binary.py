@@ -1,0 +1,81 @@
+"""What a `go_executable` says of how it is compiled."""
+
+from __future__ import annotations
+
+import pytest
+from pants.engine.addresses import Address
+
+import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
+from ko_pants.errors import KoPantsError
+from ko_pants.products import GoBuild
+from ko_pants.rules.binary import executable_build
+from ko_pants.target_types import (
+    GoExecutableEnvField,
+    GoExecutableFlagsField,
+    GoExecutableLdflagsField,
+    GoExecutableMainField,
+)
+
+
+def build(
+    main: str | None = None,
+    *,
+    flags: tuple[str, ...] = (),
+    ldflags: tuple[str, ...] = (),
+    env: tuple[str, ...] = (),
+    directory: str = "services/app",
+) -> GoBuild:
+    address = Address(directory, target_name="exe")
+    return executable_build(
+        address,
+        GoExecutableMainField(main, address),
+        GoExecutableFlagsField(flags, address),
+        GoExecutableLdflagsField(ldflags, address),
+        GoExecutableEnvField(env, address),
+    )
+
+
+def test_all_fields() -> None:
+    found = build("cmd/x", flags=("-race",), ldflags=("-s", "-w"), env=("A=1", "B=c=d"))
+    assert found == GoBuild(
+        "services/app:exe",
+        "services/app/cmd/x",
+        ("-race",),
+        ("-s", "-w"),
+        (("A", "1"), ("B", "c=d")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("main", "directory", "expected"),
+    [
+        (None, "services/app", "services/app"),
+        (".", "services/app", "services/app"),
+        ("./cmd/../x/", "services/app", "services/app/x"),
+        ("../other", "services/app", "services/other"),
+        ("../..", "services/app", ""),
+        ("cmd", "", "cmd"),
+        (None, "", ""),
+    ],
+)
+def test_directories(main: str | None, directory: str, expected: str) -> None:
+    assert build(main, directory=directory).directory == expected
+
+
+@pytest.mark.parametrize(("main", "directory"), [("/cmd", "a"), ("../../x", "a"), ("..", "")])
+def test_directories_outside_of_the_repo(main: str, directory: str) -> None:
+    with pytest.raises(KoPantsError) as error:
+        build(main, directory=directory)
+    assert str(error.value) == (
+        f"{directory or '//'}:exe, field `main`: expected a directory relative to the BUILD file, "
+        f"within the build root; found {main!r}"
+    )
+
+
+def test_errors_name_target_and_field() -> None:
+    with pytest.raises(KoPantsError, match=r"^services/app:exe, field `flags`: the flag '-o=x'"):
+        build(flags=("-o=x",))
+    with pytest.raises(
+        KoPantsError, match=r"^services/app:exe, field `env`: expected `NAME=value`"
+    ):
+        build(env=("A",))
