@@ -6,6 +6,7 @@ import argparse
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,10 +27,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/mutate", description=__doc__)
     parser.add_argument("names", nargs="+", help=f"folders or files below {PACKAGE}")
     parser.add_argument("--tests", help="directory or file of tests, in place of tests/<folder>")
+    parser.add_argument(
+        "--slow",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="leave out tests that take longer, where faster ones run the same line (default 1)",
+    )
     parser.add_argument("--jobs", "-j", type=int, default=os.cpu_count() or 1, help="workers")
     parser.add_argument("--root", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     root: Path = arguments.root
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so remove what is temporary
     # A counterexample is enough, it need not be the smallest; and no test depends on chance here.
     hypothesis.settings.register_profile(
         "mutate",
@@ -44,9 +53,10 @@ def main() -> int:
     outcomes: dict[int, str] = {}
     for tests in dict.fromkeys(target.tests for target in targets):
         paths = [target.path for target in targets if target.tests == tests]
-        with tempfile.TemporaryDirectory(prefix="ko-mutate-") as scratch:
+        # Some tests open pytest's directories to other users, and know them by their name.
+        with tempfile.TemporaryDirectory(prefix="pytest-mutate-") as scratch:
             found = [m for path in paths for m in mutants_of(path, (root / path).read_text())]
-            for number, outcome in _mutate(root, found, tests, arguments.jobs, Path(scratch)):
+            for number, outcome in _mutate(root, found, tests, arguments, Path(scratch)):
                 outcomes[len(mutants) + number] = outcome
         mutants += found
     print_report(root, mutants, outcomes)
@@ -54,7 +64,7 @@ def main() -> int:
 
 
 def _mutate(
-    root: Path, mutants: list[Mutant], tests: str, workers: int, scratch: Path
+    root: Path, mutants: list[Mutant], tests: str, arguments: argparse.Namespace, scratch: Path
 ) -> list[tuple[int, str]]:
     """The outcome of each mutant, by its place in `mutants`."""
     paths = sorted({mutant.path for mutant in mutants})
@@ -62,24 +72,35 @@ def _mutate(
     begun = time.monotonic()
     baseline = _baseline(scratch, tests, paths)
     _say(f"{tests}: {len(mutants)} mutants; tests took {time.monotonic() - begun:.0f} s")
-    jobs = jobs_of(mutants, baseline)
+    jobs = jobs_of(mutants, baseline, arguments.slow)
     reading, writing = os.pipe()
+    workers: int = arguments.jobs
+    processes = []
+    for worker in range(1, workers):
+        shutil.copytree(scratch / "0", scratch / str(worker), symlinks=True)
     for worker in range(workers):
-        if worker:
-            shutil.copytree(scratch / "0", scratch / str(worker), symlinks=True)
-        if not os.fork():
+        pid = os.fork()
+        if not pid:
             os.close(reading)
             _work(scratch, worker, tests, jobs[worker::workers], writing)
+        processes.append(pid)
     os.close(writing)
     outcomes = []
-    with os.fdopen(reading) as lines:
-        for line in lines:
-            number, outcome = line.split()
-            outcomes.append((int(number), outcome))
-            if len(outcomes) % 100 == 0:
-                _say(f"{tests}: {len(outcomes)} of {len(jobs)}, {time.monotonic() - begun:.0f} s")
-    for _ in range(workers):
-        os.wait()
+    try:
+        with os.fdopen(reading) as lines:
+            for line in lines:
+                number, outcome = line.split()
+                outcomes.append((int(number), outcome))
+                if len(outcomes) % 100 == 0:
+                    since = time.monotonic() - begun
+                    _say(f"{tests}: {len(outcomes)} of {len(jobs)}, {since:.0f} s")
+    except BaseException:
+        for pid in processes:
+            os.kill(pid, signal.SIGTERM)
+        raise
+    finally:
+        for pid in processes:
+            os.waitpid(pid, 0)
     if len(outcomes) < len(jobs):
         for log in scratch.glob("*.log"):
             _say(log.read_text()[-3000:])
@@ -117,6 +138,8 @@ def _work(scratch: Path, worker: int, tests: str, jobs: list[Job], writing: int)
     def emit(number: int, outcome: str) -> None:
         os.write(writing, f"{number} {outcome}\n".encode())
 
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         run_jobs(scratch / str(worker), arguments, jobs, emit)
     except Exception:

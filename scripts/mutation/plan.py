@@ -71,22 +71,30 @@ def targets_of(root: Path, names: list[str], tests: str | None) -> list[Target]:
     return list(dict.fromkeys(found))
 
 
-def jobs_of(mutants: list[Mutant], baseline: Baseline) -> list[Job]:
+def jobs_of(mutants: list[Mutant], baseline: Baseline, slow_seconds: float) -> list[Job]:
     """For each mutant the tests that run its statement.
 
-    A mutant that acts at import, and one that no test of this process runs, get more: all tests, or
-    those that start processes.
+    A mutant that acts at import gets the tests of its file: those of the test file that is named
+    after it, and those that run any line of it. One that no test runs in this process gets those
+    that start processes. Tests that take longer than `slow_seconds` are left out where that leaves
+    others.
     """
+    seconds = baseline.seconds
     jobs = []
     for number, mutant in enumerate(mutants):
         of_line = baseline.tests_of_line.get(mutant.path, {})
         first, last = mutant.lines
         tests = {t for line in range(first, last + 1) for t in of_line.get(line, ())}
         at_import = "" in tests
-        chosen = set(baseline.seconds) if at_import else tests | set(baseline.with_processes)
-        order = sorted(chosen, key=lambda test: baseline.seconds.get(test, 0.0))
+        own = f"/test_{Path(mutant.path).stem}"
         if at_import:
-            order.sort(key=lambda test: f"test_{Path(mutant.path).stem}" not in test)
-        seconds = sum(baseline.seconds.get(test, 0.0) for test in order)
-        jobs.append(Job(number, mutant, tuple(order), seconds, at_import))
+            tests = {t for of in of_line.values() for t in of} | {t for t in seconds if own in t}
+            tests = (tests - {""}) or set(seconds)
+        chosen = tests or set(baseline.with_processes)
+        chosen = {t for t in chosen if seconds.get(t, 0.0) < slow_seconds} or chosen
+        order = sorted(chosen, key=lambda test: seconds.get(test, 0.0))
+        if at_import:
+            order.sort(key=lambda test: own not in test)
+        total = sum(seconds.get(test, 0.0) for test in order)
+        jobs.append(Job(number, mutant, tuple(order), total, at_import))
     return jobs
