@@ -30,10 +30,11 @@ async def write_blob_files(owner: str, files: Mapping[Descriptor, str]) -> None:
     """
     if not files:
         return
+    fingerprints = {blob: blob.digest.partition(":")[2] for blob in files}
     digest = await create_digest(
-        CreateDigest(FileEntry(blob.hex, FileDigest(blob.hex, blob.size)) for blob in files)
+        CreateDigest(FileEntry(f, FileDigest(f, blob.size)) for blob, f in fingerprints.items())
     )
-    pairs = [word for blob, path in files.items() for word in (blob.hex, path)]
+    pairs = [word for blob, path in files.items() for word in (fingerprints[blob], path)]
     result = await run_process(
         Process(
             ("/bin/sh", "-c", _LINK_OR_COPY, "spool", *pairs),
