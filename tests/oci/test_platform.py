@@ -183,6 +183,8 @@ def test_every_platform_is_one_of_the_go_tool() -> None:
         ("windows/amd64:10.0.17763.1879", "windows/amd64:10.0", False),
         ("windows/amd64:10.0.17763.1879.1", "windows/amd64:10.0.17763", False),
         ("windows/amd64:10.0.17763", "windows/amd64:10.0.17763.1879", False),
+        ("windows/amd64:10.0.17763", "windows/amd64:10.0", False),
+        ("windows/amd64:10.0.17763.1879.1", "windows/amd64:10.0.17763.1879", False),
         ("windows/amd64", "windows/amd64:10.0.17763", False),
         ("linux/amd64:1.2.3.4", "linux/amd64:1.2.3", False),
     ],
