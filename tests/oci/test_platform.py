@@ -128,12 +128,16 @@ def test_json_has_only_the_keys_with_a_value_as_the_image_spec_spells_them() -> 
         # Without a variant Go looks at the host; every machine must build the same.
         ("linux/arm", {"GOARM": "7"}),
         ("windows/arm", {"GOARM": "7"}),
+        ("freebsd/arm", {}),
         ("linux/arm/v5", {"GOARM": "5"}),
         ("linux/arm/v6", {"GOARM": "6"}),
         ("linux/arm/v7", {"GOARM": "7"}),
         ("linux/386/softfloat", {"GO386": "softfloat"}),
-        ("linux/ppc64le/power9", {"GOPPC64": "power9"}),
-        ("linux/riscv64/rva22u64", {"GORISCV64": "rva22u64"}),
+        ("linux/386/sse2", {"GO386": "sse2"}),
+        *((f"linux/ppc64le/power{n}", {"GOPPC64": f"power{n}"}) for n in (8, 9, 10)),
+        *((f"linux/ppc64/power{n}", {"GOPPC64": f"power{n}"}) for n in (8, 9, 10)),
+        *((f"linux/riscv64/rva{n}u64", {"GORISCV64": f"rva{n}u64"}) for n in (20, 22, 23)),
+        *((f"linux/amd64/v{n}", {"GOAMD64": f"v{n}"}) for n in (1, 2, 4)),
         ("windows/amd64:10.0.17763", {}),
     ],
 )

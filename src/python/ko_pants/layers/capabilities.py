@@ -1,7 +1,7 @@
 """Linux file capabilities: from names to the extended attribute `security.capability`.
 
 The names are those of ko's field `linux_capabilities`: names as in docker's `--cap-add`, numbers,
-and clauses of cap_from_text(3). Numbers and layout are those of linux/capability.h (VFS revision 2).
+and clauses of cap_from_text(3). Numbers and layout are those of linux/capability.h (revision 2).
 """
 
 from __future__ import annotations

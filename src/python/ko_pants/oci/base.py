@@ -42,8 +42,9 @@ def read_base_image(
     origin: str,
     wanted: Sequence[Platform],
 ) -> BaseImage:
-    """Read a base image for the wanted platforms, or for all that Go can build for if there are none.
+    """Read a base image.
 
+    :param wanted: the platforms to read it for; none for all that Go can build for.
     :param top: the descriptor of `content`.
     :param content: the bytes of the index or manifest that the name stands for.
     :param name: the reference, for messages and the annotation

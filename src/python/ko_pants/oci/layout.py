@@ -175,8 +175,8 @@ def find_in_layout(layout: Layout, name: str) -> Descriptor:
     """The entry with that reference name or digest.
 
     :param name: empty for the only entry of the layout.
-    :raises KoPantsError: there is no such entry, or several without a name to choose by; the message
-        lists what is there.
+    :raises KoPantsError: there is no such entry, or there are several and no name to choose by. The
+        message lists what is there.
     """
     entries = layout.entries()
     if not name and len(entries) == 1:

@@ -106,8 +106,8 @@ class Platform:
     def go_env(self) -> dict[str, str]:
         """The environment variables that make Go build for this platform.
 
-        Without GOARM, Go would look at the machine that it runs on. It is always set for arm, so
-        that every machine builds the same bytes.
+        Without GOARM, Go looks at the machine that it runs on. For arm on Linux and Windows it is
+        always set, so that every machine builds the same bytes.
         """
         env = {"GOOS": self.os, "GOARCH": self.architecture}
         variable, values = _VARIANTS.get(self.architecture, ("", {}))

@@ -43,7 +43,7 @@ class Reference:
 
     @property
     def identifier(self) -> str:
-        """What a manifest request asks for: the digest if there is one, else the tag or `latest`."""
+        """What a manifest request asks for: the digest, else the tag, else `latest`."""
         return self.digest or self.tag or "latest"
 
     def with_tag(self, tag: str) -> Reference:
