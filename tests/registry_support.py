@@ -1,4 +1,4 @@
-"""What the registry tests share: time that need not pass, auth files, clients, and stubs of steps."""
+"""What the registry tests share: time that need not pass, auth files, clients, stubs of steps."""
 
 from __future__ import annotations
 
@@ -145,6 +145,8 @@ def request_to(url: str, method: str = "GET", **more: Any) -> Request:
     return Request(StubSession(), method, Reference("r.io", "app", "v1"), url, **more)
 
 
-def reply_of(status: int, url: str = "https://r.io/v2/", body: bytes = b"", **headers: str) -> Reply:
+def reply_of(
+    status: int, url: str = "https://r.io/v2/", body: bytes = b"", **headers: str
+) -> Reply:
     """A reply; `_` in the names of headers stands for `-`."""
     return Reply(status, {k.replace("_", "-"): v for k, v in headers.items()}, url, body)

@@ -181,7 +181,7 @@ def test_as_many_requests_as_questions(tmp_path: Path, registry: FaultRegistry, 
 
 def test_without_a_first_contact_many_threads_make_one(registry: FaultRegistry) -> None:
     client = client_for({})
-    found: list[object] = []
+    found: list[tuple[bool, Descriptor | None]] = []
     barrier = threading.Barrier(4)
 
     def look() -> None:
@@ -194,7 +194,7 @@ def test_without_a_first_contact_many_threads_make_one(registry: FaultRegistry) 
     for thread in threads:
         thread.join(20)
     assert len(found) == 32
-    assert all(answered for answered, _ in found)  # type: ignore[misc]
+    assert all(answered for answered, _ in found)
     assert len(registry.seen) == 32
 
 

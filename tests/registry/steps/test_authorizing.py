@@ -21,7 +21,9 @@ REFUSED = reply_of(401, URL)
 class StubAuthorizer:
     """Has a new value for every request, and answers challenges as told."""
 
-    def __init__(self, again: bool = True, scopes: Scopes = NO_SCOPES, *, known: bool = True):
+    def __init__(
+        self, again: bool = True, scopes: Scopes = NO_SCOPES, *, known: bool = True
+    ) -> None:
         self.again = again
         self.scopes = scopes
         self.known = known
@@ -73,7 +75,8 @@ def test_other_origins_get_no_header_and_no_second_request(url: str) -> None:
     step, authorizer = StubStep(reply_of(401, url)), StubAuthorizer()
     assert authorizing(step, authorizer).send(request_to(url)).status == 401
     assert sent_headers(step) == [None]
-    assert authorizer.asked == authorizer.refused == []
+    assert authorizer.asked == []
+    assert authorizer.refused == []
 
 
 def test_a_401_is_answered_with_the_scopes_that_it_names() -> None:

@@ -87,9 +87,9 @@ def test_a_401_or_a_redirect_is_a_reply_like_another(world: World) -> None:
 
 def test_a_reply_that_is_too_large_is_an_error(world: World) -> None:
     digest = world.registry.put_blob("app", b"x" * 1000)
-    assert world.exchange.send(
-        world.request("GET", BLOB + digest, max_reply_bytes=1000)
-    ).body == (b"x" * 1000)
+    assert world.exchange.send(world.request("GET", BLOB + digest, max_reply_bytes=1000)).body == (
+        b"x" * 1000
+    )
     with pytest.raises(RegistryError, match="it is larger than 999 bytes"):
         world.exchange.send(world.request("GET", BLOB + digest, max_reply_bytes=999))
 
@@ -139,9 +139,7 @@ def test_a_body_that_cannot_be_read_is_not_a_failure_of_the_network(world: World
 def test_a_streamed_reply_holds_a_place_of_its_own_until_it_is_closed(world: World) -> None:
     digest = world.registry.put_blob("app", b"x" * 1000)
     pool = world.connections.pool(Origin.of(f"http://{world.registry.host}"))
-    reply = world.exchange.send(
-        world.request("GET", BLOB + digest, stream=True, max_reply_bytes=1)
-    )
+    reply = world.exchange.send(world.request("GET", BLOB + digest, stream=True, max_reply_bytes=1))
     assert reply.body == b""
     assert not pool.stream_slots.acquire(blocking=False)
     # Others than streams are not held up by it.

@@ -90,7 +90,12 @@ def test_a_server_of_tls_on_loopback_is_found_out(
 
 def test_a_400_over_plain_http_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
     probes: list[str] = []
-    monkeypatch.setattr(tls, "speaks_tls", lambda host, port, timeout: bool(probes.append(host)))
+
+    def speaks_tls(host: str, port: int, timeout: float) -> bool:
+        probes.append(host)
+        return False
+
+    monkeypatch.setattr(tls, "speaks_tls", speaks_tls)
     step, authorized = StubStep(reply_of(400, f"http://localhost:5000{PATH}")), Authorized()
     first, contacts = first_contact(step, authorized)
     assert first.send(LOOPBACK).status == 400
