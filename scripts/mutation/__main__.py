@@ -49,17 +49,18 @@ def main() -> int:
     )
     hypothesis.settings.load_profile("mutate")
     targets = targets_of(root, arguments.names, arguments.tests)
+    sources = {target.path: (root / target.path).read_text() for target in targets}
     mutants: list[Mutant] = []
     outcomes: dict[int, str] = {}
     for tests in dict.fromkeys(target.tests for target in targets):
         paths = [target.path for target in targets if target.tests == tests]
         # Some tests open pytest's directories to other users, and know them by their name.
         with tempfile.TemporaryDirectory(prefix="pytest-mutate-") as scratch:
-            found = [m for path in paths for m in mutants_of(path, (root / path).read_text())]
+            found = [m for path in paths for m in mutants_of(path, sources[path])]
             for number, outcome in _mutate(root, found, tests, arguments, Path(scratch)):
                 outcomes[len(mutants) + number] = outcome
         mutants += found
-    print_report(root, mutants, outcomes)
+    print_report(sources, mutants, outcomes)
     return 0
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 from mutants import Mutant
 
 _MISSED = ("survived", "untested")
 
 
-def print_report(root: Path, mutants: list[Mutant], outcomes: dict[int, str]) -> None:
+def print_report(sources: dict[str, str], mutants: list[Mutant], outcomes: dict[int, str]) -> None:
+    """Print everything that was found out.
+
+    :param sources: the files without a change, by path.
+    :param outcomes: by the place of the mutant in `mutants`; without one, it was not valid Python.
+    """
     by_file: dict[str, Counter[str]] = {}
     for number, mutant in enumerate(mutants):
         outcome = outcomes.get(number, "invalid")
@@ -18,7 +22,7 @@ def print_report(root: Path, mutants: list[Mutant], outcomes: dict[int, str]) ->
         if outcome in _MISSED:
             note = "  (no test runs this line)" if outcome == "untested" else ""
             print(f"{mutant.path}:{mutant.line}{note}")
-            print(mutant.diff((root / mutant.path).read_text()))
+            print(mutant.diff(sources[mutant.path]))
     print(f"\n{'file':<52}{'mutants':>8}{'killed':>8}{'(hang)':>8}{'survived':>9}{'percent':>9}")
     total: Counter[str] = Counter()
     for path, counts in by_file.items():

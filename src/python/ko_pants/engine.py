@@ -1,26 +1,448 @@
-"""The one place that knows which Pants is running.
+"""What the rules ask the engine: the one module that knows which Pants is running.
 
-Rules ask the engine for things only through the functions of this module. They exist in two
-spellings, `engine_get` (Pants 2.17 to 2.31: `Get`, `MultiGet`) and `engine_call` (2.32 and newer:
-call by name), with the same names and types; importing this module yields one of the two. Both
-engines read plain async functions called from a rule, so rule bodies are the same for all.
+Each step has two spellings, one below the other: `Get` and `MultiGet` (Pants 2.17 to 2.31), and
+call by name (2.32 and newer). Both engines read the source of a rule and of the plain async
+functions that it calls, so the bodies of rules are the same for all versions.
+
+The newer engine reads a rule when its decorator runs, and knows only what is defined by then. So
+the order here is that of the pipeline: a rule of ours is imported before the function that calls
+it, and after the functions that it calls itself. Rules import this module and this module imports
+rules; that works because the package `ko_pants.rules` imports this module before any rule.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from typing import TYPE_CHECKING
+import importlib
+from typing import Any, Iterable
 
-from pants.engine import rules as _rules
+from pants.engine import rules as _engine_rules
+from pants.engine.addresses import Addresses, UnparsedAddressInputs
+from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
+from pants.engine.fs import (
+    CreateDigest,
+    Digest,
+    DigestContents,
+    DigestEntries,
+    MergeDigests,
+    PathGlobs,
+    Paths,
+    RemovePrefix,
+)
+from pants.engine.internals.graph import Owners, OwnersRequest
+from pants.engine.process import FallibleProcessResult, Process
+from pants.engine.target import (
+    HydratedSources,
+    HydrateSourcesRequest,
+    SourcesPaths,
+    SourcesPathsRequest,
+    Targets,
+)
 
-if TYPE_CHECKING:
-    from ko_pants.engine_get import *  # noqa: F403
+from ko_pants.products import (
+    AnalyzedDirectory,
+    BaseImageRequest,
+    BuiltImage,
+    GoClosure,
+    GoClosureRequest,
+    GoDirectoryRequest,
+    GoExecutable,
+    GoExecutableRequest,
+    GoModules,
+    GoModulesRequest,
+    HostTools,
+    HostToolsRequest,
+    Layer,
+    LayerBlob,
+    LayerBlobRequest,
+    LayerRequest,
+    ModuleFiles,
+    ModuleFilesRequest,
+    Paused,
+    PauseRequest,
+    PublishPlan,
+    PublishPlanRequest,
+    QuestionsAsked,
+    QuestionsAskedRequest,
+    ResolvedBase,
+)
+from ko_pants.target_types import GoOciImageFieldSet
+
+# Which spelling this Pants reads. mypy takes it for true (pyproject.toml), for the Pants that is
+# installed for checks lacks the names of the newer one; `tests/test_engine_boundary.py` compares
+# the two spellings, and loads the newer one.
+HAS_GET = hasattr(_engine_rules, "Get")
+
+
+def name_of_newer_pants(module: str, name: str) -> Any:
+    """`name` of a module of Pants, or None where this Pants does not have it yet.
+
+    The hook for what only newer versions have. A rule that needs it is defined if it is there.
+    """
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError:
+        return None
+
+
+if HAS_GET:
+    from pants.engine.rules import Get, MultiGet
 else:
-    _spelling = "ko_pants.engine_get" if hasattr(_rules, "Get") else "ko_pants.engine_call"
-    _spec = importlib.util.find_spec(_spelling)
-    _module = importlib.util.module_from_spec(_spec)
-    # Under both names before it runs: the call-by-name spelling imports our rule modules, and these
-    # import this one.
-    sys.modules[_spelling] = sys.modules[__name__] = _module
-    _spec.loader.exec_module(_module)
+    from pants.engine.rules import concurrently, implicitly
+
+# Files
+
+if HAS_GET:
+
+    async def digest_of_globs(globs: PathGlobs) -> Digest:
+        return await Get(Digest, PathGlobs, globs)
+
+else:
+    from pants.engine.intrinsics import path_globs_to_digest
+
+    async def digest_of_globs(globs: PathGlobs) -> Digest:
+        return await path_globs_to_digest(globs)
+
+
+if HAS_GET:
+
+    async def paths_of_globs(globs: PathGlobs) -> Paths:
+        return await Get(Paths, PathGlobs, globs)
+
+else:
+    from pants.engine.intrinsics import path_globs_to_paths
+
+    async def paths_of_globs(globs: PathGlobs) -> Paths:
+        return await path_globs_to_paths(globs)
+
+
+if HAS_GET:
+
+    async def digest_contents(digest: Digest) -> DigestContents:
+        return await Get(DigestContents, Digest, digest)
+
+else:
+    from pants.engine.intrinsics import get_digest_contents
+
+    async def digest_contents(digest: Digest) -> DigestContents:
+        return await get_digest_contents(digest)
+
+
+if HAS_GET:
+
+    async def digest_entries(digest: Digest) -> DigestEntries:
+        return await Get(DigestEntries, Digest, digest)
+
+else:
+    from pants.engine.intrinsics import get_digest_entries
+
+    async def digest_entries(digest: Digest) -> DigestEntries:
+        return await get_digest_entries(digest)
+
+
+if HAS_GET:
+
+    async def create_digest(request: CreateDigest) -> Digest:
+        return await Get(Digest, CreateDigest, request)
+
+else:
+    from pants.engine.intrinsics import create_digest as _create_digest
+
+    async def create_digest(request: CreateDigest) -> Digest:
+        return await _create_digest(request)
+
+
+if HAS_GET:
+
+    async def merge_digests(request: MergeDigests) -> Digest:
+        return await Get(Digest, MergeDigests, request)
+
+else:
+    from pants.engine.intrinsics import merge_digests as _merge_digests
+
+    async def merge_digests(request: MergeDigests) -> Digest:
+        return await _merge_digests(request)
+
+
+if HAS_GET:
+
+    async def relocate(digest: Digest, prefix: str) -> Digest:
+        """Take `prefix` off every path of a digest."""
+        return await Get(Digest, RemovePrefix(digest, prefix))
+
+else:
+    from pants.engine.intrinsics import remove_prefix
+
+    async def relocate(digest: Digest, prefix: str) -> Digest:
+        """Take `prefix` off every path of a digest."""
+        return await remove_prefix(RemovePrefix(digest, prefix))
+
+
+# Processes and environment
+
+if HAS_GET:
+
+    async def run_process(process: Process) -> FallibleProcessResult:
+        return await Get(FallibleProcessResult, Process, process)
+
+else:
+    from pants.engine.intrinsics import execute_process
+
+    async def run_process(process: Process) -> FallibleProcessResult:
+        return await execute_process(process, **implicitly())
+
+
+if HAS_GET:
+
+    async def environment_vars(request: EnvironmentVarsRequest) -> EnvironmentVars:
+        return await Get(EnvironmentVars, EnvironmentVarsRequest, request)
+
+else:
+    from pants.core.util_rules.env_vars import environment_vars_subset
+
+    async def environment_vars(request: EnvironmentVarsRequest) -> EnvironmentVars:
+        return await environment_vars_subset(request, **implicitly())
+
+
+# Targets
+
+if HAS_GET:
+
+    async def targets_of(request: UnparsedAddressInputs) -> Targets:
+        return await Get(Targets, UnparsedAddressInputs, request)
+
+else:
+    from pants.engine.internals.graph import resolve_targets
+
+    async def targets_of(request: UnparsedAddressInputs) -> Targets:
+        return await resolve_targets(**implicitly({request: UnparsedAddressInputs}))
+
+
+if HAS_GET:
+
+    async def targets_at(addresses: Addresses) -> Targets:
+        return await Get(Targets, Addresses, addresses)
+
+else:
+
+    async def targets_at(addresses: Addresses) -> Targets:
+        return await resolve_targets(**implicitly({addresses: Addresses}))
+
+
+if HAS_GET:
+
+    async def hydrate_sources(request: HydrateSourcesRequest) -> HydratedSources:
+        return await Get(HydratedSources, HydrateSourcesRequest, request)
+
+else:
+    from pants.engine.internals.graph import hydrate_sources as _hydrate_sources
+
+    async def hydrate_sources(request: HydrateSourcesRequest) -> HydratedSources:
+        return await _hydrate_sources(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def source_paths(request: SourcesPathsRequest) -> SourcesPaths:
+        return await Get(SourcesPaths, SourcesPathsRequest, request)
+
+else:
+    from pants.engine.internals.graph import resolve_source_paths
+
+    async def source_paths(request: SourcesPathsRequest) -> SourcesPaths:
+        return await resolve_source_paths(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def owners_of(request: OwnersRequest) -> Owners:
+        return await Get(Owners, OwnersRequest, request)
+
+else:
+    from pants.engine.internals.graph import find_owners
+
+    async def owners_of(request: OwnersRequest) -> Owners:
+        return await find_owners(request, **implicitly())
+
+
+# Our own steps, in the order of the pipeline
+
+if HAS_GET:
+
+    async def host_tools(request: HostToolsRequest) -> HostTools:
+        return await Get(HostTools, HostToolsRequest, request)
+
+else:
+    from ko_pants.rules.host_tools import host_tools as _host_tools
+
+    async def host_tools(request: HostToolsRequest) -> HostTools:
+        return await _host_tools(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def go_modules(request: GoModulesRequest) -> GoModules:
+        return await Get(GoModules, GoModulesRequest, request)
+
+else:
+    from ko_pants.rules.go_modules import find_go_modules
+
+    async def go_modules(request: GoModulesRequest) -> GoModules:
+        return await find_go_modules(request)
+
+
+if HAS_GET:
+
+    async def analyzed_directories(
+        requests: Iterable[GoDirectoryRequest],
+    ) -> tuple[AnalyzedDirectory, ...]:
+        return await MultiGet(Get(AnalyzedDirectory, GoDirectoryRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.go_directory import analyze_go_directory
+
+    async def analyzed_directories(
+        requests: Iterable[GoDirectoryRequest],
+    ) -> tuple[AnalyzedDirectory, ...]:
+        return await concurrently(analyze_go_directory(r) for r in requests)
+
+
+if HAS_GET:
+
+    async def go_closure(request: GoClosureRequest) -> GoClosure:
+        return await Get(GoClosure, GoClosureRequest, request)
+
+else:
+    from ko_pants.rules.go_closure import find_go_closure
+
+    async def go_closure(request: GoClosureRequest) -> GoClosure:
+        return await find_go_closure(request)
+
+
+if HAS_GET:
+
+    async def module_files(request: ModuleFilesRequest) -> ModuleFiles:
+        return await Get(ModuleFiles, ModuleFilesRequest, request)
+
+else:
+    from ko_pants.rules.module_files import find_module_files
+
+    async def module_files(request: ModuleFilesRequest) -> ModuleFiles:
+        return await find_module_files(request)
+
+
+if HAS_GET:
+
+    async def go_executables(requests: Iterable[GoExecutableRequest]) -> tuple[GoExecutable, ...]:
+        return await MultiGet(Get(GoExecutable, GoExecutableRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.go_executable import go_executable
+
+    async def go_executables(requests: Iterable[GoExecutableRequest]) -> tuple[GoExecutable, ...]:
+        return await concurrently(go_executable(r) for r in requests)
+
+
+if HAS_GET:
+
+    async def layer_blob(request: LayerBlobRequest) -> LayerBlob:
+        return await Get(LayerBlob, LayerBlobRequest, request)
+
+else:
+    from ko_pants.rules.layer_blob import make_layer
+
+    async def layer_blob(request: LayerBlobRequest) -> LayerBlob:
+        return await make_layer(request)
+
+
+if HAS_GET:
+
+    async def layer_blobs(requests: Iterable[LayerBlobRequest]) -> tuple[LayerBlob, ...]:
+        return await MultiGet(Get(LayerBlob, LayerBlobRequest, r) for r in requests)
+
+else:
+
+    async def layer_blobs(requests: Iterable[LayerBlobRequest]) -> tuple[LayerBlob, ...]:
+        return await concurrently(make_layer(r) for r in requests)
+
+
+if HAS_GET:
+
+    async def layers(requests: Iterable[LayerRequest]) -> tuple[Layer, ...]:
+        return await MultiGet(Get(Layer, LayerRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.layer import find_layer
+
+    async def layers(requests: Iterable[LayerRequest]) -> tuple[Layer, ...]:
+        return await concurrently(find_layer(r) for r in requests)
+
+
+if HAS_GET:
+
+    async def base_image(request: BaseImageRequest) -> ResolvedBase:
+        return await Get(ResolvedBase, BaseImageRequest, request)
+
+else:
+    from ko_pants.rules.base_image import resolve_base_image
+
+    async def base_image(request: BaseImageRequest) -> ResolvedBase:
+        return await resolve_base_image(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def built_image(field_set: GoOciImageFieldSet) -> BuiltImage:
+        return await Get(BuiltImage, GoOciImageFieldSet, field_set)
+
+else:
+    from ko_pants.rules.image import build_image
+
+    async def built_image(field_set: GoOciImageFieldSet) -> BuiltImage:
+        return await build_image(field_set, **implicitly())
+
+
+if HAS_GET:
+
+    async def built_images(field_sets: Iterable[GoOciImageFieldSet]) -> tuple[BuiltImage, ...]:
+        return await MultiGet(Get(BuiltImage, GoOciImageFieldSet, f) for f in field_sets)
+
+else:
+
+    async def built_images(field_sets: Iterable[GoOciImageFieldSet]) -> tuple[BuiltImage, ...]:
+        return await concurrently(build_image(f, **implicitly()) for f in field_sets)
+
+
+if HAS_GET:
+
+    async def publish_plan(request: PublishPlanRequest) -> PublishPlan:
+        return await Get(PublishPlan, PublishPlanRequest, request)
+
+else:
+    from ko_pants.rules.publish_plan import plan_publication
+
+    async def publish_plan(request: PublishPlanRequest) -> PublishPlan:
+        return await plan_publication(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def pause(request: PauseRequest) -> Paused:
+        return await Get(Paused, PauseRequest, request)
+
+else:
+    from ko_pants.rules.pause import pause_rule
+
+    async def pause(request: PauseRequest) -> Paused:
+        return await pause_rule(request)
+
+
+if HAS_GET:
+
+    async def questions_asked(request: QuestionsAskedRequest) -> QuestionsAsked:
+        return await Get(QuestionsAsked, QuestionsAskedRequest, request)
+
+else:
+    from ko_pants.rules.publish_run import await_questions
+
+    async def questions_asked(request: QuestionsAskedRequest) -> QuestionsAsked:
+        return await await_questions(request, **implicitly())

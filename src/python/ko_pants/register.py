@@ -3,57 +3,36 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import Iterator
 
+from pants.engine.rules import collect_rules
 from pants.engine.target import Target
 
-import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
+from ko_pants import goals
+from ko_pants import rules as rule_modules
 from ko_pants import target_types as targets
-from ko_pants.goals import kocache, package, publish
-from ko_pants.rules import (
-    base_image,
-    dependencies,
-    go_closure,
-    go_directory,
-    go_executable,
-    go_modules,
-    host_tools,
-    image,
-    layer,
-    layer_blob,
-    module_files,
-    pause,
-    publish_plan,
-    publish_run,
-    registry_access,
-    settings,
-)
+
+
+def _modules() -> Iterator[ModuleType]:
+    """Every module that can have rules."""
+    yield targets
+    for package in (rule_modules, goals):
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            yield importlib.import_module(found.name)
+
+
+def _rules_of(module: ModuleType) -> Iterator[object]:
+    """What a module's `rules()` says, for a module with more than rules; else its rules."""
+    yield from module.rules() if hasattr(module, "rules") else collect_rules(module)
 
 
 @functools.cache
 def rules() -> tuple[object, ...]:
-    """Every rule of the backend. Pants asks twice in each run, also of a warm daemon."""
-    return (
-        *targets.rules(),
-        *settings.rules(),
-        *host_tools.rules(),
-        *go_modules.rules(),
-        *go_directory.rules(),
-        *go_closure.rules(),
-        *module_files.rules(),
-        *go_executable.rules(),
-        *layer_blob.rules(),
-        *layer.rules(),
-        *registry_access.rules(),
-        *base_image.rules(),
-        *image.rules(),
-        *dependencies.rules(),
-        *pause.rules(),
-        *publish_plan.rules(),
-        *publish_run.rules(),
-        *package.rules(),
-        *publish.rules(),
-        *kocache.rules(),
-    )
+    """Every rule of the backend, once. Pants asks twice in each run, also of a warm daemon."""
+    return tuple(dict.fromkeys(rule for module in _modules() for rule in _rules_of(module)))
 
 
 def target_types() -> list[type[Target]]:

@@ -6,7 +6,7 @@ from typing import Iterable
 
 from pants.engine.console import Console
 from pants.engine.goal import Goal, GoalSubsystem
-from pants.engine.rules import collect_rules, goal_rule
+from pants.engine.rules import goal_rule
 from pants.engine.target import FilteredTargets
 from pants.option.option_types import BoolOption, FloatOption, IntOption
 
@@ -152,8 +152,3 @@ def _show(console: Console, cache: KoCache) -> None:
 
 def _mebibytes(size: int) -> str:
     return f"{size / _MEBIBYTE:.2f} MiB"
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

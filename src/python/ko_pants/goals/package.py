@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact
 from pants.engine.fs import CreateDigest, FileContent
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 
 from ko_pants.engine import built_image, create_digest
 from ko_pants.products import BuiltImage
@@ -91,8 +91,3 @@ def _summary(built: BuiltImage) -> bytes:
         ],
     }
     return json.dumps(document, indent=2).encode() + b"\n"
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

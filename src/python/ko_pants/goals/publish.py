@@ -206,5 +206,5 @@ async def publish_image(
 
 
 def rules() -> list[object]:
-    """The rules of this module."""
+    """Publishing, with the field set that tells Pants which targets can be published."""
     return [*collect_rules(), *PublishGoOciImageFieldSet.rules()]

@@ -1,6 +1,7 @@
 """The rules: sources -> executable -> layer -> image, one step a file.
 
-The engine's spelling is chosen before any rule is defined.
+`ko_pants.engine` comes before any rule: where rules call rules by name it imports them in the order
+that they need.
 """
 
 import ko_pants.engine  # noqa: F401

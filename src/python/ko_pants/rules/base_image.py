@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from pants.base.build_root import BuildRoot
-from pants.engine.rules import _uncacheable_rule, collect_rules
+from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.errors import KoPantsError
@@ -137,8 +137,3 @@ async def resolve_base_image(
         )
         _resolved.put(key, known)
     return known
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

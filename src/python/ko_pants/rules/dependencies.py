@@ -181,7 +181,7 @@ async def generate_go_sources(
 
 
 def rules() -> list[object]:
-    """The rules of this module."""
+    """Inference and generation, announced to the unions of Pants that they belong to."""
     return [
         *collect_rules(),
         UnionRule(InferDependenciesRequest, InferImageDependencies),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Mapping
 
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 
 from ko_pants.engine import analyzed_directories, go_modules
 from ko_pants.golang.build_flags import build_settings
@@ -72,8 +72,3 @@ async def find_go_closure(request: GoClosureRequest) -> GoClosure:
         found = await matching_files({e.directory: e.globs() for e in closure.embeds})
         embedded = tuple(path for path in found if closure.is_embedded(path))
     return GoClosure(closure, workspace, embedded)
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 
 from ko_pants.engine import digest_contents
 from ko_pants.golang.directory import CONTENT_GLOBS, NAME_GLOBS, analyze_directory
@@ -27,8 +27,3 @@ async def analyze_go_directory(request: GoDirectoryRequest) -> AnalyzedDirectory
             [posixpath.basename(path) for path in names],
         )
     )
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from pants.engine.process import FallibleProcessResult, Process
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import analyzed_directories, go_closure, run_process
@@ -104,8 +104,3 @@ async def go_executable(request: GoExecutableRequest) -> GoExecutable:
         return await _prebuilt(request, request.prebuilt)
     assert request.build is not None
     return await _compiled(request, request.build)
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 
 from ko_pants.engine import digest_contents
 from ko_pants.products import GoModules, GoModulesRequest
@@ -15,8 +15,3 @@ async def find_go_modules(request: GoModulesRequest) -> GoModules:
     patterns = ("**/go.mod", "**/go.work", "**/vendor/modules.txt")
     contents = await digest_contents(await digest_of_matches({"": patterns}))
     return GoModules(tuple(sorted((file.path, file.content) for file in contents)))
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from pants.engine.rules import _uncacheable_rule, collect_rules
+from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.errors import KoPantsError
@@ -154,8 +154,3 @@ def _link(named_caches: str, cache: str, name: str, target: str) -> None:
         os.unlink(temporary)
     os.symlink(target, temporary)
     os.replace(temporary, link)
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

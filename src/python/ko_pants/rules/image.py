@@ -7,7 +7,7 @@ from typing import Sequence
 
 from pants.engine.addresses import Address
 from pants.engine.fs import EMPTY_DIGEST, Digest
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import (
@@ -227,8 +227,3 @@ async def build_image(
         created=settings.created,
     )
     return BuiltImage(owner, base, config, parts, compose(base, parts, config))
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

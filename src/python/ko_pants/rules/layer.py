@@ -7,7 +7,7 @@ and then records what it found.
 
 from __future__ import annotations
 
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
 from ko_pants.daemon_memory import BoundedMemory
@@ -56,8 +56,3 @@ async def find_layer(request: LayerRequest) -> Layer:
     blob = await layer_blob(LayerBlobRequest(request))
     cache.record(key, cached_layer(blob, request))
     return Layer(request, blob.diff_id, blob.descriptor, blob.source)
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

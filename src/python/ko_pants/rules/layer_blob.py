@@ -6,7 +6,7 @@ import json
 
 from pants.engine.fs import CreateDigest, FileContent
 from pants.engine.process import Process
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import create_digest, run_process
@@ -76,8 +76,3 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     return LayerBlob(
         result.output_digest, written["diff_id"], descriptor, ResultSource(result.metadata)
     )
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

@@ -10,7 +10,7 @@ import posixpath
 
 from pants.engine.fs import CreateDigest, FileContent
 from pants.engine.process import Process
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import create_digest, digest_contents, go_modules, run_process
@@ -83,8 +83,3 @@ async def find_module_files(request: ModuleFilesRequest) -> ModuleFiles:
     files = [FileContent(path, reduced)]
     files += [FileContent(sum_path, reduce_go_sum(found.content, needed)) for found in sums]
     return ModuleFiles((path, sum_path), await create_digest(CreateDigest(files)))
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pants.engine.rules import _uncacheable_rule, collect_rules
+from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.products import Paused, PauseRequest
 
@@ -15,8 +15,3 @@ async def pause_rule(request: PauseRequest) -> Paused:
     if request.seconds:
         time.sleep(request.seconds)
     return Paused()
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

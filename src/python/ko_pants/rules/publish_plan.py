@@ -6,7 +6,7 @@ It is a step of its own, so that the engine skips it as long as nothing has chan
 from __future__ import annotations
 
 from pants.engine.addresses import Addresses
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 
 from ko_pants.engine import built_image, targets_at
 from ko_pants.products import PublishPlan, PublishPlanRequest
@@ -25,8 +25,3 @@ async def plan_publication(request: PublishPlanRequest, settings: Settings) -> P
     field_set = GoOciImageFieldSet.create(target)
     where = destinations_of(field_set, settings)
     return PublishPlan(field_set, await built_image(field_set), where)
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pants.base.build_root import BuildRoot
 from pants.engine.internals.session import RunId
-from pants.engine.rules import _uncacheable_rule, collect_rules
+from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import pause
@@ -118,8 +118,3 @@ async def await_questions(request: QuestionsAskedRequest, run: RunOfImages) -> Q
     publishing.checks.ask()
     run.wait = next(_numbers)
     return QuestionsAsked()
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from pants.engine.rules import _uncacheable_rule, collect_rules
+from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.errors import KoPantsError
@@ -64,8 +64,3 @@ async def registry_access(environment: RegistryEnvironment) -> RegistryAccess:
     )
     _clients.put("last", client)
     return RegistryAccess(client)
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())

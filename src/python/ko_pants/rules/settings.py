@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pants.core.util_rules.distdir import DistDir
 from pants.engine.env_vars import EnvironmentVarsRequest
-from pants.engine.rules import collect_rules, rule
+from pants.engine.rules import rule
 from pants.option.global_options import GlobalOptions, NamedCachesDirOption
 from pants.util.frozendict import FrozenDict
 
@@ -174,8 +174,3 @@ def _epoch(env: FrozenDict[str, str], name: str) -> int | None:
             "a whole number such as 1700000000"
         )
     return int(text)
-
-
-def rules() -> list[object]:
-    """The rules of this module."""
-    return list(collect_rules())
