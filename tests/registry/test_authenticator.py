@@ -15,6 +15,7 @@ import pytest
 from fault_registry import PASSWORD, USERNAME, FaultRegistry, fault_registry
 from registry_support import FakeTime, auth_env, client_for
 
+from ko_pants.oci import media_types
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.client import RegistryError
 
