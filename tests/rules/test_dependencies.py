@@ -122,3 +122,24 @@ def test_a_directory_without_a_module_names_the_target() -> None:
     text = error_of(runner, Addresses, [image(runner, "image", "a")])
     assert text.startswith("a:image: ")
     assert "go.mod" in text
+
+
+def test_files_whose_names_are_wildcards_are_owned_and_depended_on() -> None:
+    runner = new_runner([(Addresses, [DependenciesRequest]), (Owners, [OwnersRequest])])
+    odd = ("[id].js", "d/[slug]/page.js", "what?", "st*r", "!not", "a b")
+    runner.write_files(
+        {
+            "go.mod": "module example.com/app\ngo 1.21\n",
+            "BUILD": "go_sources(name='go')\n",
+            "cmd/BUILD": "go_oci_image(name='image', platforms=['linux/amd64'])\n",
+            "cmd/main.go": (
+                'package main\nimport _ "embed"\n//go:embed static\nvar s string\nfunc main() {}\n'
+            ),
+            "cmd/static/i.js": "decoy",
+            **{f"cmd/static/{name}": name for name in odd},
+        }
+    )
+    for name in odd:
+        # Pants looks for the changed file with its name as a glob, and so finds the decoy too.
+        assert f"cmd/static/{name}" in owners(runner, f"cmd/static/{name}")
+    assert {f"cmd/static/{name}" for name in odd} <= dependencies(runner, "image")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Optional
 
 from pants.core.goals.package import OutputPathField, PackageFieldSet
+from pants.engine.addresses import Address
 from pants.engine.rules import collect_rules
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
@@ -22,6 +23,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from ko_pants.literal_globs import literal_glob
 from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES
 
 
@@ -186,7 +188,17 @@ class GoExecutableTarget(Target):
 
 
 class GoSourceField(SingleSourceField):
-    pass
+    """A path, whatever characters it has: the generator puts files here that it has found."""
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        # Without the checks of the base class, which takes `*` and `!` for globs.
+        return StringField.compute_value.__func__(cls, raw_value, address)  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """The path as a glob that matches it alone."""
+        return (literal_glob(self.value),)
 
 
 class GoSourceDependenciesField(Dependencies):
