@@ -17,7 +17,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "python" / "ko_pants"
 SPELLINGS = ("engine_get", "engine_call")
-CORE = ("errors", "golang", "kocache", "layers", "oci", "publishing", "registry")
+CORE = ("daemon_memory", "errors", "golang", "kocache", "layers", "oci", "publishing", "registry")
 # Asking the engine, in any spelling.
 ENGINE_WORDS = {"Get", "MultiGet", "Effect", "implicitly", "concurrently", "Concurrently"}
 VERSION_WORDS = {"PANTS_SEMVER", "MAJOR_MINOR"}
