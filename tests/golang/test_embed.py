@@ -102,7 +102,10 @@ def as_expression(glob: str) -> re.Pattern[str]:
     return re.compile("/".join(parts))
 
 
-NAMES = st.text(alphabet="ab[]*?\\!{}-.", min_size=1, max_size=4)
+NAMES = st.one_of(
+    st.text(alphabet="ab[]*?\\!{}-.", min_size=1, max_size=4),
+    st.lists(st.sampled_from(["a", "b", "*", "?", "[ab]", "[^a]", "\\*", "!", "{"])).map("".join),
+).filter(bool)
 
 
 @given(st.lists(NAMES, min_size=1, max_size=3), st.lists(NAMES, min_size=1, max_size=4))
@@ -128,6 +131,10 @@ def test_paths_that_go_refuses_have_no_globs(pattern: str) -> None:
         ("[a][b].txt", "*.txt"),
         ("a**b", "a*b"),
         ("x?\\*y", "x*y"),
+        # A class after another wildcard.
+        ("img?[0-9].png", "img*.png"),
+        ("*[ab]", "*"),
+        ("x!{[a]", "x*"),
         ("a{b,c}!d", "a*b,c*d"),
         ("a\\\nb", "a*b"),
     ],
