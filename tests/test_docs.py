@@ -150,14 +150,14 @@ def test_every_variable_of_go_is_documented() -> None:
 def test_keys_of_a_registry_are_documented() -> None:
     documented = first_column(section(read(REPO / "docs/registries.md"), "### `[ko].registries`"))
     documented -= {"true", "false"}
-    assert documented == strings(PACKAGE / "publishing" / "destinations.py", "_REGISTRY_KEYS")
+    assert documented == strings(PACKAGE / "publishing" / "registries.py", "_KEYS")
 
 
 def output_keys() -> Tuple[Set[str], Set[str]]:
-    """Keys of an image and of a layer in `--publish-output`, as goals/publish.py writes them."""
-    tree = ast.parse(read(PACKAGE / "goals" / "publish.py"))
+    """Keys of an image and of a layer in `--publish-output`, as publish_output.py writes them."""
+    tree = ast.parse(read(PACKAGE / "goals" / "publish_output.py"))
     function = next(
-        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "_output"
+        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "_details"
     )
     dicts = [
         {str(k.value) for k in n.keys if isinstance(k, ast.Constant)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+import subprocess
 from pathlib import Path
 from typing import Iterable
 
@@ -177,6 +179,42 @@ def test_systems_satisfy_others(os: str, satisfied: set[str]) -> None:
 )
 def test_tags_of_names(name: str, tags: tuple[str, ...]) -> None:
     assert tags_of_name(name) == tags
+
+
+OS = (
+    *("aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux"),
+    *("nacl", "netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows", "zos"),
+)
+ARCHITECTURES = (
+    *("386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle"),
+    *("mips64", "mips64le", "mips64p32", "mips64p32le", "ppc", "ppc64", "ppc64le", "riscv"),
+    *("riscv64", "s390", "s390x", "sparc", "sparc64", "wasm"),
+)
+
+
+@pytest.mark.parametrize("word", [*OS, *ARCHITECTURES])
+def test_words_that_have_a_meaning_in_names(word: str) -> None:
+    assert tags_of_name(f"x_{word}.go") == (word,)
+
+
+def test_systems_that_are_a_unix() -> None:
+    unix = {os for os in OS if evaluate_tag("unix", os, "amd64", frozenset())}
+    assert unix == set(OS) - {"js", "nacl", "plan9", "wasip1", "windows", "zos"}
+
+
+def test_the_words_are_those_of_go() -> None:
+    root = subprocess.run([find_go(), "env", "GOROOT"], capture_output=True, text=True, check=True)
+    source = Path(root.stdout.strip(), "src/internal/syslist/syslist.go")
+    if not source.exists():
+        pytest.skip(f"this Go has no {source.name} in internal/syslist")
+    tables = re.split(r"^var ", source.read_text(), flags=re.MULTILINE)[1:]
+    words = {
+        table.partition(" ")[0]: set(re.findall(r'"(\w+)":\s*true', table)) for table in tables
+    }
+    assert words["KnownOS"] == set(OS)
+    assert words["KnownArch"] == set(ARCHITECTURES)
+    unix = {os for os in OS if evaluate_tag("unix", os, "amd64", frozenset())}
+    assert words["UnixOS"] == unix
 
 
 def test_a_mask_has_a_bit_for_each_pair_of_system_and_architecture() -> None:

@@ -22,6 +22,7 @@ def test_flags_with_their_values() -> None:
         Flag("-g", "g", "h"),
         Flag("-tags=", "tags", ""),
     ]
+    assert list(parse_flags(["-Xa=b"])) == [Flag("-Xa=b", "Xa", "b")]
     assert list(parse_flags(["-a"])) == [Flag("-a", "a", "")]
     assert list(parse_flags([])) == []
 
@@ -59,6 +60,7 @@ def test_other_flags_are_for_go(flag: str) -> None:
         (["--tags=a", "-tags=b"], {}, BuildSettings(("b",), "", True)),
         (["-tags=a", "-tags="], {}, BuildSettings((), "", True)),
         (["-tags"], {}, BuildSettings((), "", True)),
+        (["-tags=a", "-race=false", "-p", "4"], {}, BuildSettings(("a",), "", True)),
         (["tags=a"], {}, BuildSettings((), "", True)),
         (["-mod=vendor"], {}, BuildSettings((), "vendor", True)),
         (["--mod", "mod"], {}, BuildSettings((), "mod", True)),

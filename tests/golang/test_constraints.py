@@ -28,6 +28,8 @@ IGNORE = Tag("ignore")
         ("a && b", And((A, B))),
         ("a&&b&&c", And((A, B, C))),
         ("a || b\t|| c", Or((A, B, C))),
+        ("a || (b && c)", Or((A, And((B, C))))),
+        ("a && (b || c)", And((A, Or((B, C))))),
         ("a || b && c", Or((A, And((B, C))))),
         ("(a || b) && c", And((Or((A, B)), C))),
         ("!(a || b)", Not(Or((A, B)))),
@@ -46,7 +48,19 @@ def test_expressions(text: str, expected: Constraint) -> None:
     "text",
     [
         *("", "a b", "a &&", "&& a", "a & b", "a | b", "a,b", "!", "!!a", "(a", "a)", "()", "a!"),
-        *("a || || b", "-a", "a && (b", "!(", "(" * 41 + "a" + ")" * 41),
+        *(
+            "a || ||",
+            ")",
+            "&&",
+            "!&&",
+            "a && )",
+            "(a) (b)",
+            "a || || b",
+            "-a",
+            "a && (b",
+            "!(",
+            "(" * 41 + "a" + ")" * 41,
+        ),
     ],
 )
 def test_malformed_expressions(text: str) -> None:
@@ -67,6 +81,7 @@ def test_malformed_expressions(text: str) -> None:
         ("!!a", IGNORE),
         ("a-b", IGNORE),
         ("!a-b", Not(IGNORE)),
+        ("!!a,b", And((IGNORE, B))),
         ("a,", And((A, IGNORE))),
         ("a,! b", Or((And((A, IGNORE)), B))),
     ],
@@ -92,6 +107,7 @@ def test_plus_build_lines(text: str, expected: Constraint) -> None:
         ("//go:build a\n//go:build b\n//go:build c\n", Unreadable()),
         # Block comments before and around it.
         ("/* x */\n//go:build a\n", A),
+        ("/**/\n//go:build a\n", A),
         ("/* x\n//go:build a\n*/\n", None),
         ("/* x\n//go:build a\n*/ // y\n//go:build b\n", B),
         ("/* x */ /* y\n//go:build a\n*/\n//go:build b\n", B),

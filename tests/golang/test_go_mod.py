@@ -50,7 +50,8 @@ def test_what_a_build_depends_on() -> None:
 
 
 def test_the_module_is_enough() -> None:
-    assert parse_go_mod(b"module m", "go.mod") == GoMod("go.mod", "m", "", (), ())
+    found = parse_go_mod(b"module m", "go.mod")
+    assert found == GoMod("go.mod", "m") == GoMod("go.mod", "m", "", (), ())
 
 
 @pytest.mark.parametrize(

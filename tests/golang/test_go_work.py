@@ -18,7 +18,7 @@ def test_what_a_build_depends_on() -> None:
 
 
 def test_nothing_has_to_be_there() -> None:
-    assert parse_go_work(b"", "go.work") == GoWork("go.work", "", (), ())
+    assert parse_go_work(b"", "go.work") == GoWork("go.work") == GoWork("go.work", "", (), ())
 
 
 def test_its_directory() -> None:

@@ -167,6 +167,11 @@ def test_a_directive_without_arguments_says_nothing_of_a_module() -> None:
     assert reduced(content=b"module m\nrequire\nexclude\n") == "module m\n"
 
 
+def test_what_no_build_reads_is_left_out() -> None:
+    content = b"module m\nignore ./x\ntool y\nretract v1.0.0\n"
+    assert reduced("./x", "y", "v1.0.0", content=content) == "module m\n"
+
+
 def test_malformed() -> None:
     with pytest.raises(KoPantsError, match=r"^d/go.mod:2: the block `require \(` has no closing"):
         reduce_go_mod(b"module m\nrequire (\n", "d/go.mod", ())

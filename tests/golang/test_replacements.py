@@ -58,7 +58,9 @@ def test_the_version_in_use_decides() -> None:
 
 
 def test_modules_in_place_of_modules_are_none() -> None:
-    assert found(module(Replace("x", "", "fork", "v1", 1))) == []
+    fork = Replace("x", "", "fork", "v1", 1)
+    assert found(module(fork)) == []
+    assert found(module(fork, local("y", "./y"), requires="x v1,y v1")) == [("y", "./y")]
 
 
 def test_each_once() -> None:
@@ -78,6 +80,10 @@ def test_go_work_comes_first_and_wins() -> None:
         LocalReplacement("y", "a", "./y", "a/go.mod:1"),
         LocalReplacement("z", "b", "./z", "b/go.mod:1"),
     ]
+
+
+def test_go_work_overrides_all_versions() -> None:
+    assert found(module(local("x", "./mine", "v1")), work=WORK) == [("x", "../x")]
 
 
 def test_go_work_may_override_one_version_alone() -> None:

@@ -24,6 +24,7 @@ TEXT = "# example.com/x v1.0.0\n## explicit; go 1.21\nexample.com/x\n# y v1 => .
         ("## nothing\n## workspace\n", VendorModules((), False)),
         ("## my workspace\n", VendorModules((), False)),
         ("# workspace\n", VendorModules((), False)),
+        ("#  workspace\n", VendorModules((), False)),
         ("\xff\n# a v1\n", VendorModules(("a",), False)),
     ],
 )

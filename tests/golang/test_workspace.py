@@ -54,11 +54,18 @@ def test_local_replacements() -> None:
 def test_a_main_module_is_not_replaced() -> None:
     files = {
         "go.work": "go 1.22\nuse ./a\nuse ./b\n",
-        "a/go.mod": "module a\nrequire b v1.0.0\nreplace b => ../other\n",
+        "a/go.mod": "module a\nrequire b v1.0.0\nreplace b => ../other\nreplace c => ../other\n",
         "b/go.mod": "module b\n",
         "other/go.mod": "module b\n",
     }
-    assert local(workspace("a", files)) == {"a": "a", "b": "b"}
+    assert local(workspace("a", files)) == {"a": "a", "b": "b", "c": "other"}
+
+
+def test_a_module_may_replace_another_too() -> None:
+    files = {"go.mod": "module m\nrequire long/path v1.0.0\nreplace long/path => ./\n"}
+    found = workspace("", files)
+    assert local(found) == {"m": "", "long/path": ""}
+    assert found.main_module == LocalModule("m", "", True)
 
 
 def test_a_replacement_without_a_go_mod_is_left_for_go_to_report() -> None:
@@ -155,6 +162,13 @@ def test_vendor_of_a_module(mod: str, used: bool) -> None:
     # What is vendored is not replaced too, and its modules count as required.
     assert local(found) == {"m": "m"} if used else {"m": "m", "y": "y"}
     assert found.required == (("example.com/x", "y") if used else ())
+
+
+def test_defaults() -> None:
+    files = {"go.mod": b"module m\ngo 1.21\n", "vendor/modules.txt": b"", "go.work": b"use .\n"}
+    assert find_workspace("", files).files == ("go.mod", "go.work")
+    del files["go.work"]
+    assert find_workspace("", files).vendor == "vendor"
 
 
 def test_the_language_version_decides_about_vendor() -> None:

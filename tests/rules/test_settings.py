@@ -9,7 +9,8 @@ import pytest
 from pants.testutil.rule_runner import RuleRunner
 from rules.engine_runner import configure, error_of, new_runner
 
-from ko_pants.publishing.destinations import Registry
+from ko_pants.layers.encodings import LayerEncoding
+from ko_pants.publishing.registries import Registry
 from ko_pants.rules.settings import GoEnvironment, RegistryEnvironment, Settings
 
 
@@ -99,10 +100,12 @@ def test_a_time_that_is_no_number_names_the_variable(
 
 def test_layers_are_gzip_1_unless_an_option_says_so(runner: RuleRunner) -> None:
     found = settings(runner)
-    assert (found.encoding, found.level, found.trust_foreign_layers) == ("gzip", 1, False)
+    assert found.layer_encoding == LayerEncoding("gzip", 1)
+    assert not found.trust_foreign_layers
     found = settings(runner, "--ko-layer-compression=zstd", "--ko-trust-foreign-layers")
-    assert (found.encoding, found.level, found.trust_foreign_layers) == ("zstd", 3, True)
-    assert settings(runner, "--ko-layer-compression-level=6").level == 6
+    assert found.layer_encoding == LayerEncoding("zstd", 3)
+    assert found.trust_foreign_layers
+    assert settings(runner, "--ko-layer-compression-level=6").layer_encoding.level == 6
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ class _ExpressionParser:
     """
 
     def __init__(self, text: str) -> None:
-        self._tokens = [m for m in _TOKEN.finditer(text) if m.lastgroup]
+        # The last one is the end, so that there is always a next one.
+        self._tokens = list(_TOKEN.finditer(text))
         self._index = 0
 
     def parse(self) -> Constraint:
@@ -74,8 +75,6 @@ class _ExpressionParser:
 
     def _peek(self) -> str:
         """The next token; empty at the end."""
-        if self._index >= len(self._tokens):
-            return ""
         match = self._tokens[self._index]
         if match["bad"]:
             raise ValueError("unexpected character")
@@ -99,8 +98,6 @@ class _ExpressionParser:
         if self._peek() != "!":
             return self._atom(depth)
         self._index += 1
-        if self._peek() == "!":
-            raise ValueError("double negation")
         return Not(self._atom(depth))
 
     def _atom(self, depth: int) -> Constraint:
@@ -114,7 +111,7 @@ class _ExpressionParser:
                 raise ValueError("missing close parenthesis")
             self._index += 1
             return expression
-        if not token or not self._tokens[self._index]["tag"]:
+        if not self._tokens[self._index]["tag"]:
             raise ValueError("missing tag")
         self._index += 1
         return Tag(token)
@@ -191,7 +188,7 @@ class _CommentScanner:
             if match:
                 self._go_build.append(match[1] or "")
             match = _PLUS_BUILD.fullmatch(line)
-            if match and self._only_line_comments:
+            if match:
                 self._pending.append(parse_plus_build(match[1] or ""))
         self._pass_block_comments(line)
 

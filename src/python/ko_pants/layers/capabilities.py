@@ -1,7 +1,7 @@
 """Linux file capabilities: from names to the extended attribute `security.capability`.
 
-Accepts what ko's `linux_capabilities` accepts: names as in docker's `--cap-add`, numbers, and
-clauses of cap_from_text(3). Numbers and layout are those of linux/capability.h (VFS revision 2).
+The names are those of ko's field `linux_capabilities`: names as in docker's `--cap-add`, numbers,
+and clauses of cap_from_text(3). Numbers and layout are those of linux/capability.h (revision 2).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Iterable
 
 from ko_pants.errors import KoPantsError
 
-# In the kernel's order: a capability's number is its position.
+# In the order of the kernel: the position of a capability is its number.
 _NAMES = (
     "CHOWN",
     "DAC_OVERRIDE",
@@ -63,11 +63,12 @@ _EFFECTIVE = 1
 
 
 def capabilities_xattr(terms: Iterable[str]) -> bytes:
-    """The attribute's 20 bytes, or none when the terms leave no capability set.
+    """The attribute's 20 bytes; no bytes if the terms leave no capability set.
 
     A term is one capability (`net_bind_service`, `CAP_CHOWN`, `all`, `42`), which becomes
-    permitted, or a clause such as `chown,net_raw=pe`; they apply in order. Raises KoPantsError for
-    a capability or flag that does not exist.
+    permitted, or a clause such as `chown,net_raw=pe`. Terms apply in order.
+
+    :raises KoPantsError: a capability or a flag does not exist.
     """
     sets = {"p": 0, "i": 0, "e": 0}
     for term in terms:

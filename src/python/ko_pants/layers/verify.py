@@ -1,4 +1,4 @@
-"""The diffID of a layer blob, found by decompressing it: streaming, in constant memory."""
+"""The diffID of a layer blob: the blob is decompressed as a stream, in constant memory."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ from typing import Any, BinaryIO, Iterator
 
 from ko_pants.errors import KoPantsError
 
-_READ = 256 << 10
-# zstd's frame object returns all that its input holds, and tells a whole frame from one cut off. A
-# hostile kilobyte holds 32 MiB, which bounds the memory.
-_ZSTD_READ = 1 << 10
-_GZIP_WINDOW = 31  # zlib's number for: 32 KiB window, gzip framing
+_READ_BYTES = 256 << 10
+# The object that can tell a whole frame from one that is cut off returns everything that its input
+# decompresses to. That is at most 32 MiB for a kilobyte, which bounds the memory.
+_ZSTD_READ_BYTES = 1 << 10
+# zlib's parameter `wbits` for a window of 32 KiB and gzip framing.
+_GZIP_WINDOW_BITS = 31
 
 
 def diff_id_of_blob(stream: BinaryIO, media_type: str) -> str:
     """`sha256:<hex>` of the uncompressed tar; `stream` is read to its end.
 
-    The media type's suffix (`gzip`, `zstd`, `tar`) names the encoding. Several gzip members or zstd
-    frames count as one stream. Raises KoPantsError for another media type, and for a blob that is
-    damaged, cut off, or followed by something else.
+    Several gzip members or zstd frames count as one stream.
+
+    :param media_type: its suffix (`gzip`, `zstd`, `tar`) names the compression, so types that no
+        image of ours has (foreign layers) can be read too.
+    :raises KoPantsError: the media type has another suffix; the blob is damaged, cut off, or
+        followed by something else.
     """
     if media_type.endswith(("+gzip", ".gzip")):
         pieces = _gunzip(stream)
     elif media_type.endswith(("+zstd", ".zstd")):
         pieces = _unzstd(stream)
     elif media_type.endswith(".tar"):
-        pieces = iter(lambda: stream.read(_READ), b"")
+        pieces = iter(lambda: stream.read(_READ_BYTES), b"")
     else:
         raise KoPantsError(
             f"layer media type {media_type!r} has no known compression: expected one that ends in "
@@ -40,18 +44,18 @@ def diff_id_of_blob(stream: BinaryIO, media_type: str) -> str:
 
 
 def _gunzip(stream: BinaryIO) -> Iterator[bytes]:
-    data = stream.read(_READ)
+    data = stream.read(_READ_BYTES)
     while True:
-        member = zlib.decompressobj(_GZIP_WINDOW)
+        member = zlib.decompressobj(_GZIP_WINDOW_BITS)
         while not member.eof:
             if not data:
                 raise _damaged("gzip", "it ends in the middle of a member")
             try:
-                yield member.decompress(data, _READ)
+                yield member.decompress(data, _READ_BYTES)
             except zlib.error as error:
                 raise _damaged("gzip", str(error)) from None
             data = member.unused_data if member.eof else member.unconsumed_tail
-            data = data or stream.read(_READ)
+            data = data or stream.read(_READ_BYTES)
         if not data:
             return
 
@@ -64,7 +68,7 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
             "the Python package 'zstandard' is not installed: it is needed to read zstd layers."
         ) from None
     decompressor = zstandard.ZstdDecompressor()
-    data = stream.read(_ZSTD_READ)
+    data = stream.read(_ZSTD_READ_BYTES)
     while True:
         frame: Any = decompressor.decompressobj()
         while not frame.eof:
@@ -75,7 +79,7 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
             except zstandard.ZstdError as error:
                 raise _damaged("zstd", str(error)) from None
             data = frame.unused_data if frame.eof else b""
-            data = data or stream.read(_ZSTD_READ)
+            data = data or stream.read(_ZSTD_READ_BYTES)
         if not data:
             return
 

@@ -1,7 +1,7 @@
-"""Reading base images, from wherever manifests and blobs can be had.
+"""Reading base images from a registry, a layout or a cache.
 
-Only manifests and configs are read; layers are not touched. What was read by digest is kept by the
-caller's store, so that a pinned base costs no request.
+Only indexes, manifests and configs are read, never layers. The source may keep what was read by
+digest, so that a base image that is named by its digest costs no request.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ko_pants.oci.platform import Platform, is_go_platform
 
 
 class BaseSource(Protocol):
-    """Where a base image's documents come from."""
+    """Gives the documents of a base image."""
 
     def read_manifest(self, descriptor: Descriptor) -> bytes:
-        """A manifest or index by digest, verified."""
+        """The bytes of a manifest or index, verified by digest."""
 
     def read_config(self, descriptor: Descriptor) -> bytes:
-        """A config by digest, verified."""
+        """The bytes of a config, verified by digest."""
 
 
 def read_base_image(
@@ -42,12 +42,15 @@ def read_base_image(
     origin: str,
     wanted: Sequence[Platform],
 ) -> BaseImage:
-    """Reduce a base image to the platforms that are wanted; all that Go knows if none are named.
+    """Read a base image.
 
-    :param top: of the index or manifest that `content` is.
-    :param name: for the annotation `org.opencontainers.image.base.name`.
-    :param origin: where layers can be copied from, kept as `BaseImage.source`.
-    :raises KoPantsError: a platform that the base lacks, or a damaged document.
+    :param wanted: the platforms to read it for; none for all that Go can build for.
+    :param top: the descriptor of `content`.
+    :param content: the bytes of the index or manifest that the name stands for.
+    :param name: the reference, for messages and the annotation
+        `org.opencontainers.image.base.name`.
+    :param origin: where layers can be copied from; becomes `BaseImage.source`.
+    :raises KoPantsError: the base lacks a platform, or a document is damaged.
     """
     document = parse_document(content, where=f"base image {name}")
     media_type = document_media_type(document, top.media_type)
@@ -77,7 +80,7 @@ def read_base_image(
 def _choose(
     entries: Sequence[Descriptor], wanted: Sequence[Platform], name: str
 ) -> list[Descriptor]:
-    """The entries that match, in the order of the base's index, as ko keeps it."""
+    """The entries of the index that match, in its order, as in ko."""
     known = [e for e in entries if e.platform is not None]
     offered = [e.platform for e in known if e.platform is not None]
     missing = [p for p in wanted if not any(o.matches(p) for o in offered)]

@@ -25,9 +25,10 @@ def sha256_digest(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What an index says of a manifest, or a manifest of a config or layer.
+    """How an index refers to a manifest, or a manifest to a config or a layer.
 
-    Annotations are sorted pairs, so that a descriptor is hashable and equal by value.
+    :param size: in bytes.
+    :param annotations: sorted pairs, so that a descriptor is hashable.
     """
 
     media_type: str
@@ -38,7 +39,7 @@ class Descriptor:
     urls: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object, with the keys that have a value, in the order of Go's structs."""
+        """The JSON object, without empty keys, in the order of Go's struct."""
         out: dict[str, Any] = {
             "mediaType": self.media_type,
             "size": self.size,
@@ -54,9 +55,10 @@ class Descriptor:
 
     @classmethod
     def from_json(cls, obj: object, *, where: str) -> Descriptor:
-        """Read and check a descriptor; `where` names it in the error.
+        """Read and check a descriptor.
 
-        :raises KoPantsError: if it is no descriptor with a sha256 digest.
+        :param where: names the descriptor in the message of an error.
+        :raises KoPantsError: it is no descriptor with a sha256 digest.
         """
         if not isinstance(obj, Mapping):
             raise KoPantsError(f"{where}: expected a descriptor (a JSON object), found {obj!r:.80}")
@@ -81,5 +83,5 @@ class Descriptor:
 
 
 def sorted_pairs(mapping: Mapping[Any, Any]) -> tuple[tuple[str, str], ...]:
-    """A mapping as sorted pairs of strings, the hashable form used in products."""
+    """A mapping as sorted pairs of strings: hashable, as annotations and labels are kept."""
     return tuple(sorted((str(k), str(v)) for k, v in mapping.items()))

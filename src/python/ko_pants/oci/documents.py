@@ -17,16 +17,17 @@ from ko_pants.oci.platform import Platform
 
 
 def canonical_json(obj: object) -> bytes:
-    """JSON with sorted keys and no white space, UTF-8: the same bytes everywhere."""
+    """JSON in UTF-8 with sorted keys and no white space: the same bytes on every machine."""
     text = json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    # Half of a surrogate pair, which JSON can spell and UTF-8 cannot: U+FFFD, as Go writes it.
+    # JSON can spell one half of a surrogate pair, UTF-8 cannot. Go writes U+FFFD instead.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def parse_document(content: bytes, *, where: str) -> dict[str, Any]:
-    """Read a manifest or index and check that it is a JSON object.
+    """Read a document.
 
-    :raises KoPantsError: if not; `where` names the document.
+    :param where: names the document in the message of an error.
+    :raises KoPantsError: it is no JSON object.
     """
     try:
         document = json.loads(content)
@@ -38,7 +39,10 @@ def parse_document(content: bytes, *, where: str) -> dict[str, Any]:
 
 
 def document_media_type(document: Mapping[str, Any], declared: str) -> str:
-    """The media type of a manifest or index: its own field, else what the server or index said."""
+    """The media type of a manifest or index.
+
+    :param declared: what the server or the index said; it counts where the document says nothing.
+    """
     own = document.get("mediaType")
     if isinstance(own, str) and own:
         return own
@@ -48,9 +52,9 @@ def document_media_type(document: Mapping[str, Any], declared: str) -> str:
 
 
 def read_index(document: Mapping[str, Any], *, where: str) -> tuple[Descriptor, ...]:
-    """The entries of an index, those of unknown platform (attestations) left out.
+    """The images of an index, without entries of an unknown platform (attestations).
 
-    :raises KoPantsError: if there is no list of descriptors.
+    :raises KoPantsError: there is no list of descriptors.
     """
     entries = document.get("manifests")
     if not isinstance(entries, list):
@@ -67,9 +71,9 @@ def read_index(document: Mapping[str, Any], *, where: str) -> tuple[Descriptor, 
 def read_manifest(
     document: Mapping[str, Any], *, where: str
 ) -> tuple[Descriptor, tuple[Descriptor, ...]]:
-    """Config and layers of a manifest.
+    """The config and the layers of a manifest.
 
-    :raises KoPantsError: if it has none.
+    :raises KoPantsError: it has no config, or no list of layers.
     """
     layers = document.get("layers")
     if not isinstance(layers, list):
@@ -83,8 +87,8 @@ def read_manifest(
 def read_config_platform(config: bytes, *, where: str) -> Platform:
     """The platform that an image config names; linux/amd64 where it names none, as in ko.
 
-    :raises KoPantsError: if the config is no JSON object, its diff_ids are no digests, or what we
-        add to is of another kind.
+    :raises KoPantsError: the config is no JSON object, its diff_ids are no digests, or a part that
+        an image on this base adds to (history, environment, labels) is of another type.
     """
     document = parse_document(config, where=where)
     rootfs = document.get("rootfs")

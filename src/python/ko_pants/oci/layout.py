@@ -1,7 +1,7 @@
 """OCI image layouts on disk (OCI image-spec, image-layout.md): read, and written atomically.
 
-Blobs are content addressed and never change; `index.json` is replaced by a rename under a lock, so
-a reader sees either the old images or the new ones, and two writers lose nothing of each other.
+Blobs are named by their content and never change. `index.json` is replaced by a rename, under a
+lock: a reader sees either the old images or the new ones, and two writers keep each other's images.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.documents import canonical_json, parse_document
 
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 class Layout:
-    """A layout at `path`; nothing is touched until the first read or write."""
+    """The layout in the directory `path`, which does not have to exist before the first write."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def blob_path(self, digest: str) -> str:
-        """Where the blob is or would be."""
+        """The path of the blob, whether or not it is there."""
         algorithm, _, hexadecimal = digest.partition(":")
         return os.path.join(self.path, "blobs", algorithm, hexadecimal)
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """True if the blob is there with the right size."""
+        """True if there is a file of the right size for the blob."""
         try:
             return os.stat(self.blob_path(descriptor.digest)).st_size == descriptor.size
         except OSError:
             return False
 
     def read_blob(self, descriptor: Descriptor) -> bytes:
-        """The bytes of a small blob, verified.
+        """The bytes of a small blob, verified by digest.
 
-        :raises KoPantsError: missing, or not what its digest says.
+        :raises KoPantsError: the blob is missing, or its content has another digest.
         """
         import hashlib
 
@@ -59,9 +59,9 @@ class Layout:
         return content
 
     def references(self) -> dict[str, Descriptor]:
-        """What `index.json` names: reference name -> descriptor. Empty where there is no layout.
+        """The named entries of `index.json` by reference name; none where there is no layout.
 
-        :raises KoPantsError: if `index.json` is no index.
+        :raises KoPantsError: `index.json` is no index.
         """
         out: dict[str, Descriptor] = {}
         for descriptor in self.entries():
@@ -73,7 +73,7 @@ class Layout:
     def entries(self) -> tuple[Descriptor, ...]:
         """Every entry of `index.json`, named or not.
 
-        :raises KoPantsError: if `index.json` is no index.
+        :raises KoPantsError: `index.json` is no index.
         """
         return tuple(
             Descriptor.from_json(entry, where=os.path.join(self.path, "index.json"))
@@ -81,9 +81,9 @@ class Layout:
         )
 
     def write_blob(self, descriptor: Descriptor, stream: BinaryIO) -> None:
-        """Write a blob from a stream; verified, then moved into place.
+        """Write a blob from a stream. It is verified before it gets its name.
 
-        :raises KoPantsError: if the bytes are not what the descriptor says.
+        :raises KoPantsError: the bytes have another digest or size than the descriptor says.
         """
         import hashlib
         import tempfile
@@ -95,7 +95,7 @@ class Layout:
         try:
             with os.fdopen(handle, "wb") as out:
                 while True:
-                    chunk = stream.read(_CHUNK)
+                    chunk = stream.read(_CHUNK_BYTES)
                     if not chunk:
                         break
                     digest.update(chunk)
@@ -114,9 +114,12 @@ class Layout:
             raise
 
     def update(self, references: Mapping[str, Descriptor]) -> None:
-        """Let each reference name name its descriptor; every other entry stays as it is.
+        """Name these descriptors in `index.json`, all at once. Every other entry stays as it is.
 
-        All change at once. The blobs must have been written.
+        The blobs must have been written.
+
+        :param references: reference name to descriptor.
+        :raises KoPantsError: `index.json` is no index.
         """
         os.makedirs(self.path, exist_ok=True)
         with self._locked():
@@ -144,7 +147,7 @@ class Layout:
         except OSError as e:
             raise KoPantsError(f"OCI layout {path} cannot be read: {e.strerror}") from None
         document = parse_document(content, where=path)
-        # Go writes an empty list as null.
+        # Go programs write an empty list as null.
         entries = document.get("manifests") or []
         if not isinstance(entries, list):
             raise KoPantsError(f"{path}: expected a list `manifests`, found {entries!r:.80}")
@@ -169,9 +172,11 @@ def parse_layout_reference(text: str) -> tuple[str, str]:
 
 
 def find_in_layout(layout: Layout, name: str) -> Descriptor:
-    """The entry that `name` (a reference name or a digest) means; the only entry without one.
+    """The entry with that reference name or digest.
 
-    :raises KoPantsError: none or several; the message lists what is there.
+    :param name: empty for the only entry of the layout.
+    :raises KoPantsError: there is no such entry, or there are several and no name to choose by. The
+        message lists what is there.
     """
     entries = layout.entries()
     if not name and len(entries) == 1:

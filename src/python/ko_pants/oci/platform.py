@@ -7,7 +7,7 @@ from typing import Any, Mapping
 
 from ko_pants.errors import KoPantsError
 
-# `go tool dist list`, less the targets that need an external linker or run in no container.
+# From `go tool dist list`, without those that need an external linker or run in no container.
 _GO_ARCHES: dict[str, tuple[str, ...]] = {
     "linux": (
         *("386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle"),
@@ -23,7 +23,7 @@ _GO_ARCHES: dict[str, tuple[str, ...]] = {
     "wasip1": ("wasm",),
 }
 
-# Variant (as images spell it) -> Go's environment variable, by architecture.
+# By architecture: the environment variable of Go, and its value for each variant of images.
 _VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
     "arm": ("GOARM", {"v5": "5", "v6": "6", "v7": "7"}),
     "arm64": ("GOARM64", {"v8": "v8.0", "v9": "v9.0"}),
@@ -56,7 +56,7 @@ class Platform:
     def parse(cls, text: str) -> Platform:
         """Read `os/arch[/variant][:osversion]` and check that Go can build for it.
 
-        :raises KoPantsError: malformed, or not one of Go's platforms.
+        :raises KoPantsError: the text is malformed, or not one of Go's platforms.
         """
         path, _, os_version = text.partition(":")
         parts = path.split("/")
@@ -104,10 +104,10 @@ class Platform:
         return out
 
     def go_env(self) -> dict[str, str]:
-        """Go's environment for this platform.
+        """The environment variables that make Go build for this platform.
 
-        Variables that Go would otherwise guess from the host (GOARM) are set explicitly, so that
-        every machine builds the same bytes.
+        Without GOARM, Go looks at the machine that it runs on. For arm on Linux and Windows it is
+        always set, so that every machine builds the same bytes.
         """
         env = {"GOOS": self.os, "GOARCH": self.architecture}
         variable, values = _VARIANTS.get(self.architecture, ("", {}))
@@ -120,8 +120,8 @@ class Platform:
     def matches(self, wanted: Platform) -> bool:
         """True if this platform (of a base image) satisfies `wanted` (of a target).
 
-        As ko's platform matcher: what `wanted` leaves out is not compared; a Windows version of
-        three components matches any fourth.
+        As in ko's platform matcher, what `wanted` leaves out is not compared, and a Windows version
+        of three components matches any fourth.
         """
         if (self.os, self.architecture) != (wanted.os, wanted.architecture):
             return False
@@ -137,7 +137,7 @@ class Platform:
 
 
 def is_go_platform(platform: Platform) -> bool:
-    """True if Go can build for the platform; variants that Go does not tell apart do not matter."""
+    """True if Go can build for the system and architecture, whatever the variant."""
     return platform.architecture in _GO_ARCHES.get(platform.os, ())
 
 

@@ -16,12 +16,17 @@ _HOST = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
 )
 
+_MAX_REPOSITORY_CHARACTERS = 255
+
 DOCKER_HUB = "index.docker.io"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A repository on a registry, with a tag or a digest or both or (a bare repository) neither."""
+    """A repository on a registry, with a tag, a digest, both, or neither.
+
+    :param registry: `host[:port]`.
+    """
 
     registry: str
     repository: str
@@ -38,7 +43,7 @@ class Reference:
 
     @property
     def identifier(self) -> str:
-        """What a manifest request names: the digest if there is one, else the tag."""
+        """What a manifest request asks for: the digest, else the tag, else `latest`."""
         return self.digest or self.tag or "latest"
 
     def with_tag(self, tag: str) -> Reference:
@@ -53,7 +58,8 @@ class Reference:
     def parse(cls, text: str, *, default_tag: str = "latest") -> Reference:
         """Read a reference as docker, crane and ko do: no host means Docker Hub.
 
-        :raises KoPantsError: malformed; the message says which part and why.
+        :param default_tag: the tag where the text has neither a tag nor a digest.
+        :raises KoPantsError: the text is malformed; the message says which part and why.
         """
         rest, at, digest = text.partition("@")
         if at and not is_digest(digest):
@@ -79,7 +85,10 @@ class Reference:
 
 
 def check_registry(registry: str, reference: str) -> None:
-    """:raises KoPantsError: `registry` is no `host[:port]`."""
+    """Check a registry; `reference` is for the message.
+
+    :raises KoPantsError: `registry` is no `host[:port]`.
+    """
     if not _HOST.fullmatch(registry):
         raise KoPantsError(
             f"malformed reference {reference!r}: expected a registry `host[:port]`, "
@@ -88,8 +97,11 @@ def check_registry(registry: str, reference: str) -> None:
 
 
 def check_repository(repository: str, reference: str) -> None:
-    """:raises KoPantsError: `repository` is no repository name of the distribution-spec."""
-    if not _REPOSITORY.fullmatch(repository) or len(repository) > 255:
+    """Check a repository; `reference` is for the message.
+
+    :raises KoPantsError: `repository` is no repository name of the distribution-spec.
+    """
+    if not _REPOSITORY.fullmatch(repository) or len(repository) > _MAX_REPOSITORY_CHARACTERS:
         raise KoPantsError(
             f"malformed reference {reference!r}: the repository {repository!r} must be lower-case "
             "letters and digits, separated by single `.`, `_`, `__`, `-` or `/`"
@@ -97,7 +109,10 @@ def check_repository(repository: str, reference: str) -> None:
 
 
 def check_tag(tag: str, reference: str) -> None:
-    """:raises KoPantsError: `tag` is no tag of the distribution-spec."""
+    """Check a tag; `reference` is for the message.
+
+    :raises KoPantsError: `tag` is no tag of the distribution-spec.
+    """
     if not _TAG.fullmatch(tag):
         raise KoPantsError(
             f"malformed reference {reference!r}: the tag {tag!r} must be at most 128 letters, "

@@ -18,6 +18,7 @@ from ko_pants.registry.errors import MissingBlobsError, RegistryError
 from ko_pants.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
+    from ko_pants.registry.manifest_puts import ManifestPuts
     from ko_pants.registry.manifests import Manifests
     from ko_pants.registry.pipelined_heads import PipelinedHeads
     from ko_pants.registry.referrers import Referrer, Referrers
@@ -39,6 +40,7 @@ class _Parts(NamedTuple):
     requester: Requester
     uploader: Uploader
     manifests: Manifests
+    manifest_puts: ManifestPuts
     heads: PipelinedHeads
     referrers: Referrers
 
@@ -82,19 +84,30 @@ class RegistryClient:
         if self._parts is None:
             with self._lock:
                 if self._parts is None:
-                    from ko_pants.registry.manifests import Manifests
-                    from ko_pants.registry.pipelined_heads import PipelinedHeads
-                    from ko_pants.registry.referrers import Referrers
-                    from ko_pants.registry.requester import Requester
-                    from ko_pants.registry.uploads import Uploader
-
-                    requester = Requester(self._config)
-                    uploader = Uploader(requester)
-                    manifests = Manifests(requester, uploader.ledger)
-                    heads = PipelinedHeads(requester, manifests)
-                    referrers = Referrers(requester, manifests)
-                    self._parts = _Parts(requester, uploader, manifests, heads, referrers)
+                    self._parts = _make_parts(self._config)
         return self._parts
+
+
+def _make_parts(config: RegistryConfig) -> _Parts:
+    from ko_pants.registry.manifest_puts import ManifestPuts
+    from ko_pants.registry.manifests import Manifests
+    from ko_pants.registry.pipelined_heads import PipelinedHeads
+    from ko_pants.registry.referrers import Referrers
+    from ko_pants.registry.requester import Requester
+    from ko_pants.registry.uploads import Uploader
+
+    requester = Requester(config)
+    uploader = Uploader(requester)
+    manifests = Manifests(requester)
+    manifest_puts = ManifestPuts(requester, manifests, uploader.ledger)
+    return _Parts(
+        requester,
+        uploader,
+        manifests,
+        manifest_puts,
+        PipelinedHeads(requester, manifests),
+        Referrers(requester, manifests, manifest_puts),
+    )
 
 
 class RegistrySession:
@@ -154,7 +167,7 @@ class RegistrySession:
         :raises MissingBlobsError: a blob is missing, also after `repair`.
         :raises RegistryError: refused, or the registry stored something else.
         """
-        self._client.parts().manifests.put(self, ref, descriptor, content, tags, repair)
+        self._client.parts().manifest_puts.put(self, ref, descriptor, content, tags, repair)
 
     def has_blob(self, repository: Reference, digest: str) -> bool:
         """True if the repository has the blob.

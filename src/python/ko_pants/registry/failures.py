@@ -39,10 +39,9 @@ def describe_failure(error: BaseException, redact: Callable[[str], str]) -> Tran
             found = describe(cause, via)
             if found is not None:
                 return found
-    new = any(isinstance(c, urllib3.exceptions.NewConnectionError) for c in chain)
     text = next((c.strerror for c in chain if isinstance(c, OSError) and c.strerror), "")
     reason = redact(text or type(error).__name__)
-    return TransferFailure(f"{via}{reason}", connect=new)
+    return TransferFailure(f"{via}{reason}")
 
 
 def _untrusted_certificate(chain: tuple[BaseException, ...]) -> TransferFailure | None:
@@ -65,7 +64,9 @@ def _no_connection(cause: BaseException, via: str) -> TransferFailure | None:
     if isinstance(cause, ConnectionRefusedError):
         return TransferFailure(f"{via}it refuses connections", connect=True)
     if isinstance(cause, ssl.SSLError):
-        return TransferFailure(f"{via}TLS failed ({cause.reason or cause})", tls=True)
+        return TransferFailure(
+            f"{via}TLS failed ({getattr(cause, 'reason', None) or cause})", tls=True
+        )
     return None
 
 

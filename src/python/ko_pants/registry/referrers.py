@@ -17,6 +17,7 @@ from ko_pants.oci.media_types import OCI_INDEX
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.endpoints import Origin
 from ko_pants.registry.errors import RegistryError
+from ko_pants.registry.manifest_puts import ManifestPuts
 from ko_pants.registry.manifests import MAX_MANIFEST_BYTES, Manifests
 from ko_pants.registry.request import Request, Session
 from ko_pants.registry.requester import Requester
@@ -63,9 +64,10 @@ class Referrer:
 class Referrers:
     """Lists and adds referrers for one run. Thread-safe."""
 
-    def __init__(self, requester: Requester, manifests: Manifests) -> None:
+    def __init__(self, requester: Requester, manifests: Manifests, puts: ManifestPuts) -> None:
         self._requester = requester
         self._manifests = manifests
+        self._puts = puts
         self._lock = threading.Lock()
         self._tags: dict[tuple[str, str, str], threading.Lock] = {}
 
@@ -89,7 +91,7 @@ class Referrers:
         entry = Referrer.of_manifest(media_type, content)
         subject = repository.with_digest(json.loads(content)["subject"]["digest"])
         ref = repository.with_digest(entry.descriptor.digest)
-        reply = self._manifests.put_once(session, ref, entry.descriptor, content)
+        reply = self._puts.put_once(session, ref, entry.descriptor, content)
         if reply is None or reply.headers.get("OCI-Subject") != subject.digest:
             # A registry may have the API and not send the header: then no tag is needed.
             listed = self._api(session, subject, "")
@@ -195,7 +197,7 @@ class Referrers:
         descriptor = Descriptor(OCI_INDEX, sha256_digest(content), len(content))
         headers = {"If-Match": f'"{digest}"'} if digest else {"If-None-Match": "*"}
         try:
-            self._manifests.put_once(session, tagged, descriptor, content, headers=headers)
+            self._puts.put_once(session, tagged, descriptor, content, headers=headers)
         except RegistryError as e:
             if e.status != 412:
                 raise

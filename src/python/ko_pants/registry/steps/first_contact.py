@@ -76,4 +76,7 @@ def _is_path(request: Request) -> bool:
 
 
 def _resolve(contact: Contact, request: Request) -> Request:
-    return request.to(contact.base_url + request.url) if _is_path(request) else request
+    if not _is_path(request):
+        return request
+    home = contact.home
+    return request.to(f"{home.scheme}://{contact.registry}{request.url}", home)

@@ -1,0 +1,157 @@
+"""What is known of a registry: its scheme, its challenge, and who asks first."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable
+
+import pytest
+from registry_support import reply_of
+
+from ko_pants.registry import tls
+from ko_pants.registry.contacts import Contact, Contacts
+from ko_pants.registry.endpoints import Origin
+
+BEARER = 'Bearer realm="https://auth.io/token"'
+
+
+def direct(origin: Origin) -> str | None:
+    return None
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The hosts that were probed for TLS; `both.lan` and port 5443 speak it."""
+    seen: list[tuple[str, int]] = []
+
+    def speaks_tls(host: str, port: int, timeout: float) -> bool:
+        seen.append((host, port))
+        return host == "both.lan" or port == 5443
+
+    monkeypatch.setattr(tls, "speaks_tls", speaks_tls)
+    return seen
+
+
+def test_plain_http_is_spoken_with_no_host_that_is_not_allowed_to(
+    probed: list[tuple[str, int]],
+) -> None:
+    contacts = Contacts(frozenset({"plain.lan:5000", "both.lan"}), direct)
+    for _ in range(2):
+        assert contacts.of("r.io").base_url == "https://r.io"
+        assert contacts.of("plain.lan").base_url == "https://plain.lan"
+        assert contacts.of("plain.lan:5000").base_url == "http://plain.lan:5000"
+        assert contacts.of("both.lan").base_url == "https://both.lan"
+    assert probed == [("plain.lan", 5000), ("both.lan", 443)]
+
+
+def test_an_insecure_registry_behind_a_proxy_is_not_probed(probed: list[tuple[str, int]]) -> None:
+    asked: list[Origin] = []
+
+    def proxied(origin: Origin) -> str | None:
+        asked.append(origin)
+        return "http://proxy:3128"
+
+    contact = Contacts(frozenset({"both.lan"}), proxied).of("both.lan")
+    assert contact.base_url == "http://both.lan"
+    assert asked == [Origin("http", "both.lan", 80)]
+    assert probed == []
+
+
+def test_loopback_is_http_until_a_reply_decides(probed: list[tuple[str, int]]) -> None:
+    contact = Contacts(frozenset(), direct).of("127.0.0.1:5000")
+    assert contact.home == Origin("http", "127.0.0.1", 5000)
+    assert not contact.scheme
+    contact.learn(reply_of(200, "http://127.0.0.1:5000/v2/"))
+    assert contact.known
+    assert contact.scheme == "http"
+    assert probed == []
+
+
+@pytest.mark.parametrize(("port", "scheme"), [(5443, "https"), (5000, "http")])
+def test_a_bad_reply_of_loopback_makes_it_probed_once(
+    probed: list[tuple[str, int]], port: int, scheme: str
+) -> None:
+    contact = Contacts(frozenset(), direct).of(f"localhost:{port}")
+    assert contact.turns_out_tls("http") is (scheme == "https")
+    # Another thread spoke http at the same time.
+    assert contact.turns_out_tls("http") is (scheme == "https")
+    assert not contact.turns_out_tls("https")
+    assert contact.home.scheme == scheme
+    assert probed == [("localhost", port)]
+
+
+def test_a_bad_reply_of_another_host_says_nothing(probed: list[tuple[str, int]]) -> None:
+    contact = Contacts(frozenset(), direct).of("both.lan:5443")
+    assert contact.base_url == "https://both.lan:5443"
+    assert not contact.turns_out_tls("https")
+    assert probed == []
+
+
+def test_the_last_challenge_counts_and_one_without_is_ignored() -> None:
+    contact = Contact("r.io", False, direct)
+    contact.learn(reply_of(200))
+    assert contact.challenge is None
+    assert contact.note_challenge(reply_of(401, WWW_Authenticate="Basic realm=x"))
+    found = contact.note_challenge(reply_of(401, WWW_Authenticate=BEARER))
+    assert found is contact.challenge
+    assert contact.note_challenge(reply_of(401)) is None
+    assert contact.note_challenge(reply_of(403, WWW_Authenticate="Basic realm=x")) is None
+    assert contact.challenge is found
+    assert found is not None
+    assert found.scheme == "bearer"
+
+
+def test_registries_are_known_apart() -> None:
+    contacts = Contacts(frozenset(), direct)
+    assert contacts.of("r.io") is contacts.of("r.io")
+    contacts.of("r.io").learn(reply_of(200))
+    assert not contacts.of("r.io:5000").known
+
+
+def waiting(contact: Contact, then: Callable[[], None]) -> list[bool]:
+    """What three threads find that wait for the first one, who does `then`."""
+    entered = threading.Barrier(4)
+
+    def wait() -> bool:
+        entered.wait(20)
+        with contact.first() as mine:
+            return mine
+
+    with contact.first() as mine, ThreadPoolExecutor(3) as pool:
+        assert mine
+        futures = [pool.submit(wait) for _ in range(3)]
+        entered.wait(20)
+        then()
+        if contact.known:
+            # They go on as soon as there is a reply, not only when the first has ended.
+            return [future.result(20) for future in futures]
+        assert not any(future.done() for future in futures)
+        with contact.first() as again:
+            assert again, "the first one has to wait for itself"
+        assert not any(future.done() for future in futures)
+        contact.learn(reply_of(200))
+        return [future.result(20) for future in futures]
+
+
+def test_others_wait_until_the_first_has_a_reply() -> None:
+    contact = Contact("r.io", False, direct)
+    assert waiting(contact, lambda: contact.learn(reply_of(200))) == [False] * 3
+    with contact.first() as mine:
+        assert not mine
+    assert not contact.failed
+
+
+def test_the_first_one_may_enter_again_while_others_wait() -> None:
+    contact = Contact("r.io", False, direct)
+    assert waiting(contact, lambda: None) == [False] * 3
+
+
+def test_after_a_failure_others_go_on_and_the_next_may_be_first() -> None:
+    contact = Contact("r.io", False, direct)
+    with ThreadPoolExecutor(1) as pool:
+        with contact.first():
+            other = pool.submit(lambda: contact.first().__enter__())
+        other.result(20)
+    assert contact.failed
+    assert not contact.known
