@@ -34,15 +34,22 @@ _BOOTSTRAP = (
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "KOCACHE": f"{_CACHES.name}/kocache"}
 
 
+def rules_of_backend() -> list[Any]:
+    """The rules of the plugin, and what they need of Pants' core."""
+    return [
+        *register.rules(),
+        *package.rules(),  # type: ignore[no-untyped-call]
+        *publish.rules(),  # type: ignore[no-untyped-call]
+        *distdir.rules(),  # type: ignore[no-untyped-call]
+        *core_targets.rules(),  # type: ignore[no-untyped-call]
+    ]
+
+
 def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
     """An engine that answers `queries` (product, requests)."""
     runner = RuleRunner(
         rules=[
-            *register.rules(),
-            *package.rules(),  # type: ignore[no-untyped-call]
-            *publish.rules(),  # type: ignore[no-untyped-call]
-            *distdir.rules(),  # type: ignore[no-untyped-call]
-            *core_targets.rules(),  # type: ignore[no-untyped-call]
+            *rules_of_backend(),
             *(QueryRule(product, inputs) for product, inputs in queries),
         ],
         target_types=[
@@ -77,9 +84,9 @@ def error_of(runner: RuleRunner, product: type, inputs: Sequence[Any]) -> str:
     """The text that a user would see; it must be an error that is meant for users."""
     with pytest.raises(ExecutionError) as e:
         runner.request(product, inputs)
-    causes = e.value.wrapped_exceptions
+    causes: tuple[BaseException, ...] = e.value.wrapped_exceptions
     assert len(causes) == 1
-    cause: BaseException = causes[0]
+    (cause,) = causes
     assert isinstance(cause, KoPantsError), repr(cause)
     return str(cause)
 
