@@ -86,7 +86,7 @@ def digest_of(content: bytes) -> str:
 
 
 class FaultRegistry:
-    """The registry's content, its switches and what it saw. All of it may be read and changed."""
+    """The registry's content, switches, and the requests that it got. Tests may change all."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -99,7 +99,7 @@ class FaultRegistry:
         self.faults: dict[str, list[Fault]] = {}
         #: How many connections were opened.
         self.connections = 0
-        #: How often each blob's bytes were committed.
+        #: How often the bytes of each blob were committed.
         self.commits: Counter[str] = Counter()
         #: `none`, `basic` or `bearer`.
         self.auth = "none"
@@ -116,9 +116,9 @@ class FaultRegistry:
         self.min_chunk = 0
         self.max_body = 0
         self.warning = ""
-        #: Called while a reply drips, so that a test's clock can go on.
+        #: Called for each piece of a slow reply, so that a test can advance its clock.
         self.on_drip: Callable[[], None] = lambda: None
-        #: `http://host:port` of another registry, for faults that lead there.
+        #: `http://host:port` of another registry, for faults that redirect to it.
         self.elsewhere = ""
         self.port = 0
         self._serial = 0
@@ -129,12 +129,12 @@ class FaultRegistry:
         return f"127.0.0.1:{self.port}"
 
     def share(self, other: FaultRegistry) -> None:
-        """Serve the content of another registry, as a blob store behind it would."""
+        """Serve the content of another registry, as its blob store would."""
         self.blobs, self.manifests, self.tags = other.blobs, other.manifests, other.tags
         self.uploads, self.commits = other.uploads, other.commits
 
     def fail(self, endpoint: str, kind: str, count: int | None = 1, value: str = "") -> None:
-        """Misbehave at the next `count` requests to an endpoint."""
+        """Have the next `count` requests to an endpoint fail."""
         assert endpoint in ENDPOINTS, endpoint
         self.faults.setdefault(endpoint, []).append(Fault(kind, count, value))
 
@@ -143,7 +143,7 @@ class FaultRegistry:
         self.faults.clear()
 
     def take(self, endpoint: str) -> Fault | None:
-        """The fault for a request that has arrived."""
+        """The next fault for a request, which is used up by that."""
         with self.lock:
             for fault in self.faults.get(endpoint, ()):
                 if fault.count is None:
@@ -267,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
     # Faults
 
     def before(self, fault: Fault) -> bool:
-        """What happens instead of an answer: False if that was it."""
+        """The faults that happen in place of an answer; False if one of them ended the request."""
         kind, registry = fault.kind, self.registry
         if kind == "reset before":
             return self.reset()
@@ -275,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.read(self.left // 2)
             return self.reset()
         if kind == "silent":
-            # Until the client has given up and closes.
+            # Wait until the client gives up and closes the connection.
             self.rfile.read(1)
             self.close_connection = True
             return False
@@ -314,7 +314,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def after(self, fault: Fault, answer: _Answer) -> _Answer | None:
-        """The answer as the fault leaves it; None if none is to be sent any more."""
+        """The answer with the fault in it; None if nothing is to be sent any more."""
         kind = fault.kind
         if kind == "reset after":
             self.drain()
@@ -378,7 +378,7 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in headers.items():
             self.send_header(key, value)
         if cut and not body:
-            # Nothing but a head to break off.
+            # There is no body that could break off, only a head.
             self.flush_headers()
             self.wfile.flush()
             if cut == "drip":

@@ -25,7 +25,7 @@ from ko_pants.products import GoExecutable, HostTools, HostToolsRequest, LayerRe
 from ko_pants.rules.image import executable_content
 from ko_pants.rules.settings import Settings, layer_settings
 
-# Nothing of this machine: neither its environment nor its caches.
+# Tests use neither the caches nor the environment of this machine.
 _CACHES = tempfile.TemporaryDirectory(prefix="ko_pants_test_caches_")
 _BOOTSTRAP = (
     f"--named-caches-dir={_CACHES.name}/named",
@@ -64,7 +64,7 @@ def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
 
 
 def layer_request(runner: RuleRunner, platform: Platform, content: LayerContent) -> LayerRequest:
-    """A layer as the options of this run say; links what its process needs."""
+    """The request for a layer with the options of this run. Makes the links of its process."""
     tools = runner.request(HostTools, [HostToolsRequest(python_only=True)])
     settings = runner.request(Settings, [])
     return LayerRequest(platform, content, settings.layer_encoding, layer_settings(settings, tools))
@@ -76,7 +76,7 @@ def layer_of_executable(runner: RuleRunner, executable: GoExecutable) -> LayerRe
 
 
 def configure(runner: RuleRunner, *options: str, **env: str) -> None:
-    """A new run, with these options, and nothing of the environment but these variables."""
+    """Begin a new run with these options, and with no other variables than these."""
     runner.set_options([*_BOOTSTRAP, *options], env={**_ENVIRONMENT, **env})
 
 
