@@ -1,4 +1,4 @@
-"""Bad input: one clear error each, and what was there before is as it was."""
+"""Bad input gives one clear error, and harms nothing that was there before."""
 
 from __future__ import annotations
 
@@ -354,7 +354,7 @@ def test_one_clear_error(case: Case, repo: Workspace, registry: RealRegistry) ->
     (error,) = run.errors
     assert [part for part in case.says if part not in error] == [], run.output
     assert_no_traceback(run)
-    # Nothing was harmed: neither maps nor what was published.
+    # Neither the maps nor the published images have changed.
     after = repo.maps()
     assert {path: after.get(path) for path in maps} == maps
     assert _files(repo.root / "dist" / "oci") == layout
@@ -390,7 +390,7 @@ def test_good_images_are_not_published_beside_a_bad_one(repo: Workspace) -> None
 
 
 def test_unwritable_kocache_is_a_warning(repo: Workspace, tmp_path: Path) -> None:
-    # No permission stops root; sysfs lets nobody make files.
+    # Permissions do not stop root, but not even root can make files in sysfs.
     readonly = Path("/sys/kernel") if os.geteuid() == 0 else tmp_path / "readonly"
     if os.geteuid() == 0:
         if not readonly.is_dir():
@@ -413,7 +413,7 @@ def test_unwritable_kocache_is_a_warning(repo: Workspace, tmp_path: Path) -> Non
 
 
 def assert_no_traceback(run: Run) -> None:
-    """No Python shows through."""
+    """The output has no traceback."""
     for sign in ("Traceback (most recent call last)", 'File "', "site-packages", "assert "):
         assert sign not in run.output, run.output
 

@@ -171,10 +171,11 @@ def test_unfinished_writes_of_killed_writers_go(caches: Caches) -> None:
     assert cache.write_content(CONFIG_DESCRIPTOR, CONFIG)
     alone = caches.path / "bin/example.com/killed/linux/amd64"
     alone.mkdir(parents=True)
+    hex_digest = CONFIG_DESCRIPTOR.digest.partition(":")[2]
     left = [
         caches.here / ".buildid-to-diffid.ko-pants.tmp.77-abc",
         alone / ".buildid-to-diffid.ko-pants.tmp",
-        caches.path / f"img/blobs/sha256/.{CONFIG_DESCRIPTOR.hex}.ko-pants.tmp.77-abc",
+        caches.path / f"img/blobs/sha256/.{hex_digest}.ko-pants.tmp.77-abc",
     ]
     for path in left:
         path.write_text("half")
