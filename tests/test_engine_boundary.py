@@ -16,7 +16,10 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "python" / "ko_pants"
-CORE = ("daemon_memory", "errors", "golang", "kocache", "layers", "oci", "publishing", "registry")
+CORE = (
+    *("daemon_memory", "disk", "errors", "golang", "kocache", "layers", "literal_globs", "oci"),
+    *("publishing", "registry"),
+)
 # Asking the engine, in any spelling.
 ENGINE_WORDS = {"Get", "MultiGet", "Effect", "implicitly", "concurrently", "Concurrently"}
 VERSION_WORDS = {"PANTS_SEMVER", "MAJOR_MINOR"}

@@ -10,6 +10,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import Iterable
 
+from pants.base.build_root import BuildRoot
 from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.internals.graph import OwnersRequest
 from pants.engine.rules import collect_rules, rule
@@ -25,7 +26,7 @@ from pants.engine.unions import UnionMembership, UnionRule
 
 from ko_pants.engine import (
     analyzed_directories,
-    go_closure,
+    hidden_files,
     owners_of,
     source_paths,
     targets_of,
@@ -34,8 +35,9 @@ from ko_pants.errors import KoPantsError
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.embed import EmbedFilter
 from ko_pants.oci.platform import Platform, go_platforms
-from ko_pants.products import GoBuild, GoDirectoryRequest
+from ko_pants.products import GoBuild, GoDirectoryRequest, HiddenFilesRequest
 from ko_pants.rules.binary import executable_build, resolve_binary
+from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.image import wanted_platforms
 from ko_pants.rules.repo_files import existing_files, matching_files
@@ -91,12 +93,14 @@ class GenerateGoSources(GenerateTargetsRequest[GoSourcesTarget]):
 
 
 async def _closure_owners(
-    build: GoBuild, platforms: tuple[Platform, ...], outside: GoEnvironment
+    build: GoBuild, platforms: tuple[Platform, ...], outside: GoEnvironment, root: str
 ) -> tuple[Address, ...]:
     """The owners of the closure's files and of kodata beside the main package."""
     wanted = closure_request(build, platforms or go_platforms(), outside.variables)
+    # Looked at here, so that Pants infers again when these files change.
+    await hidden_files(HiddenFilesRequest())
     try:
-        closure = await go_closure(wanted)
+        _, closure = await complete_closure(wanted, root)
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
     # Only files that exist: for the owner of a missing go.sum Pants takes the target generator, and
@@ -108,7 +112,10 @@ async def _closure_owners(
 
 @rule
 async def infer_image_dependencies(
-    request: InferImageDependencies, settings: Settings, outside: GoEnvironment
+    request: InferImageDependencies,
+    settings: Settings,
+    outside: GoEnvironment,
+    build_root: BuildRoot,
 ) -> InferredDependencies:
     """The owners of the program's files, and the target of `binary`."""
     field_set = request.field_set
@@ -125,13 +132,16 @@ async def infer_image_dependencies(
     build, _ = await resolve_binary(field_set.binary)
     if build is not None:
         platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
-        found += await _closure_owners(build, platforms, outside)
+        found += await _closure_owners(build, platforms, outside, build_root.path)
     return InferredDependencies(address for address in found if address != field_set.address)
 
 
 @rule
 async def infer_executable_dependencies(
-    request: InferExecutableDependencies, settings: Settings, outside: GoEnvironment
+    request: InferExecutableDependencies,
+    settings: Settings,
+    outside: GoEnvironment,
+    build_root: BuildRoot,
 ) -> InferredDependencies:
     """The owners of the program's files, for the default platforms."""
     field_set = request.field_set
@@ -139,7 +149,7 @@ async def infer_executable_dependencies(
         field_set.address, field_set.main, field_set.flags, field_set.ldflags, field_set.env
     )
     platforms = tuple(Platform.parse(p) for p in settings.platforms if p != "all")
-    return InferredDependencies(await _closure_owners(build, platforms, outside))
+    return InferredDependencies(await _closure_owners(build, platforms, outside, build_root.path))
 
 
 def _embeds(directories: Iterable[GoDirectory]) -> list[EmbedFilter]:

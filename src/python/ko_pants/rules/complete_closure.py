@@ -1,0 +1,31 @@
+"""The closure of a main package, with the files that Pants does not see."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ko_pants.engine import go_closure
+from ko_pants.golang.input_views import NamedFiles
+from ko_pants.golang.module_directories import module_file_paths
+from ko_pants.golang.repo_paths import parents
+from ko_pants.products import GoClosure, GoClosureRequest
+from ko_pants.rules.hidden_files import hidden_in
+
+
+async def complete_closure(
+    request: GoClosureRequest, root: str
+) -> tuple[GoClosureRequest, GoClosure]:
+    """The closure with the files that Pants does not see, and the request that gives it.
+
+    :param root: the build root.
+    :raises KoPantsError: see `find_go_closure`; or there is something that Go reads and Pants
+        cannot.
+    """
+    above = NamedFiles(tuple(module_file_paths(parents(request.directory))))
+    request = dataclasses.replace(request, hidden=await hidden_in(root, [above]))
+    while True:
+        closure = await go_closure(request)
+        hidden = await hidden_in(root, (above, *closure.views))
+        if hidden == request.hidden:
+            return request, closure
+        request = dataclasses.replace(request, hidden=hidden)
