@@ -343,7 +343,7 @@ else:
     from ko_pants.rules.go_closure import find_go_closure
 
     async def go_closure(request: GoClosureRequest) -> GoClosure:
-        return await find_go_closure(request, **implicitly())
+        return await find_go_closure(request)
 
 
 if HAS_GET:

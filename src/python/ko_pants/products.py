@@ -54,11 +54,15 @@ class HiddenFilesRequest:
 class HiddenFiles:
     """These files, of all builds that this daemon has done.
 
+    :param names: stands for the names of the files that are embedded, hidden or not.
     :param forgotten: how often it has forgotten where to look.
+    :param problems: what is there and cannot be read.
     """
 
     files: tuple[HiddenFile, ...] = ()
+    names: str = ""
     forgotten: int = 0
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,15 +131,16 @@ class GoClosureRequest:
 
 @dataclass(frozen=True)
 class GoClosure:
-    """The closure, the modules that it was found in, and the files that it embeds.
+    """The closure, and the modules that it was found in.
 
+    :param embedded: the files that it embeds, which `complete_closure` adds.
     :param hidden: those of its files that Pants does not see.
     :param views: where hidden files can be.
     """
 
     closure: Closure
     workspace: Workspace
-    embedded: tuple[str, ...]
+    embedded: tuple[str, ...] = ()
     hidden: tuple[HiddenFile, ...] = ()
     views: tuple[View, ...] = ()
 

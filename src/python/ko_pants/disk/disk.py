@@ -115,6 +115,12 @@ class Disk:
         """
         root = os.path.realpath(self.root)
         absolute = self.absolute(path)
+        if os.path.islink(absolute) and os.path.isabs(os.readlink(absolute)):
+            raise KoPantsError(
+                f"{path} is a symbolic link to the absolute path {os.readlink(absolute)}; expected "
+                "a relative link within the repo, so that every machine builds the same. Make it "
+                "relative, or copy the file into the repo"
+            )
         target = os.path.realpath(absolute)
         if target != root and not target.startswith(root + os.sep):
             raise KoPantsError(

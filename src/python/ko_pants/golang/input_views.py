@@ -1,8 +1,4 @@
-"""Views of the disk: which files some part of a build reads, and which globs of Pants find them.
-
-Each view names the files that it takes from the disk. Those that Pants does not find by the globs
-of the view are hidden, and have to be read from the disk.
-"""
+"""Views of the disk: which files a part of a build reads, seen as the go tool or ko sees them."""
 
 from __future__ import annotations
 
@@ -18,7 +14,6 @@ from ko_pants.golang.directory import CONTENT_GLOBS, NAME_GLOBS
 from ko_pants.golang.embed import EmbedFilter
 from ko_pants.golang.embedded_files import embedded_files
 from ko_pants.golang.repo_paths import join
-from ko_pants.literal_globs import literal_glob
 
 #: The entries of a directory; a view calls it for every directory that it depends on.
 List = Callable[[str], Entries]
@@ -27,16 +22,15 @@ List = Callable[[str], Entries]
 class View(ABC):
     """Some files of the repo. Subclasses are frozen dataclasses."""
 
+    #: A file that comes or goes matters, and nobody else notices it.
+    names_matter = False
+
     @abstractmethod
     def files(self, disk: Disk, entries: List) -> frozenset[str]:
         """The paths of the files on the disk.
 
         :raises KoPantsError: there is something that cannot be read as the go tool or ko reads it.
         """
-
-    @abstractmethod
-    def patterns(self) -> dict[str, tuple[str, ...]]:
-        """By directory, globs of Pants that find these files if they are not hidden."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +60,6 @@ class PackageDirectory(View):
             else:
                 yield path
 
-    def patterns(self) -> dict[str, tuple[str, ...]]:
-        return {self.path: (*CONTENT_GLOBS, *NAME_GLOBS)}
-
 
 def _is_go_file(name: str) -> bool:
     if name.startswith(("_", ".")) or name.endswith("_test.go"):
@@ -80,13 +71,12 @@ def _is_go_file(name: str) -> bool:
 class Embedded(View):
     """The files that a package embeds."""
 
+    names_matter = True
+
     embed: EmbedFilter
 
     def files(self, disk: Disk, entries: List) -> frozenset[str]:
         return frozenset(embedded_files(self.embed, entries))
-
-    def patterns(self) -> dict[str, tuple[str, ...]]:
-        return {self.embed.directory: self.embed.globs()}
 
 
 @dataclass(frozen=True)
@@ -105,13 +95,6 @@ class NamedFiles(View):
             if kind is Kind.FILE:
                 found.add(path)
         return frozenset(found)
-
-    def patterns(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for path in self.paths:
-            directory, name = os.path.split(path)
-            found[directory] = (*found.get(directory, ()), literal_glob(name))
-        return found
 
 
 @dataclass(frozen=True)
@@ -151,6 +134,3 @@ class KodataTree(View):
                     f"{child} is neither a file nor a directory nor a link: it cannot go into an "
                     "image. Remove it"
                 )
-
-    def patterns(self) -> dict[str, tuple[str, ...]]:
-        return {self.path: ("**",)}

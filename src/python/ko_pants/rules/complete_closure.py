@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from ko_pants.engine import go_closure
-from ko_pants.golang.input_views import NamedFiles
+from ko_pants.golang.input_views import Embedded, NamedFiles
 from ko_pants.golang.module_directories import module_file_paths
 from ko_pants.golang.repo_paths import parents
 from ko_pants.products import GoClosure, GoClosureRequest
-from ko_pants.rules.hidden_files import hidden_in
+from ko_pants.rules.hidden_files import files_of, hidden_in
 
 
 async def complete_closure(
@@ -27,5 +27,7 @@ async def complete_closure(
         closure = await go_closure(request)
         hidden = await hidden_in(root, (above, *closure.views))
         if hidden == request.hidden:
-            return request, closure
+            break
         request = dataclasses.replace(request, hidden=hidden)
+    embedded = {path for e in closure.closure.embeds for path in files_of(root, Embedded(e))}
+    return request, dataclasses.replace(closure, embedded=tuple(sorted(embedded)))

@@ -9,14 +9,12 @@ from __future__ import annotations
 import posixpath
 from typing import Callable, Mapping
 
-from pants.base.build_root import BuildRoot
 from pants.engine.rules import rule
 
-from ko_pants.disk.disk import Disk, HiddenFile
+from ko_pants.disk.disk import HiddenFile
 from ko_pants.engine import analyzed_directories, go_modules
 from ko_pants.golang.build_flags import build_settings
 from ko_pants.golang.closure_search import ClosureSearch
-from ko_pants.golang.embedded_files import embedded_files
 from ko_pants.golang.input_views import Embedded, NamedFiles, PackageDirectory
 from ko_pants.golang.module_directories import module_directories, module_file_paths
 from ko_pants.golang.workspace import find_workspace
@@ -28,7 +26,6 @@ from ko_pants.products import (
     GoDirectoryRequest,
     GoModulesRequest,
 )
-from ko_pants.rules.repo_files import matching_files
 
 
 def closure_request(
@@ -70,11 +67,10 @@ async def _module_files(request: GoClosureRequest) -> tuple[dict[str, bytes], fr
 
 
 @rule
-async def find_go_closure(request: GoClosureRequest, build_root: BuildRoot) -> GoClosure:
-    """Search the import graph from a main package.
+async def find_go_closure(request: GoClosureRequest) -> GoClosure:
+    """Search the import graph from a main package; without the embedded files.
 
-    :raises KoPantsError: the package is in no module, a module file is malformed, or Go refuses to
-        embed a file.
+    :raises KoPantsError: the package is in no module, or a module file is malformed.
     """
     files, module_places = await _module_files(request)
     workspace = find_workspace(
@@ -97,18 +93,10 @@ async def find_go_closure(request: GoClosureRequest, build_root: BuildRoot) -> G
         )
         wanted = search.step({a.directory.path: a.directory for a in analyzed})
     closure = search.finish()
-    embedded: set[str] = set()
-    if closure.embeds:
-        # What Pants finds is not used, but it makes Pants do this again when a file comes or goes.
-        await matching_files({e.directory: e.globs() for e in closure.embeds})
-        disk = Disk(build_root.path)
-        for embed in closure.embeds:
-            embedded.update(embedded_files(embed, disk.entries))
     return GoClosure(
         closure,
         workspace,
-        tuple(sorted(embedded)),
-        request.hidden,
+        hidden=request.hidden,
         views=(
             *(PackageDirectory(path) for path in search.searched),
             *(Embedded(embed) for embed in closure.embeds),

@@ -8,6 +8,7 @@ without this module.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Iterable, Sequence
 
@@ -18,9 +19,10 @@ from pants.engine.rules import _uncacheable_rule
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.disk.disk import Disk, Entries, HiddenFile, State
 from ko_pants.engine import hidden_digest, merge_digests
+from ko_pants.errors import KoPantsError
 from ko_pants.golang.input_views import View
 from ko_pants.products import HiddenDigestRequest, HiddenFiles, HiddenFilesRequest
-from ko_pants.rules.repo_files import matching_files
+from ko_pants.rules.repo_files import existing_files
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class _Seen:
     """What a view had when it was looked at.
 
     :param states: of every directory that it depends on.
-    :param hidden: paths of the files that Pants does not find.
+    :param files: paths of all files, sorted.
+    :param hidden: paths of the files that Pants does not find, sorted.
     """
 
     states: tuple[tuple[str, State], ...]
+    files: tuple[str, ...]
     hidden: tuple[str, ...]
 
 
@@ -56,6 +60,11 @@ def _states_are(disk: Disk, seen: _Seen) -> bool:
     )
 
 
+def _is_current(disk: Disk, root: str, view: View) -> bool:
+    seen = _views.get((root, view))
+    return seen is not None and _states_are(disk, seen)
+
+
 async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
     """The files of views that Pants does not find, with what they hold now, sorted by path.
 
@@ -70,17 +79,19 @@ async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
             hidden.update(seen.hidden)
         else:
             unknown[view] = _look(disk, view)
-    if unknown:
-        patterns: dict[str, set[str]] = {}
-        for view in unknown:
-            for directory, globs in view.patterns().items():
-                patterns.setdefault(directory, set()).update(globs)
-        visible = set(await matching_files(patterns))
-        for view, (files, states) in unknown.items():
-            missing = tuple(sorted(files - visible))
-            hidden.update(missing)
-            _remember(root, view, _Seen(states, missing))
+    wanted = sorted({path for files, _ in unknown.values() for path in files})
+    visible = set(await existing_files(wanted)) if wanted else set()
+    for view, (files, states) in unknown.items():
+        missing = tuple(sorted(files - visible))
+        hidden.update(missing)
+        _remember(root, view, _Seen(states, tuple(sorted(files)), missing))
     return tuple(disk.hidden_file(path) for path in sorted(hidden))
+
+
+def files_of(root: str, view: View) -> tuple[str, ...]:
+    """The paths of all files of a view that `hidden_in` has looked at, sorted."""
+    seen = _views.get((root, view))
+    return seen.files if seen is not None else tuple(sorted(_look(Disk(root), view)[0]))
 
 
 def _look(disk: Disk, view: View) -> tuple[frozenset[str], tuple[tuple[str, State], ...]]:
@@ -103,10 +114,36 @@ def _remember(root: str, view: View, seen: _Seen) -> None:
 
 @_uncacheable_rule
 async def hidden_files(request: HiddenFilesRequest, build_root: BuildRoot) -> HiddenFiles:
-    """Look again at all that builds of this daemon have looked at."""
+    """Look again at all that builds of this daemon have looked at.
+
+    What cannot be read is no error here, for no target is known. It makes the result another one,
+    so that the targets concerned look for themselves.
+    """
     root = build_root.path
-    views = [view for place, view in _views if place == root]
-    return HiddenFiles(await hidden_in(root, views), _forgotten.get(root) or 0)
+    disk = Disk(root)
+    views, problems = [], []
+    for place, view in _views:
+        if place != root:
+            continue
+        try:
+            if not _is_current(disk, root, view):
+                _look(disk, view)
+        except KoPantsError as e:
+            problems.append(str(e))
+        else:
+            views.append(view)
+    hidden = await hidden_in(root, views)
+    return HiddenFiles(
+        hidden, _names(root, views), _forgotten.get(root) or 0, tuple(sorted(problems))
+    )
+
+
+def _names(root: str, views: Iterable[View]) -> str:
+    """Stands for the names of all files of views that Pants does not watch as a whole."""
+    digest = hashlib.sha256()
+    for line in sorted(repr(files_of(root, view)) for view in views if view.names_matter):
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 async def with_hidden(digest: Digest, files: Iterable[HiddenFile]) -> Digest:
