@@ -151,6 +151,13 @@ def test_a_streamed_reply_holds_a_place_of_its_own_until_it_is_closed(world: Wor
     pool.stream_slots.release()
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_connection_serves_one_request_after_the_other(world: World, method: str) -> None:
+    for _ in range(3):
+        world.exchange.send(world.request(method, "/v2/app/manifests/v1"))
+    assert world.registry.connections == 1
+
+
 def test_a_part_of_a_blob_is_streamed_too(world: World) -> None:
     digest = world.registry.put_blob("app", b"0123456789")
     reply = world.exchange.send(
