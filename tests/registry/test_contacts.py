@@ -92,6 +92,9 @@ def test_the_last_challenge_counts_and_one_without_is_ignored() -> None:
     contact = Contact("r.io", False, direct)
     contact.learn(reply_of(200))
     assert contact.challenge is None
+    other = Contact("else.io", False, direct)
+    other.learn(reply_of(401, "https://else.io/v2/", WWW_Authenticate=BEARER))
+    assert other.challenge is not None
     assert contact.note_challenge(reply_of(401, WWW_Authenticate="Basic realm=x"))
     found = contact.note_challenge(reply_of(401, WWW_Authenticate=BEARER))
     assert found is contact.challenge
@@ -118,7 +121,8 @@ class CountedWaits(threading.Condition):
 
     def wait(self, timeout: float | None = None) -> bool:
         self.waits.release()
-        return super().wait(20)
+        assert super().wait(20), "nobody said that anything has changed"
+        return True
 
 
 class Crowd:
