@@ -36,7 +36,7 @@ def test_what_a_request_and_a_failure_are_unless_told_otherwise() -> None:
     assert request.max_reply_bytes == SMALL_REPLY_BYTES == 1 << 18
     failure = TransferFailure("reset")
     assert str(failure) == "reset"
-    assert not (failure.connect or failure.permanent or failure.tls or failure.origin)
+    assert not any((failure.connect, failure.permanent, failure.tls, failure.origin))
 
 
 def test_a_path_has_no_origin() -> None:
