@@ -256,7 +256,7 @@ def test_the_first_json_object_of_a_file_counts(content: bytes, parsed: object) 
 
 def test_nothing_nested_breaks_the_readers() -> None:
     """What can just be parsed may be too deep for whatever looks at it afterwards."""
-    for depth in [10, 300, *range(800, 1000)]:
+    for depth in [10, 300, *range(850, 1000, 6)]:
         deep = "[" * depth + "]" * depth
         for name in ("digest", "size", "annotations", "other", "platform", "urls"):
             content = json.dumps({DIFF_ID: {**ko_entry(0)[DIFF_ID], name: "DEEP"}})

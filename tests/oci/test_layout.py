@@ -10,8 +10,9 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Callable
+from typing import Any, BinaryIO, Callable
 
 import pytest
 from hypothesis import given
@@ -62,7 +63,64 @@ def index(layout: Layout) -> dict[str, object]:
     return config_of(Path(layout.path, "index.json").read_bytes())
 
 
+def entries_of(layout: Layout) -> list[Any]:
+    entries = index(layout)["manifests"]
+    assert isinstance(entries, list)
+    return entries
+
+
+def name_of(entry: dict[str, Any]) -> object:
+    return entry.get("annotations", {}).get(ANNOTATION_REF_NAME)
+
+
 # Writing
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        3,
+        None,
+        {"annotations": None},
+        {"annotations": "x"},
+        {"annotations": {ANNOTATION_REF_NAME: 3}},
+        {"annotations": {ANNOTATION_REF_NAME: ["a"]}},
+    ],
+    ids=str,
+)
+def test_an_entry_of_any_shape_stays_as_it_is(layout: Layout, foreign: object) -> None:
+    os.makedirs(layout.path)
+    Path(layout.path, "index.json").write_text(json.dumps({"manifests": [foreign]}))
+    layout.update({"app:latest": described(b"x")})
+    first, second = entries_of(layout)
+    assert first == foreign
+    assert name_of(second) == "app:latest"
+
+
+def test_annotations_of_a_named_descriptor_stay(layout: Layout) -> None:
+    layout.update({"app:v1": replace(described(b"x"), annotations=(("a", "1"),))})
+    assert entries_of(layout)[0]["annotations"] == {"a": "1", ANNOTATION_REF_NAME: "app:v1"}
+
+
+def test_the_marker_of_another_program_stays(layout: Layout) -> None:
+    os.makedirs(layout.path)
+    Path(layout.path, "oci-layout").write_text('{"imageLayoutVersion": "1.0.0", "more": 1}')
+    layout.update({"app:latest": described(b"x")})
+    assert "more" in Path(layout.path, "oci-layout").read_text()
+
+
+def test_a_blob_is_written_hidden_beside_its_place(layout: Layout) -> None:
+    # A rename to another file system would not be atomic.
+    seen: list[str] = []
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            seen.extend(files(layout))
+            return super().read(size)
+
+    layout.write_blob(described(b"x"), Watched(b"x"))
+    assert seen
+    assert all(name.startswith("blobs/sha256/.incoming-") for name in seen)
 
 
 def test_a_layout_as_the_image_spec_has_it(layout: Layout) -> None:
@@ -119,7 +177,10 @@ def test_a_name_moves_and_every_other_entry_stays_as_it_is(layout: Layout) -> No
         "app:latest": new.digest,
         "other:latest": other.digest,
     }
-    assert foreign in index(layout)["manifests"]  # type: ignore[operator]
+    names = [name_of(entry) for entry in entries_of(layout)]
+    # The foreign entry has no name. The old one is gone: with two, a reader could take either.
+    assert names == ["other:latest", None, "app:latest"]
+    assert foreign in entries_of(layout)
     assert index(layout)["annotations"] == {"ours": "no"}
 
 
@@ -380,9 +441,16 @@ def test_an_entry_is_found_by_name_and_by_digest_and_alone(layout: Layout) -> No
 @pytest.mark.parametrize(
     ("names", "wanted", "words"),
     [
-        ((), "", ["found none"]),
+        ((), "", ["expected an image; found none"]),
         ((), "app:v1", ["'app:v1'", "found none"]),
-        (("app:v1", "app:v2"), "", ["name one", "found app:v1, app:v2"]),
+        (
+            ("app:v1", "app:v2"),
+            "",
+            [
+                "expected one image, but there are several: name one, `oci:<directory>:<name>`",
+                "found app:v1, app:v2",
+            ],
+        ),
         (("app:v1", "app:v2"), "app", ["named 'app'", "found app:v1, app:v2"]),
         (("app:v1",), "app:v2", ["named 'app:v2'", "found app:v1"]),
     ],
@@ -395,6 +463,19 @@ def test_what_is_not_there_is_an_error_that_lists_what_is(
         find_in_layout(layout, wanted)
     for word in (layout.path, *words):
         assert word in str(e.value)
+
+
+def test_entries_without_a_name_are_listed_by_digest_and_never_meant_by_no_name(
+    layout: Layout,
+) -> None:
+    os.makedirs(layout.path)
+    entries = [described(content).to_json() for content in (b"1", b"2")]
+    Path(layout.path, "index.json").write_text(json.dumps({"manifests": entries}))
+    with pytest.raises(KoPantsError) as e:
+        find_in_layout(layout, "")
+    digests = sorted(entry["digest"] for entry in entries)
+    assert str(e.value).endswith("found " + ", ".join(digests))
+    assert find_in_layout(layout, digests[0]).digest == digests[0]
 
 
 def test_no_image_in_an_empty_layout_is_not_several(layout: Layout) -> None:

@@ -40,6 +40,7 @@ DIGEST = f"sha256:{HEX}"
         (f"registry.example.com/app@{DIGEST}", "registry.example.com", "app", "", DIGEST),
         (f"registry.example.com/app:v1@{DIGEST}", "registry.example.com", "app", "v1", DIGEST),
         (f"ubuntu@{DIGEST}", "index.docker.io", "library/ubuntu", "", DIGEST),
+        ("a.example.com/" + "a" * 255, "a.example.com", "a" * 255, "latest", ""),
         # Separators.
         ("a.example.com/x__y/z", "a.example.com", "x__y/z", "latest", ""),
         ("a.example.com/x---y.z_w:V_1.2-3", "a.example.com", "x---y.z_w", "V_1.2-3", ""),
@@ -91,7 +92,7 @@ def test_what_users_write(text: str, registry: str, repository: str, tag: str, d
 def test_a_mistake_names_the_part(text: str, part: str) -> None:
     with pytest.raises(KoPantsError) as e:
         Reference.parse(text)
-    assert "malformed reference" in str(e.value)
+    assert f"malformed reference {text!r}" in str(e.value)
     assert part in str(e.value)
 
 
@@ -133,6 +134,10 @@ def test_what_a_manifest_request_names() -> None:
 def test_another_tag_or_digest_of_the_same_repository() -> None:
     reference = Reference.parse(f"registry.example.com/app:v1@{DIGEST}")
     assert str(reference.with_tag("v2")) == "registry.example.com/app:v2"
+    both = Reference("registry.example.com", "app", "v1", DIGEST)
+    assert both.with_tag("v2") == Reference("registry.example.com", "app", "v2", "")
+    assert both.with_digest("sha256:1") == Reference("registry.example.com", "app", "", "sha256:1")
+    assert str(Reference("", "app", "v1")) == "app:v1"
     assert str(reference.with_digest(DIGEST)) == f"registry.example.com/app@{DIGEST}"
 
 

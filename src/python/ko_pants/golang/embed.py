@@ -120,7 +120,7 @@ def _as_wide_glob(part: str) -> str:
 
     `{` and `}` are wildcards of Pants' globs, and `!` makes them exclusions.
     """
-    wide = re.sub(r"\[(?:\\.|[^\\\]])*\]|\\.|[?\[\]{}!\\*]+", "*", part, flags=re.DOTALL)
+    wide = re.sub(r"\[(?:\\.|[^\\\]])*\]|\\.|[?\[\]{}!\\*]", "*", part, flags=re.DOTALL)
     return re.sub(r"\*+", "*", wide)
 
 
