@@ -263,6 +263,39 @@ def test_what_cannot_be_deleted_is_left_and_counted_as_such(caches: Caches) -> N
     assert caches.names() == [own_descriptors(ZSTD)]
 
 
+def test_blobs_that_cannot_be_deleted_are_told_and_counted_as_left(caches: Caches) -> None:
+    cache = caches()
+    assert cache.write_content(CONFIG_DESCRIPTOR, CONFIG)
+    caches.make_read_only()
+    with ordinary_user():
+        result = prune(caches.root(), max_age_seconds=-1)
+    assert result == PruneResult(0, 0, len(CONFIG))
+    assert len(caches.warnings) == 1
+    assert "not deleted (Permission denied)" in caches.warnings[0]
+
+
+def test_links_that_lead_nowhere_have_no_size_and_go_or_stay(caches: Caches) -> None:
+    caches.here.mkdir(parents=True)
+    (caches.here / "buildid-to-diffid").symlink_to("nowhere")
+    (caches.here / ".buildid-to-diffid.ko-pants.tmp").symlink_to("nowhere")
+    assert prune(caches.root()) == PruneResult(0, 0, 0)
+
+
+def test_a_damaged_map_is_told_and_pruned(caches: Caches) -> None:
+    assert caches().record(key(), layer())
+    caches.write("diffid-to-descriptor", "")
+    assert prune(caches.root(), max_age_seconds=-1).removed_files == 2
+    assert len(caches.warnings) == 1
+    assert "it is empty" in caches.warnings[0]
+
+
+def test_where_no_map_is_ours_nothing_is_locked(caches: Caches) -> None:
+    caches.write_as_ko("buildid-to-diffid", {key().build_key: layer().diff_id})
+    caches.ko_output()
+    assert prune(caches.root(), max_age_seconds=-1) == PruneResult(0, 0, 0)
+    assert not (caches.path / "ko-pants").exists()
+
+
 def test_a_cache_that_cannot_be_locked_is_a_clear_error(
     caches: Caches, monkeypatch: pytest.MonkeyPatch
 ) -> None:

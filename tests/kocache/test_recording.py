@@ -152,6 +152,24 @@ def test_what_is_recorded_again_is_the_newest(caches: Caches) -> None:
     assert list(caches.json(SHARED)) == [layer(n).diff_id for n in (2, 7, 1)]
 
 
+def test_a_layer_with_another_key_is_the_newest(caches: Caches) -> None:
+    assert caches().record_many([(key(n), layer(n)) for n in range(3)])
+    assert caches().record(key(9), layer(0))
+    assert list(caches.json(SHARED)) == [layer(n).diff_id for n in (1, 2, 0)]
+    assert caches().lookup(key(0), GZIP) == caches().lookup(key(9), GZIP) == layer(0)
+
+
+@pytest.mark.parametrize("name", [BUILD_IDS, SHARED])
+def test_a_tail_that_ko_left_is_removed_even_if_nothing_else_changes(
+    caches: Caches, name: str
+) -> None:
+    assert caches().record(key(), layer())
+    whole = (caches.here / name).read_text()
+    caches.write(name, whole + "}")
+    assert caches().record(key(), layer())
+    assert (caches.here / name).read_text() == whole
+
+
 def test_damaged_entries_are_dropped_by_the_next_write(caches: Caches) -> None:
     assert caches().record_many([(key(n), layer(n)) for n in range(2)])
     for name in (BUILD_IDS, SHARED):
@@ -209,6 +227,12 @@ def test_where_ko_works_its_descriptors_stay_and_build_ids_are_shared(
         assert caches.json(SHARED) == ko_entry(0)
 
 
+def test_several_records_at_once_beside_ko(caches: Caches) -> None:
+    caches.ko_output()
+    assert caches().record_many([(key(n), layer(n)) for n in range(3)])
+    assert [caches().lookup(key(n), GZIP) for n in range(3)] == [layer(n) for n in range(3)]
+
+
 def test_what_ko_overwrites_is_a_miss_and_then_beside(caches: Caches) -> None:
     cache = caches()
     assert cache.record(key(), layer())
@@ -238,6 +262,7 @@ def test_one_write_for_all_records_of_a_directory(
     caches: Caches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
+    monkeypatch.setattr(recording, "sync_directory", written.append)
 
     def note(path: str, content: bytes, *, locked: bool) -> None:
         written.append(os.path.basename(path))
@@ -246,7 +271,7 @@ def test_one_write_for_all_records_of_a_directory(
 
     monkeypatch.setattr(recording, "write_atomically", note)
     assert caches().record_many([(key(n), layer(n)) for n in range(5)])
-    assert written == [SHARED, BUILD_IDS], "so that no build id leads nowhere"
+    assert written == [SHARED, BUILD_IDS, str(caches.here)], "so that no build id leads nowhere"
 
 
 def test_records_without_a_lock_do_not_share_a_temporary_file(
@@ -325,7 +350,7 @@ def test_another_error_is_not_tried_again(caches: Caches, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(recording, "write_atomically", full)
-    assert not record_layers(caches.root(), HERE, [("key", layer())])
+    assert record_layers(caches.root(), HERE, [("key", layer())]) is False
     assert len(times) == 1
 
 

@@ -168,8 +168,13 @@ def test_an_interrupt_ends_the_workers() -> None:
             submit(pool, b"x")
             pool.result()
 
-    with pytest.raises(KeyboardInterrupt):
-        run()
+    # A process that a shell starts in the background ignores interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert_no_child_is_left()
 
 
