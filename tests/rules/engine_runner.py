@@ -45,6 +45,7 @@ def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
             *core_targets.rules(),  # type: ignore[no-untyped-call]
             *(QueryRule(product, inputs) for product, inputs in queries),
         ],
+        objects=dict(register.build_file_aliases().objects),
         target_types=[
             *register.target_types(),
             core_targets.FileTarget,

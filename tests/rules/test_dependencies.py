@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Sequence
 
 import pytest
@@ -122,3 +123,14 @@ def test_a_directory_without_a_module_names_the_target() -> None:
     text = error_of(runner, Addresses, [image(runner, "image", "a")])
     assert text.startswith("a:image: ")
     assert "go.mod" in text
+
+
+@pytest.mark.parametrize("leads_to", ["/etc/hosts", "."], ids=["absolute", "to its own directory"])
+def test_a_link_that_pants_cannot_follow_names_the_option(leads_to: str) -> None:
+    runner = new_runner([(Owners, [OwnersRequest])])
+    runner.write_files({"a/BUILD": "go_sources()", "a/main.go": "package main\n"})
+    os.symlink(leads_to, os.path.join(runner.build_root, "a", "link"))
+    text = error_of(runner, Owners, [OwnersRequest(("a/main.go",))])
+    assert text.startswith("a:a, field `sources`: ")
+    assert "a/link" in text
+    assert "[GLOBAL].pants_ignore" in text
