@@ -164,7 +164,7 @@ class GoExecutableMainField(StringField):
     default = "."
     help = (
         "The directory of the main package, relative to the BUILD file (`.` is the default), "
-        "for example `cmd/server`."
+        "for example `cmd/server`. A Go file stands for its directory, as in ko."
     )
 
 

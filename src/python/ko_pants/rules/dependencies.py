@@ -138,7 +138,7 @@ async def infer_executable_dependencies(
 ) -> InferredDependencies:
     """The owners of the program's files, for the default platforms."""
     field_set = request.field_set
-    build = executable_build(
+    build = await executable_build(
         field_set.address, field_set.main, field_set.flags, field_set.ldflags, field_set.env
     )
     platforms = tuple(Platform.parse(p) for p in settings.platforms if p != "all")
