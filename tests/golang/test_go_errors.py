@@ -77,6 +77,7 @@ def test_other_errors_are_gos_own() -> None:
     [
         (("-ldflags=-foo",), "1.21", "field `ldflags`"),
         (("-ldflags=-s extra",), "1.21", "field `ldflags`"),
+        (("-ldflags=-X=main.v=a b",), "1.21", "quotes of its own"),
         (("-gcflags=-foo",), "1.21", "-gcflags in the field `flags`"),
         (("-bogus",), "1.21", "field `flags`"),
         ((), "1.99", "[ko].go_search_paths"),

@@ -345,8 +345,10 @@ def test_an_index_without_entries_is_empty(layout: Layout, content: bytes) -> No
 def test_a_file_in_place_of_the_layout(tmp_path: Path) -> None:
     path = tmp_path / "oci"
     path.write_text("a file")
-    with pytest.raises(KoPantsError, match=r"OCI layout .* cannot be read"):
+    with pytest.raises(KoPantsError, match=r"OCI layout .* cannot be read") as error:
         Layout(str(path)).references()
+    # A base image is read from a layout that this option does not name.
+    assert "layout_path" not in str(error.value)
 
 
 @pytest.mark.parametrize("obstacle", ["", "oci", "oci/blobs", "oci/blobs/sha256"])

@@ -13,7 +13,7 @@ from typing import Iterator, Sequence
 _TOOL_USAGE = re.compile(r"usage: (link|compile|asm) \[options\]")
 _TOOL_NAMES = {"link": "linker", "compile": "compiler", "asm": "assembler"}
 _SOURCES = {
-    "link": "the field `ldflags` of the `go_executable`, or -ldflags in `flags` or GOFLAGS",
+    "link": "the field `ldflags` of the `go_executable`, or of -ldflags in `flags` or GOFLAGS",
     "compile": "-gcflags in the field `flags` of the `go_executable`, or in GOFLAGS",
     "asm": "-asmflags in the field `flags` of the `go_executable`, or in GOFLAGS",
 }
@@ -41,8 +41,9 @@ def _hints(lines: Sequence[str]) -> Iterator[str]:
         if usage:
             tool = usage.group(1)
             yield (
-                f"The {_TOOL_NAMES[tool]} does not take a flag or word of {_SOURCES[tool]}; "
-                f"`go tool {tool} -help` lists its flags."
+                f"The {_TOOL_NAMES[tool]} does not take a flag or word of {_SOURCES[tool]}. "
+                "A word with blanks in it needs quotes of its own, as in \"'-X=main.v=a b'\". "
+                f"`go tool {tool} -help` lists the flags."
             )
         elif line.startswith(_GO_USAGE):
             yield (

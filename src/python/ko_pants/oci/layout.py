@@ -184,7 +184,7 @@ class Layout:
             where = e.filename or self.path
             raise KoPantsError(
                 f"OCI layout {self.path}: cannot write {where}: {e.strerror}; "
-                f"{_way_out(e, str(where))}"
+                f"{_way_out(e, str(where))} (option [ko].layout_path)"
             ) from None
 
     @contextmanager
@@ -238,7 +238,7 @@ def _reference_name(entry: object) -> str | None:
 
 def _way_out(error: OSError, path: str) -> str:
     """What a user can do about a path of a layout that cannot be used."""
-    other = "or choose another place for the layout ([ko].layout_path)"
+    other = "or choose another place for the layout"
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
         return f"{_obstacle(path)}; move it away, {other}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
