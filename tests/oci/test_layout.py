@@ -367,6 +367,22 @@ def test_a_file_in_place_of_a_directory_is_named_with_a_way_out(
     assert file.read_text() == "a file"
 
 
+@pytest.mark.parametrize("link", ["", "oci"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, link: str) -> None:
+    path = tmp_path / "dist" / link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("nowhere")
+    layout = Layout(str(tmp_path / "dist/oci"))
+    writes: tuple[Callable[[], None], ...] = (
+        lambda: layout.write_blob(described(b"x"), io.BytesIO(b"x")),
+        lambda: layout.update({"app:latest": described(b"x")}),
+    )
+    for write in writes:
+        with pytest.raises(KoPantsError) as error:
+            write()
+        assert f"expected a directory, but {path} is a link that leads nowhere" in str(error.value)
+
+
 def test_the_index_of_a_layout_that_is_a_file_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "dist").write_text("a file")
     layout = Layout(str(tmp_path / "dist/oci"))

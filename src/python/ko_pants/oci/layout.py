@@ -123,6 +123,9 @@ class Layout:
             while True:
                 chunk = stream.read(_CHUNK_BYTES)
                 if not chunk:
+                    # Some file systems tell only now that there is no room.
+                    with self._explaining_failed_writes():
+                        out.close()
                     return "sha256:" + digest.hexdigest(), size
                 digest.update(chunk)
                 size += len(chunk)
@@ -181,7 +184,7 @@ class Layout:
         try:
             yield
         except OSError as e:
-            where = e.filename or self.path
+            where = e.filename2 or e.filename or self.path
             raise KoPantsError(
                 f"OCI layout {self.path}: cannot write {where}: {e.strerror}; "
                 f"{_way_out(e, str(where))} (option [ko].layout_path)"
@@ -239,20 +242,26 @@ def _reference_name(entry: object) -> str | None:
 def _way_out(error: OSError, path: str) -> str:
     """What a user can do about a path of a layout that cannot be used."""
     other = "or choose another place for the layout"
-    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return f"{_obstacle(path)}; move it away, {other}"
+    obstacle = _obstacle(error, path)
+    if obstacle:
+        return f"{obstacle}; move it away, {other}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"make room, {other}"
     return f"make it accessible for this user, {other}"
 
 
-def _obstacle(path: str) -> str:
-    """What stands in the way: the first file on the way to `path`, or a directory in its place."""
-    if os.path.isdir(path):
+def _obstacle(error: OSError, path: str) -> str:
+    """What is in the way of a file at `path`, or of a directory above it; empty if nothing is."""
+    if error.errno == errno.EISDIR:
         return f"expected a file, but {path} is a directory"
+    if error.errno not in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+        return ""
     while path and not os.path.lexists(path):
         path = os.path.dirname(path)
-    return f"expected a directory, but {path} is a file"
+    if not path or os.path.isdir(path):
+        return ""
+    found = "a file" if os.path.exists(path) else "a link that leads nowhere"
+    return f"expected a directory, but {path} is {found}"
 
 
 def _write_all(out: RawIOBase, content: bytes) -> None:

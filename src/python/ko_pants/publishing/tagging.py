@@ -39,17 +39,16 @@ def move_tags(
         return (f"not tagged: {e}",) * len(pending)
     lock = threading.Lock()
     failures = [""] * len(pending)
-    # What the index of each layout has to take up, by position in `pending`.
+    # Layout -> position in `pending` -> what its index has to take up.
     by_layout: dict[str, dict[int, dict[str, Descriptor]]] = {}
 
     def move(position: int) -> None:
         upload = pending[position]
         publication = upload.publication
+        tags = upload.found.stale_tags
         try:
             named = publication.store.put_tags(
-                upload.found.stale_tags,
-                publication.image,
-                lambda missing: uploads.repair(upload, missing),
+                tags, publication.image, lambda missing: uploads.repair(upload, missing)
             )
         except KoPantsError as e:
             failures[position] = str(e)
@@ -64,9 +63,9 @@ def move_tags(
     for position in range(len(pending)):
         pool.submit(lambda p=position: move(p), group)  # type: ignore[misc]
     group.wait()
-    for path, named in by_layout.items():
-        failure = _name_in_layout(path, named.values())
-        for position in named:
+    for path, images in by_layout.items():
+        failure = _name_in_layout(path, images.values())
+        for position in images:
             failures[position] = failure
             if not failure:
                 remember(memory, pending[position].publication)
