@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -403,8 +406,101 @@ def test_an_index_without_entries_is_empty(layout: Layout, content: bytes) -> No
 def test_a_file_in_place_of_the_layout(tmp_path: Path) -> None:
     path = tmp_path / "oci"
     path.write_text("a file")
-    with pytest.raises(KoPantsError, match=r"OCI layout .* cannot be read"):
+    with pytest.raises(KoPantsError, match=r"OCI layout .* cannot be read") as error:
         Layout(str(path)).references()
+    # A base image is read from a layout that this option does not name.
+    assert "layout_path" not in str(error.value)
+
+
+@pytest.mark.parametrize("obstacle", ["", "oci", "oci/blobs", "oci/blobs/sha256"])
+def test_a_file_in_place_of_a_directory_is_named_with_a_way_out(
+    tmp_path: Path, obstacle: str
+) -> None:
+    file = tmp_path / "dist" / obstacle
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("a file")
+    layout = Layout(str(tmp_path / "dist/oci"))
+    with pytest.raises(KoPantsError) as error:
+        layout.write_blob(described(b"x"), io.BytesIO(b"x"))
+    assert str(error.value).startswith(f"OCI layout {layout.path}: cannot write ")
+    assert f"expected a directory, but {file} is a file" in str(error.value)
+    assert "[ko].layout_path" in str(error.value)
+    assert file.read_text() == "a file"
+
+
+@pytest.mark.parametrize("link", ["", "oci"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, link: str) -> None:
+    path = tmp_path / "dist" / link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("nowhere")
+    layout = Layout(str(tmp_path / "dist/oci"))
+    writes: tuple[Callable[[], None], ...] = (
+        lambda: layout.write_blob(described(b"x"), io.BytesIO(b"x")),
+        lambda: layout.update({"app:latest": described(b"x")}),
+    )
+    for write in writes:
+        with pytest.raises(KoPantsError) as error:
+            write()
+        assert f"expected a directory, but {path} is a link that leads nowhere" in str(error.value)
+
+
+def test_the_index_of_a_layout_that_is_a_file_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "dist").write_text("a file")
+    layout = Layout(str(tmp_path / "dist/oci"))
+    for use in (lambda: layout.update({"app:latest": described(b"x")}), layout.references):
+        with pytest.raises(KoPantsError, match=r"OCI layout .*/dist is a file; move it away"):
+            use()
+
+
+def test_a_directory_in_place_of_the_index(layout: Layout) -> None:
+    os.makedirs(os.path.join(layout.path, "index.json"))
+    with pytest.raises(KoPantsError, match=r"expected a file, but .*index\.json is a directory"):
+        layout.references()
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = tempfile.mkstemp
+
+    def full(**arguments: Any) -> tuple[int, str]:
+        handle, path = make(**arguments)
+        os.close(handle)
+        return os.open("/dev/full", os.O_WRONLY), path
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(KoPantsError, match=r"No space left on device; make room, or choose") as e:
+        layout.write_blob(described(b"x"), io.BytesIO(b"x"))
+    assert layout.path in str(e.value)
+    assert files(layout) == set()
+
+
+def test_an_index_that_does_not_fit_leaves_the_old_one(layout: Layout) -> None:
+    layout.update({"app:latest": described(b"x")})
+    before = files(layout), layout.references()
+    many = {f"app:{number}": described(b"x") for number in range(1000)}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(KoPantsError, match=r"OCI layout .*: cannot write .*; make room"):
+            layout.update(many)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (files(layout), layout.references()) == before
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_layout_that_may_not_be_written_is_named(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(**arguments: Any) -> tuple[int, str]:
+        raise OSError(number, os.strerror(number), f"{arguments['dir']}/x")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(KoPantsError) as e:
+        layout.write_blob(described(b"x"), io.BytesIO(b"x"))
+    assert f"cannot write {layout.path}/blobs/sha256/x: {os.strerror(number)}" in str(e.value)
+    assert "make it accessible for this user" in str(e.value)
 
 
 # References `oci:<directory>[:<name>]`

@@ -52,6 +52,7 @@ def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
             *rules_of_backend(),
             *(QueryRule(product, inputs) for product, inputs in queries),
         ],
+        objects=dict(register.build_file_aliases().objects),
         target_types=[
             *register.target_types(),
             core_targets.FileTarget,

@@ -8,7 +8,7 @@ from pants.engine.addresses import Address
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
 from ko_pants.errors import KoPantsError
 from ko_pants.products import GoBuild
-from ko_pants.rules.binary import executable_build
+from ko_pants.rules.binary import build_of_fields
 from ko_pants.target_types import (
     GoExecutableEnvField,
     GoExecutableFlagsField,
@@ -26,7 +26,7 @@ def build(
     directory: str = "services/app",
 ) -> GoBuild:
     address = Address(directory, target_name="exe")
-    return executable_build(
+    return build_of_fields(
         address,
         GoExecutableMainField(main, address),
         GoExecutableFlagsField(flags, address),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Sequence
 
 import pytest
@@ -149,3 +150,55 @@ def test_files_whose_names_are_wildcards_are_owned_and_depended_on() -> None:
         *embedded,
         "cmd/static/i.js",
     }
+
+
+@pytest.mark.parametrize("leads_to", ["/etc/hosts", "."], ids=["absolute", "to its own directory"])
+def test_a_link_that_pants_cannot_follow_names_the_option(leads_to: str) -> None:
+    runner = new_runner([(Owners, [OwnersRequest])])
+    runner.write_files({"a/BUILD": "go_sources()", "a/main.go": "package main\n"})
+    os.symlink(leads_to, os.path.join(runner.build_root, "a", "link"))
+    text = error_of(runner, Owners, [OwnersRequest(("a/main.go",))])
+    assert text.startswith("a:a, field `sources`: ")
+    assert "a/link" in text
+    assert "[GLOBAL].pants_ignore" in text
+
+
+@pytest.mark.parametrize(
+    "main", ["cmd/main.go", "./cmd/main.go", "nats.go", "nats.go/nats.go", "x.io/cmd"]
+)
+def test_main_may_be_a_file_as_in_ko_and_a_directory_may_look_like_one(main: str) -> None:
+    runner = new_runner([(Addresses, [DependenciesRequest])])
+    directory = "cmd" if "cmd/main" in main else main.replace("/nats.go", "")
+    runner.write_files(
+        {
+            "app/BUILD": f"go_sources(name='go')\ngo_executable(name='exe', main={main!r})\n",
+            "app/go.mod": "module example.com/app\ngo 1.21\n",
+            f"app/{directory}/{'nats' if 'nats' in main else 'main'}.go": "package main\n",
+        }
+    )
+    request = image(runner, "exe", "app")
+    found = {address.filename for address in runner.request(Addresses, [request])}
+    name = "nats.go" if "nats" in main else "main.go"
+    assert found == {"app/go.mod", f"app/{directory}/{name}"}
+
+
+@pytest.mark.parametrize(
+    ("main", "found"),
+    [
+        ("cmd/absent.go", "'cmd/absent.go', which is no file"),
+        ("example.com/app/cmd", "'example.com/app/cmd', which is no directory with Go files"),
+        ("x.go/y", "'x.go/y', which is no directory"),
+    ],
+)
+def test_main_that_is_no_directory_says_what_is_wanted(main: str, found: str) -> None:
+    runner = new_runner([(Addresses, [DependenciesRequest])])
+    runner.write_files(
+        {
+            "app/BUILD": f"go_executable(name='exe', main={main!r})\n",
+            "app/go.mod": "module example.com/app\ngo 1.21\n",
+            "app/cmd/main.go": "package main\n",
+        }
+    )
+    text = error_of(runner, Addresses, [image(runner, "exe", "app")])
+    assert text.startswith("app:exe, field `main`: expected the directory of a main package")
+    assert found in text

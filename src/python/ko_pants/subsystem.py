@@ -30,7 +30,8 @@ class KoSubsystem(Subsystem):
         default=[],
         help=(
             "The platforms of targets without `platforms`, as `os/arch[/variant]`, or `all`. "
-            "Default: `$KO_DEFAULTPLATFORMS` (separated by commas), else `linux/amd64`."
+            "Commas separate several, as in ko: `linux/amd64,linux/arm64`. "
+            "Default: `$KO_DEFAULTPLATFORMS`, else `linux/amd64`."
         ),
     )
     default_repository = StrOption(

@@ -13,6 +13,7 @@ from typing import Iterable
 from pants.base.build_root import BuildRoot
 from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.internals.graph import OwnersRequest
+from pants.engine.internals.native_engine import IntrinsicError
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
     FieldSet,
@@ -20,7 +21,9 @@ from pants.engine.target import (
     GenerateTargetsRequest,
     InferDependenciesRequest,
     InferredDependencies,
+    SourcesPaths,
     SourcesPathsRequest,
+    Target,
 )
 from pants.engine.unions import UnionMembership, UnionRule
 
@@ -145,7 +148,7 @@ async def infer_executable_dependencies(
 ) -> InferredDependencies:
     """The owners of the program's files, for the default platforms."""
     field_set = request.field_set
-    build = executable_build(
+    build = await executable_build(
         field_set.address, field_set.main, field_set.flags, field_set.ldflags, field_set.env
     )
     platforms = tuple(Platform.parse(p) for p in settings.platforms if p != "all")
@@ -161,13 +164,30 @@ def _embeds(directories: Iterable[GoDirectory]) -> list[EmbedFilter]:
     return [EmbedFilter(path, tuple(sorted(found))) for path, found in patterns.items() if found]
 
 
+async def _matching_sources(generator: Target) -> SourcesPaths:
+    """The files that the globs of a generator match.
+
+    :raises KoPantsError: Pants cannot walk the tree: it follows every link, and takes no absolute
+        one and none that leads back to where it is.
+    """
+    try:
+        return await source_paths(SourcesPathsRequest(generator[GoSourcesField]))
+    except IntrinsicError as e:
+        raise KoPantsError(
+            f"{generator.address}, field `sources`: Pants cannot look for files there: {e}. If it "
+            "is a symbolic link, make it a relative one that stays in the repository, or have "
+            "Pants ignore it: add its path to [GLOBAL].pants_ignore in pants.toml, for example "
+            'pants_ignore.add = ["/path/of/the/link"]'
+        ) from None
+
+
 @rule
 async def generate_go_sources(
     request: GenerateGoSources, union_membership: UnionMembership
 ) -> GeneratedTargets:
     """One target for each file that the field's globs match or that such a Go file embeds."""
     generator = request.generator
-    paths = await source_paths(SourcesPathsRequest(generator[GoSourcesField]))
+    paths = await _matching_sources(generator)
     directories = {posixpath.dirname(path) for path in paths.files if path.endswith(".go")}
     analyzed = await analyzed_directories(GoDirectoryRequest(d) for d in sorted(directories))
     embeds = _embeds(a.directory for a in analyzed)

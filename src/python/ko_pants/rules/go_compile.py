@@ -23,6 +23,7 @@ from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import build_environment
 from ko_pants.golang.closure import missing_imports
 from ko_pants.golang.go_build import OUTPUT_DIRECTORY, build_argv
+from ko_pants.golang.go_errors import explain_go_errors
 from ko_pants.golang.import_path import app_name
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
@@ -209,5 +210,5 @@ async def compile_package(
         attempt = following
     raise KoPantsError(
         f"{build.owner}: `go build` failed for {request.platform} in "
-        f"{build.directory or 'the build root'}:\n{_stderr(result)}"
+        f"{build.directory or 'the build root'}:\n{explain_go_errors(_stderr(result))}"
     )

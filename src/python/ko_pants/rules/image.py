@@ -43,7 +43,7 @@ from ko_pants.products import (
 from ko_pants.rules.binary import resolve_binary
 from ko_pants.rules.hidden_files import hidden_in, with_hidden
 from ko_pants.rules.repo_files import digest_of_files
-from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings
+from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
 
@@ -55,7 +55,7 @@ def wanted_platforms(
     :raises KoPantsError: a platform is unknown or malformed; the text names target and field, or
         the option.
     """
-    values = field.value or settings.platforms
+    values = split_commas(field.value or ()) or settings.platforms
     where = f"{address}, " + (
         "field `platforms`" if field.value else "option [ko].default_platforms"
     )
