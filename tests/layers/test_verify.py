@@ -107,8 +107,8 @@ def test_what_is_wrong_with_a_damaged_blob_and_what_to_do() -> None:
     with pytest.raises(KoPantsError) as e:
         diff_id_of_blob(io.BytesIO(_ZSTD[:-1]), media_types.OCI_LAYER_ZSTD)
     assert str(e.value) == (
-        "the layer blob is not whole zstd: it ends in the middle of a frame. Expected complete zstd "
-        "data and nothing after it; fetch or build it again."
+        "the layer blob is not whole zstd: it ends in the middle of a frame. Expected complete "
+        "zstd data and nothing after it; fetch or build it again."
     )
 
 
