@@ -88,6 +88,9 @@ def test_classes() -> None:
 def test_the_root_and_paths_that_are_too_short() -> None:
     assert matches("a/b", "a", "a/b", "a/b/c", "a/c", "b") == ["a/b", "a/b/c"]
     assert matches("*", "a", ".b") == ["a", ".b"]
+    embed = EmbedFilter("pkg", ("*",))
+    found = {path: embed.matches(path) for path in ("pkg/a", "oth/a", "pkg", "pkgs/a", "a")}
+    assert found == {"pkg/a": True, "oth/a": False, "pkg": False, "pkgs/a": False, "a": False}
     assert EmbedFilter("", ("a", "b.txt")).matches("b.txt")
 
 

@@ -132,7 +132,10 @@ def test_elf_linking() -> None:
     assert inspect_executable(elf(62, kind=3, entry=0, interpreter="/l")).kind == "executable"
     assert inspect_executable(elf(62, kind=1)).kind == "object file"
     assert inspect_executable(elf(62, kind=4)).kind == "core dump"
+    assert inspect_executable(elf(62, kind=2)).kind == "executable"
     assert inspect_executable(elf(62, kind=9)).kind == ""
+    # An entry point beyond 4 GiB is one.
+    assert inspect_executable(elf(62, kind=3, entry=1 << 40)).kind == "executable"
     for wide, big in ((True, True), (False, True), (False, False)):
         header = inspect_executable(elf(62, wide=wide, big=big, kind=3, interpreter="/lib/ld.so"))
         assert (header.kind, header.static, header.interpreter) == (
@@ -154,6 +157,8 @@ def test_all_segments_and_all_notes_are_read() -> None:
     head = elf(62, interpreter="/lib/ld.so", notes=(odd, wrong_type, GO_NOTE, second))
     header = inspect_executable(head)
     assert (header.interpreter, header.build_id) == ("/lib/ld.so", BUILD_ID)
+    bad = inspect_executable(elf(62, notes=((b"Go\0\0", 4, b"\xff"),)))
+    assert bad.build_id == "\ufffd"
 
 
 @pytest.mark.parametrize(("alignment", "step"), [(4, 4), (8, 8), (1, 4), (0, 4), (16, 4)])
@@ -283,6 +288,8 @@ OTHER = struct.pack("<III", 0x19, 16, 12) + bytes(4)
         (mach_o("<", 0x0100000C, 9), "arm64", "", True),
         (mach_o("<", 0x0100000C, 2, OTHER, LINKER), "arm64", "executable", False),
         (mach_o("<", 7, 2, OTHER, LINKER, wide=False), "386", "executable", False),
+        # The least size of a command.
+        (mach_o("<", 12, 2, struct.pack("<II", 1, 8), LINKER), "arm", "executable", False),
         # A command that is no command ends them.
         (mach_o("<", 7, 2, struct.pack("<III", 1, 7, 0), LINKER), "386", "executable", True),
     ],
@@ -311,6 +318,11 @@ def test_universal_files() -> None:
     for version in (0, 20, 52):
         head = struct.pack(">II", 0xCAFEBABE, version)
         assert inspect_executable(head) == ExecutableHeader()
+
+
+def test_numbers_that_begin_no_executable() -> None:
+    assert inspect_executable(struct.pack(">II", 0xCAFEBABF, 2)) == ExecutableHeader()
+    assert inspect_executable(struct.pack(">II", 0xCAFEBABE, 0x01000002)) == ExecutableHeader()
 
 
 def test_wasm() -> None:
@@ -424,6 +436,12 @@ def test_problems(
             "windows/amd64",
             False,
             "found an ELF object file for linux/amd64; expected a PE executable for windows/amd64",
+        ),
+        (
+            ExecutableHeader("elf", "", "amd64", "executable"),
+            "windows/amd64",
+            False,
+            "found an ELF executable for unknown/amd64; expected a PE executable for windows/amd64",
         ),
         (
             ExecutableHeader(kind="script"),

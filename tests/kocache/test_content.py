@@ -75,7 +75,7 @@ def test_a_read_is_noted_as_use(store: ContentStore, img: Path) -> None:
 def test_two_that_write_a_blob_at_once_do_not_share_a_temporary_file(
     store: ContentStore, img: Path
 ) -> None:
-    left = img / f"blobs/sha256/.{CONFIG_DESCRIPTOR.hex}.ko-pants.tmp"
+    left = img / f"blobs/sha256/.{CONFIG_DESCRIPTOR.digest.partition(':')[2]}.ko-pants.tmp"
     left.parent.mkdir(parents=True)
     left.write_text("half, and its writer is alive")
     assert store.write(CONFIG_DESCRIPTOR, CONFIG)
