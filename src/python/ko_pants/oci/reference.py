@@ -113,7 +113,7 @@ def _refuse_credentials(*texts: str) -> None:
 def check_registry(registry: str, reference: str) -> None:
     """Check a registry; `reference` is for the message.
 
-    :raises KoPantsError: `registry` is no `host[:port]`. If it has credentials, the text is without.
+    :raises KoPantsError: `registry` is no `host[:port]`. The text has no credentials in it.
     """
     _refuse_credentials(reference, registry)
     if not _HOST.fullmatch(registry):
