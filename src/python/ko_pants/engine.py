@@ -339,7 +339,7 @@ else:
     from ko_pants.rules.go_executable import go_executable
 
     async def go_executables(requests: Iterable[GoExecutableRequest]) -> tuple[GoExecutable, ...]:
-        return await concurrently(go_executable(r) for r in requests)
+        return await concurrently(go_executable(r, **implicitly()) for r in requests)
 
 
 if HAS_GET:

@@ -73,7 +73,8 @@ class GoModules:
 class GoClosureRequest:
     """Ask for the first-party closure of a main package, the union over `platforms`.
 
-    `extra_imports` are first-party packages that only third-party modules import.
+    `extra_imports` are first-party packages that only third-party modules import. `profile` is the
+    file that `-pgo` names, relative to the main module.
     """
 
     directory: str
@@ -82,6 +83,7 @@ class GoClosureRequest:
     mod: str = ""
     use_go_work: bool = True
     extra_imports: tuple[str, ...] = ()
+    profile: str = ""
 
 
 @dataclass(frozen=True)

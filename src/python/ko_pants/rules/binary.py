@@ -76,6 +76,8 @@ def executable_build(
         )
     flags = flags_field.value or ()
     check_flags(flags, where=f"{owner}, field `flags`")
+    ldflags = " ".join(ldflags_field.value or ())
+    check_flags([f"-ldflags={ldflags}"], where=f"{owner}, field `ldflags`")
     env = parse_env_field(env_field.value or (), where=f"{owner}, field `env`")
     return GoBuild(
         owner, "" if directory == "." else directory, flags, ldflags_field.value or (), env

@@ -6,12 +6,16 @@ module files of the repo. After an edit of one file, one directory is analyzed a
 
 from __future__ import annotations
 
+import dataclasses
+import posixpath
 from typing import Mapping
 
 from pants.engine.rules import rule
 
 from ko_pants.engine import analyzed_directories, go_modules
-from ko_pants.golang.build_flags import build_settings
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.build_flags import build_settings, check_goflags, profile_path
+from ko_pants.golang.closure import Closure
 from ko_pants.golang.closure_search import ClosureSearch
 from ko_pants.golang.workspace import find_workspace
 from ko_pants.oci.platform import Platform
@@ -22,7 +26,7 @@ from ko_pants.products import (
     GoDirectoryRequest,
     GoModulesRequest,
 )
-from ko_pants.rules.repo_files import matching_files
+from ko_pants.rules.repo_files import existing_files, matching_files
 
 
 def closure_request(
@@ -31,15 +35,34 @@ def closure_request(
     """The request for the closure of a main package for all platforms of its image.
 
     :param outside: variables from the environment of Pants.
+    :raises KoPantsError: a flag in GOFLAGS that is refused; the text names the target.
     """
-    settings = build_settings(build.flags, {**outside, **dict(build.env)})
+    env = {**outside, **dict(build.env)}
+    where = f"{build.owner}: GOFLAGS (of the environment, or in option [ko].go_env_vars)"
+    check_goflags(env.get("GOFLAGS", ""), where=where)
+    settings = build_settings(build.flags, env)
     return GoClosureRequest(
         build.directory,
         platforms,
         tags=settings.tags,
         mod=settings.mod,
         use_go_work=settings.use_go_work,
+        profile=settings.profile,
     )
+
+
+async def _with_profile(closure: Closure, profile: str, module: str) -> Closure:
+    """The closure with the file that `-pgo` names.
+
+    :raises KoPantsError: it is outside of the repo, or does not exist.
+    """
+    path = profile_path(profile, module)
+    if not await existing_files([path]):
+        raise KoPantsError(
+            f"the flag -pgo names {profile!r}, and {path} does not exist; expected a path relative "
+            f"to {posixpath.join(module, 'go.mod')}"
+        )
+    return dataclasses.replace(closure, files=tuple(sorted({*closure.files, path})))
 
 
 @rule
@@ -67,6 +90,9 @@ async def find_go_closure(request: GoClosureRequest) -> GoClosure:
         analyzed = await analyzed_directories(GoDirectoryRequest(path) for path in wanted)
         wanted = search.step({a.directory.path: a.directory for a in analyzed})
     closure = search.finish()
+    if request.profile:
+        module = workspace.main_module.directory
+        closure = await _with_profile(closure, request.profile, module)
     embedded: tuple[str, ...] = ()
     if closure.embeds:
         found = await matching_files({e.directory: e.globs() for e in closure.embeds})

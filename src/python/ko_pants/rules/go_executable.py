@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 
+from pants.base.build_root import BuildRoot
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import analyzed_directories, go_closure, run_process
 from ko_pants.errors import KoPantsError
+from ko_pants.golang.build_environment import check_go_work
 from ko_pants.golang.directory import main_package_problem
 from ko_pants.golang.executable import inspect_executable
 from ko_pants.golang.go_build import head_argv
@@ -27,10 +29,12 @@ from ko_pants.rules.go_compile import compile_package
 from ko_pants.rules.single_file import single_file
 
 
-async def _compiled(request: GoExecutableRequest, build: GoBuild) -> GoExecutable:
+async def _compiled(request: GoExecutableRequest, build: GoBuild, build_root: str) -> GoExecutable:
     wanted = closure_request(build, request.platforms, request.environment)
+    variables = {**request.environment, **dict(build.env)}
     try:
         closure = await go_closure(wanted)
+        check_go_work(variables.get("GOWORK", ""), build_root, closure.workspace)
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
     (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory)])
@@ -94,7 +98,7 @@ async def _prebuilt(request: GoExecutableRequest, prebuilt: PrebuiltFile) -> GoE
 
 
 @rule(desc="Build Go executable", level=LogLevel.DEBUG)
-async def go_executable(request: GoExecutableRequest) -> GoExecutable:
+async def go_executable(request: GoExecutableRequest, build_root: BuildRoot) -> GoExecutable:
     """Compile a main package, or inspect a prebuilt file.
 
     :raises KoPantsError: not a main package, a build that fails (Go's own message), or a prebuilt
@@ -103,4 +107,4 @@ async def go_executable(request: GoExecutableRequest) -> GoExecutable:
     if request.prebuilt is not None:
         return await _prebuilt(request, request.prebuilt)
     assert request.build is not None
-    return await _compiled(request, request.build)
+    return await _compiled(request, request.build, build_root.path)
