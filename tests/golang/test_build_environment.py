@@ -127,3 +127,12 @@ def test_another_go_work_is_refused(tmp_path: Path, value: str, use_go_work: boo
         f"GOWORK is {value!r}; expected the go.work that Go finds in the repo above the main "
         f"package ({found}): unset GOWORK, or set it to `off`"
     )
+
+
+@pytest.mark.parametrize("entry", ["GOPROXY=https://u:s3cret@x", "HTTPS_PROXY=u:s3cret@proxy:3128"])
+def test_credentials_do_not_belong_in_the_field(entry: str) -> None:
+    with pytest.raises(KoPantsError) as error:
+        parse_env_field([entry], where="a:b, field `env`")
+    assert f"a:b, field `env`: {entry.partition('=')[0]} has a user or password" in str(error.value)
+    assert "[ko].go_env_vars" in str(error.value)
+    assert "s3cret" not in str(error.value)

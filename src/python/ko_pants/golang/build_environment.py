@@ -8,6 +8,7 @@ from typing import Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_flags import check_goflags
+from ko_pants.golang.private_environment import has_credentials
 from ko_pants.golang.workspace import Workspace
 from ko_pants.oci.platform import Platform
 
@@ -80,8 +81,8 @@ def parse_env_field(entries: Sequence[str], *, where: str) -> tuple[tuple[str, s
     """Read the entries `NAME=value` of a target's field.
 
     :param where: target and field, for messages.
-    :raises KoPantsError: another form, a variable that the plugin sets itself, or a flag in GOFLAGS
-        that is refused.
+    :raises KoPantsError: another form, a variable that the plugin sets itself, a flag in GOFLAGS
+        that is refused, or credentials.
     """
     pairs = []
     for entry in entries:
@@ -97,6 +98,11 @@ def parse_env_field(entries: Sequence[str], *, where: str) -> tuple[tuple[str, s
             raise KoPantsError(
                 f"{where}: {name} names a program that would decide the result of the build; "
                 "remove it"
+            )
+        if has_credentials(name, value):
+            raise KoPantsError(
+                f"{where}: {name} has a user or password in it, which does not belong in a BUILD "
+                "file; set it in the environment of Pants, and name it in [ko].go_env_vars"
             )
         if name == "GOFLAGS":
             check_goflags(value, where=f"{where}: GOFLAGS")

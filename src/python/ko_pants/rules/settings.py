@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pants.core.util_rules.distdir import DistDir
 from pants.engine.env_vars import EnvironmentVarsRequest
@@ -13,6 +13,7 @@ from pants.util.frozendict import FrozenDict
 
 from ko_pants.engine import environment_vars
 from ko_pants.errors import KoPantsError
+from ko_pants.golang.private_environment import split_environment
 from ko_pants.layers.encodings import LayerEncoding, encoding_of
 from ko_pants.products import HostTools, LayerSettings
 from ko_pants.publishing.registries import Registry, parse_registries
@@ -75,9 +76,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class GoEnvironment:
-    """The environment variables of Pants that `go build` gets."""
+    """The environment variables of Pants that `go build` gets.
+
+    :param variables: those of its process.
+    :param private_file: the name of a file in the named cache of toolchains.
+    :param private_content: of this file: what may be secret, and does not decide the result.
+    """
 
     variables: FrozenDict[str, str]
+    private_file: str = ""
+    private_content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,9 @@ async def settings(
 async def go_environment(ko: KoSubsystem) -> GoEnvironment:
     """The variables of `[ko].go_env_vars`."""
     env = await environment_vars(EnvironmentVarsRequest(ko.go_env_vars))
-    return GoEnvironment(FrozenDict(env))
+    names = (entry.partition("=")[0] for entry in ko.go_env_vars)
+    split = split_environment(env, names)
+    return GoEnvironment(FrozenDict(split.public), split.file_name, split.file_content)
 
 
 @rule
