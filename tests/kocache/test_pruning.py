@@ -322,3 +322,19 @@ def test_a_read_only_cache_is_a_clear_error(caches: Caches) -> None:
 def test_nothing_is_pruned_where_there_is_no_cache(caches: Caches) -> None:
     assert prune(caches.root(), max_age_seconds=-1) == PruneResult(0, 0, 0)
     assert not caches.path.exists()
+
+
+@pytest.mark.parametrize("linked", ["img", "img/blobs/sha256", "bin", "bin/example.com"])
+def test_what_links_lead_to_is_not_deleted(caches: Caches, linked: str) -> None:
+    cache = caches()
+    assert cache.record(key(), layer())
+    assert cache.write_content(CONFIG_DESCRIPTOR, CONFIG)
+    temporary = caches.path / "img/blobs/sha256/.x.ko-pants.tmp"
+    temporary.touch()
+    outside = caches.path.parent / "outside"
+    (caches.path / linked).rename(outside)
+    (caches.path / linked).symlink_to(outside)
+    age(outside, 400)
+    before = sorted(outside.rglob("*"))
+    prune(caches.root())
+    assert sorted(outside.rglob("*")) == before

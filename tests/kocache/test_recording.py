@@ -15,6 +15,7 @@ from kocache.samples import (
     HERE,
     ZSTD,
     Caches,
+    age,
     digest,
     key,
     ko_entry,
@@ -397,3 +398,36 @@ def test_kos_file_stays_with_the_tail_that_ko_left(
     )
     (caches.here / own_descriptors(GZIP)).unlink()
     assert caches().lookup(key(), GZIP, allow_foreign=True) == kos
+
+
+@pytest.mark.parametrize("linked", ["bin", "bin/example.com", HERE])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_directory_that_is_a_link_is_not_written_to(
+    caches: Caches, linked: str, exists: bool
+) -> None:
+    outside = caches.path.parent / "outside"
+    if exists:
+        outside.mkdir()
+    link = caches.path / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    assert not caches().record(key(), layer())
+    assert not exists or list(outside.iterdir()) == []
+    (warning,) = caches.warnings
+    assert f"{link} is a symbolic link, which is not followed" in warning
+
+
+def test_maps_that_are_links_are_replaced_and_what_they_name_stays(caches: Caches) -> None:
+    assert caches().record(key(), layer())
+    for name in caches.names():
+        outside = caches.path.parent / name
+        (caches.here / name).rename(outside)
+        (caches.here / name).symlink_to(outside)
+        age(outside, 3)
+    before = {n: (caches.path.parent / n).stat() for n in caches.names()}
+    assert caches().lookup(key(), GZIP) == layer()
+    assert caches().record(key(1), layer(1))
+    for name, status in before.items():
+        assert not (caches.here / name).is_symlink()
+        after = (caches.path.parent / name).stat()
+        assert (after.st_mtime, after.st_size) == (status.st_mtime, status.st_size)

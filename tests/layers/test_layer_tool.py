@@ -169,6 +169,7 @@ def test_failures_are_one_line_and_leave_nothing(run: Run, tmp_path: Path) -> No
         ([_spec({"type": "tree", "root": "."}, GZIP)], "cannot read the spec (KeyError('at'))"),
         ([_spec(EXECUTABLE, GZIP, encoding="lz4")], "'lz4': expected one of gzip, zstd, none"),
         ([_spec("x", GZIP)], "cannot read the spec (TypeError"),
+        ([_spec(EXECUTABLE, GZIP, python="cp35")], "in the place of cp35: it was replaced while"),
         ([lacking], "cannot read the spec (KeyError('level')); expected one argument:"),
         (["{"], "cannot read the spec"),
         ([], "cannot read the spec (IndexError"),

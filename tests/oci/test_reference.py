@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ko_pants.errors import KoPantsError
-from ko_pants.oci.reference import Reference, check_tag
+from ko_pants.oci.reference import Reference, check_registry, check_repository, check_tag
 
 HEX = "0123456789abcdef" * 4
 DIGEST = f"sha256:{HEX}"
@@ -94,6 +95,38 @@ def test_a_mistake_names_the_part(text: str, part: str) -> None:
         Reference.parse(text)
     assert f"malformed reference {text!r}" in str(e.value)
     assert part in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user:s3cret@registry.example.com/team/app",
+        "https://user:s3cret@registry.example.com/app",
+        "user:s3/cret@registry.example.com/app:v1",
+        "user:s3cret@sha1.example.com/app",
+        "s3cret@localhost/app",
+        "s3cret@registry.example.com",
+        "user:s3 cret@localhost:5000/app",
+        f"user:s3cret@registry.example.com/app@{DIGEST}",
+        f"user:s3cret@{DIGEST}@registry.example.com",
+        "user:s3cret@",
+        "user:s3cret@other:pw@registry.example.com",
+    ],
+)
+def test_credentials_are_refused_and_not_shown(text: str) -> None:
+    checks: list[Callable[[], object]] = [
+        lambda: Reference.parse(text),
+        lambda: check_registry(text, "option"),
+        lambda: check_registry(text.partition("/")[0], text),
+        lambda: check_repository(text, f"{text}/app"),
+    ]
+    for check in checks:
+        with pytest.raises(KoPantsError) as e:
+            check()
+        assert "a user or password before an @ is not read" in str(e.value)
+        assert "docker login" in str(e.value)
+        for secret in ("s3", "cret", "pw"):
+            assert secret not in str(e.value)
 
 
 _REPOSITORY = st.from_regex(

@@ -79,3 +79,23 @@ def test_errors_name_target_and_field() -> None:
         KoPantsError, match=r"^services/app:exe, field `env`: expected `NAME=value`"
     ):
         build(env=("A",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "word"),
+    [
+        ({"flags": ("-overlay", "o.json")}, "flags", "-overlay"),
+        ({"flags": ("-pgo=/tmp/cpu.pprof",)}, "flags", "-pgo=/tmp/cpu.pprof"),
+        ({"flags": ("netgo",)}, "flags", "found 'netgo'"),
+        ({"ldflags": ("-s", "-extld=/bin/x")}, "ldflags", "-extld"),
+        ({"env": ("GOFLAGS=-toolexec=/bin/x",)}, "env", "GOFLAGS: the flag '-toolexec=/bin/x'"),
+        ({"env": ("GOCACHEPROG=/bin/x",)}, "env", "GOCACHEPROG"),
+    ],
+)
+def test_what_would_decide_the_result_beside_the_inputs_is_refused(
+    fields: dict[str, tuple[str, ...]], field: str, word: str
+) -> None:
+    with pytest.raises(KoPantsError) as error:
+        build(**fields)  # type: ignore[arg-type]
+    assert str(error.value).startswith(f"services/app:exe, field `{field}`: ")
+    assert word in str(error.value)

@@ -189,9 +189,14 @@ def test_the_search_path_of_go(runner: RuleRunner) -> None:
 def test_what_go_gets_of_the_environment(runner: RuleRunner) -> None:
     configure(runner, GOPROXY="https://proxy.example.com", AWS_SECRET_ACCESS_KEY="no")
     found = runner.request(GoEnvironment, [])
-    assert dict(found.variables) == {"GOPROXY": "https://proxy.example.com"}
-    configure(runner, "--ko-go-env-vars=['A', 'B=2']", A="1", GOPROXY="x")
-    assert dict(runner.request(GoEnvironment, []).variables) == {"A": "1", "B": "2"}
+    assert found.variables["GOPROXY"] == "https://proxy.example.com"
+    assert "AWS_SECRET_ACCESS_KEY" not in found.variables
+    configure(runner, "--ko-go-env-vars=['GOA', 'GOB=2', 'C']", GOA="1", GOPROXY="x", C="s3cret")
+    found = runner.request(GoEnvironment, [])
+    public = {"GOA": "1", "GOB": "2", "KO_PANTS_PRIVATE_ENVIRONMENT": found.private_file}
+    assert dict(found.variables) == public
+    assert b"s3cret" in found.private_content
+    assert "s3cret" not in repr(found)
 
 
 def test_what_a_registry_client_gets_shows_in_no_log(runner: RuleRunner) -> None:

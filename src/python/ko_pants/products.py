@@ -118,6 +118,7 @@ class GoClosureRequest:
 
     :param extra_imports: first-party packages that only third-party modules import.
     :param hidden: the files that the build reads and that Pants does not see, as far as known.
+    :param profile: the file that `-pgo` names, relative to the main module.
     """
 
     directory: str
@@ -127,6 +128,7 @@ class GoClosureRequest:
     use_go_work: bool = True
     extra_imports: tuple[str, ...] = ()
     hidden: tuple[HiddenFile, ...] = ()
+    profile: str = ""
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,8 @@ def build_of_fields(
         )
     flags = flags_field.value or ()
     check_flags(flags, where=f"{owner}, field `flags`")
+    ldflags = " ".join(ldflags_field.value or ())
+    check_flags([f"-ldflags={ldflags}"], where=f"{owner}, field `ldflags`")
     env = parse_env_field(env_field.value or (), where=f"{owner}, field `env`")
     return GoBuild(
         owner, "" if directory == "." else directory, flags, ldflags_field.value or (), env

@@ -6,6 +6,7 @@ module files of the repo. After an edit of one file, one directory is analyzed a
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from typing import Callable, Mapping
 
@@ -13,7 +14,8 @@ from pants.engine.rules import rule
 
 from ko_pants.disk.disk import HiddenFile
 from ko_pants.engine import analyzed_directories, go_modules
-from ko_pants.golang.build_flags import build_settings
+from ko_pants.golang.build_flags import build_settings, check_goflags, profile_path
+from ko_pants.golang.closure import Closure
 from ko_pants.golang.closure_search import ClosureSearch
 from ko_pants.golang.input_views import Embedded, NamedFiles, PackageDirectory
 from ko_pants.golang.module_directories import module_directories, module_file_paths
@@ -34,14 +36,19 @@ def closure_request(
     """The request for the closure of a main package for all platforms of its image.
 
     :param outside: variables from the environment of Pants.
+    :raises KoPantsError: a flag in GOFLAGS that is refused; the text names the target.
     """
-    settings = build_settings(build.flags, {**outside, **dict(build.env)})
+    env = {**outside, **dict(build.env)}
+    where = f"{build.owner}: GOFLAGS (of the environment, or in option [ko].go_env_vars)"
+    check_goflags(env.get("GOFLAGS", ""), where=where)
+    settings = build_settings(build.flags, env)
     return GoClosureRequest(
         build.directory,
         platforms,
         tags=settings.tags,
         mod=settings.mod,
         use_go_work=settings.use_go_work,
+        profile=settings.profile,
     )
 
 
@@ -64,6 +71,11 @@ async def _module_files(request: GoClosureRequest) -> tuple[dict[str, bytes], fr
         )
         files.update(found.files)
         read |= wanted
+
+
+def _with_profile(closure: Closure, path: str) -> Closure:
+    """The closure with the file that `-pgo` names."""
+    return dataclasses.replace(closure, files=tuple(sorted({*closure.files, path})))
 
 
 @rule
@@ -93,6 +105,10 @@ async def find_go_closure(request: GoClosureRequest) -> GoClosure:
         )
         wanted = search.step({a.directory.path: a.directory for a in analyzed})
     closure = search.finish()
+    profile: tuple[str, ...] = ()
+    if request.profile:
+        profile = (profile_path(request.profile, workspace.main_module.directory),)
+        closure = _with_profile(closure, *profile)
     return GoClosure(
         closure,
         workspace,
@@ -101,5 +117,6 @@ async def find_go_closure(request: GoClosureRequest) -> GoClosure:
             *(PackageDirectory(path) for path in search.searched),
             *(Embedded(embed) for embed in closure.embeds),
             NamedFiles((*module_file_paths(sorted(module_places)), *closure.optional_files)),
+            NamedFiles(profile),
         ),
     )

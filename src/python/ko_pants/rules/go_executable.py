@@ -11,6 +11,7 @@ from pants.util.logging import LogLevel
 
 from ko_pants.engine import analyzed_directories, run_process
 from ko_pants.errors import KoPantsError
+from ko_pants.golang.build_environment import check_go_work
 from ko_pants.golang.directory import main_package_problem
 from ko_pants.golang.executable import inspect_executable
 from ko_pants.golang.go_build import head_argv
@@ -31,8 +32,10 @@ from ko_pants.rules.single_file import single_file
 
 async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> GoExecutable:
     wanted = closure_request(build, request.platforms, request.environment)
+    variables = {**request.environment, **dict(build.env)}
     try:
         wanted, closure = await complete_closure(wanted, root)
+        check_go_work(variables.get("GOWORK", ""), root, closure.workspace)
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
     hidden = tuple(f for f in closure.hidden if posixpath.dirname(f.path) == build.directory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Iterable
 
 from pants.core.util_rules.distdir import DistDir
@@ -14,6 +14,7 @@ from pants.util.frozendict import FrozenDict
 
 from ko_pants.engine import environment_vars
 from ko_pants.errors import KoPantsError
+from ko_pants.golang.private_environment import split_environment
 from ko_pants.layers.encodings import LayerEncoding, encoding_of
 from ko_pants.products import HostTools, LayerSettings
 from ko_pants.publishing.registries import Registry, parse_registries
@@ -76,9 +77,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class GoEnvironment:
-    """The environment variables of Pants that `go build` gets."""
+    """The environment variables of Pants that `go build` gets.
+
+    :param variables: those of its process.
+    :param private_file: the name of a file in the named cache of toolchains.
+    :param private_content: of this file: what may be secret, and does not decide the result.
+    """
 
     variables: FrozenDict[str, str]
+    private_file: str = ""
+    private_content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -154,7 +162,8 @@ async def go_environment(ko: KoSubsystem) -> GoEnvironment:
         for name in ([entry] if "=" in entry else split_commas([entry]))
     ]
     env = await environment_vars(EnvironmentVarsRequest(wanted))
-    return GoEnvironment(FrozenDict(env))
+    split = split_environment(env, (entry.partition("=")[0] for entry in wanted))
+    return GoEnvironment(FrozenDict(split.public), split.file_name, split.file_content)
 
 
 @rule
