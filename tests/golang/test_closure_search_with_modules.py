@@ -4,8 +4,8 @@ The modules come from the Go module proxy, once, into a directory of the user's 
 network, and without this directory, the tests are skipped.
 
 Only the modules themselves are downloaded, not what they require, which would be gigabytes. Go is
-given a go.mod without requirements. It calls imports of other modules errors, and lists the files of
-the module all the same. So one thing is not compared here: packages of a module that only another
+given a go.mod without requirements. It calls imports of other modules errors, and lists the files
+of the module all the same. So one thing is not compared here: packages that only another
 module imports. `tests/golang/test_closure_search_with_go.py` has those.
 """
 
