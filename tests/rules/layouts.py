@@ -230,6 +230,58 @@ MODULES = {
         + "-- vendor/modules.txt --\n# example.com/x v1.0.0\n## explicit\n",
         env=(("GOFLAGS", "-mod=mod"),),
     ),
+    "spellings of directories": Layout(
+        '-- go.work --\ngo 1.21\nuse "./app/" // text\nuse(\n\t./lib\n)\n\n'
+        "replace example.com/third v1.2.3 => ./app/../third/\n"
+        "-- app/go.mod --\nmodule(\n\texample.com/app\n)\ngo 1.21\n"
+        "require( // text\nexample.com/third v1.2.3 //indirect\n)\n"
+        "-- lib/go.mod --\nmodule example.com/lib\r\ngo 1.21\r\n"
+        "-- third/go.mod --\nmodule example.com/third\n-- app/main.go --\n"
+        + program("example.com/lib", "example.com/third/a")
+        + package("lib/lib.go")
+        + package("third/a"),
+        "app",
+    ),
+    "replacements that import each other": Layout(
+        "-- app/go.mod --\nmodule example.com/app\n\ngo 1.21\n\n"
+        "require example.com/a v1.0.0\n\nrequire example.com/b v1.0.0 // indirect\n\n"
+        "replace example.com/a => ../libs/a\n\nreplace example.com/b => ../libs/a/b\n"
+        "-- libs/a/go.mod --\nmodule example.com/a\n\ngo 1.21\n\n"
+        "require example.com/b v1.0.0\n\nreplace example.com/b => ../wrong\n"
+        "-- libs/a/b/go.mod --\nmodule example.com/b\n\ngo 1.21\n-- app/main.go --\n"
+        + program("example.com/a")
+        + '-- libs/a/a.go --\npackage a\n\nimport "example.com/b/c"\n\nvar X = c.X\n'
+        + package("libs/a/b/c"),
+        "app",
+    ),
+    "requirements that are not used": Layout(
+        MODULE
+        + "\nrequire (\n\texample.com/absent v1.0.0\n\texample.com/other v1.2.0 // indirect\n)\n"
+        "-- go.sum --\nexample.com/absent v1.0.0 h1:x=\nexample.com/absent v1.0.0/go.mod h1:x=\n"
+        "-- main.go --\n" + program("example.com/app/lib") + package("lib"),
+    ),
+    "tools and ignored directories": Layout(
+        "-- go.mod --\nmodule example.com/app\n\ngo 1.25\n\ntool example.com/app/cmd/gen\n\n"
+        "ignore ./lib\n-- main.go --\n" + program("example.com/app/lib") + package("lib"),
+        go_minor=25,
+    ),
+    "the root package of a program below it": Layout(
+        MODULE.replace("go.mod", "app/go.mod")
+        + '-- app/assets.go --\npackage app\n\nimport "embed"\n\n//go:embed all:*\n'
+        "var F embed.FS\n-- app/static/a.txt --\na\n-- app/static/nested/go.mod --\n"
+        "module x\n-- app/static/_draft/b.txt --\nb\n-- app/internal/cmd/app/main.go --\n"
+        'package main\n\nimport "example.com/app"\n\nfunc main() {\n'
+        '\t_, err := app.F.Open("x")\n\tprintln(err.Error())\n}\n',
+        "app/internal/cmd/app",
+    ),
+    "an embedded go.mod": Layout(
+        MODULE.replace("go.mod", "app/go.mod")
+        + "\nrequire (\n\texample.com/absent v1.0.0\n\texample.com/other v1.2.0 // indirect\n)\n"
+        "-- app/go.sum --\nexample.com/absent v1.0.0/go.mod h1:x=\n-- app/main.go --\n"
+        'package main\n\nimport "embed"\n\n//go:embed go.mod go.sum\nvar F embed.FS\n\n'
+        'func main() {\n\t_, err := F.Open("x")\n\tprintln(err.Error())\n}\n',
+        "app",
+    ),
     "a module in a directory with a space": Layout(
         "-- my services/go.mod --\nmodule app\n\ngo 1.21\n-- my services/cmd/main.go --\n"
         + program("app/lib")
@@ -269,6 +321,25 @@ SOURCES = {
         "-- b/yes.go --\n// +build two\n\npackage b\n\n// +build ignore\n\nvar X = 1\n"
         "-- b/no.go --\n// +build !two\n\npackage b\n\nvar X = 2\n",
         flags=("-tags=one,two",),
+    ),
+    "tags of flags and of GOFLAGS": Layout(
+        MODULE
+        + "-- main.go --\n"
+        + program("example.com/app/a")
+        + "-- a/yes.go --\n//go:build one && !two\n\npackage a\n\nvar X = 1\n"
+        "-- a/no.go --\n//go:build two\n\npackage a\n\nvar X = 2\n",
+        flags=("--tags", "one", "-ldflags=-s -w -X example.com/app/a.S=text"),
+        env=(("GOFLAGS", "-tags=two"),),
+    ),
+    "tags of the toolchain": Layout(
+        MODULE
+        + "-- main.go --\n"
+        + program("example.com/app/a")
+        + "-- a/a.go --\n//go:build go1.21 && !go1.99\n\npackage a\n\nvar X = Y\n"
+        "-- a/never.go --\n//go:build go1.99 || !gc || cgo || race\n\npackage a\n\nvar X = 3\n"
+        "-- a/v1.go --\n//go:build !amd64.v3\n\npackage a\n\nvar Y = 1\n"
+        "-- a/v3.go --\n//go:build amd64.v3\n\npackage a\n\nvar Y = 3\n",
+        platform="linux/amd64/v3",
     ),
     "tags in GOFLAGS": Layout(
         MODULE
@@ -353,7 +424,24 @@ def assembly(include: str, files: str, platform: str = "linux/amd64") -> Layout:
     )
 
 
+VENDORED_ASSEMBLY = (
+    MODULE + "\nrequire example.com/x v1.0.0\n-- go.sum --\nexample.com/z v1.0.0/go.mod h1:x=\n"
+    "-- vendor/modules.txt --\n# example.com/x v1.0.0\n## explicit; go 1.21\nexample.com/x\n"
+    "-- main.go --\n"
+    + program("example.com/x")
+    + "-- vendor/example.com/x/x.go --\npackage x\n\nimport _ `embed`\n\n"
+    "//go:embed x.txt\nvar X string\n\nfunc F() int\n-- vendor/example.com/x/x.txt --\nx\n"
+    "-- vendor/example.com/x/x_amd64.s --\n"
+    + ASSEMBLY % '#include "inc/x.h"'
+    + "-- vendor/example.com/x/inc/x.h --\n#define VALUE 3\n"
+)
+
 OTHER_FILES = {
+    "assembly in a vendor directory": Layout(VENDORED_ASSEMBLY, flags=("-mod=vendor",)),
+    "assembly of the main package": Layout(
+        MODULE + "-- main.go --\npackage main\n\nfunc F() int\n\nfunc main() { println(F()) }\n"
+        "-- x_amd64.s --\n" + ASSEMBLY % "#define VALUE 4"
+    ),
     "assembly with a header": assembly(
         '#include "x.h"', '-- lib/x.h --\n#include "y.h"\n-- lib/y.h --\n#define VALUE 5\n'
     ),
@@ -438,6 +526,40 @@ EMBEDS = {
 }
 
 ERRORS = {
+    "a package that needs cgo": Layout(
+        MODULE
+        + "-- main.go --\n"
+        + program("example.com/app/a")
+        + '-- a/a.go --\npackage a\n\nimport "C"\n\nvar X = 1\n',
+        error="build constraints exclude all Go files in",
+    ),
+    "a vendor directory that is out of date": Layout(
+        VENDORED_ASSEMBLY.replace("x v1.0.0\n## ", "x v1.1.0\n## "),
+        error="inconsistent vendoring in",
+    ),
+    "an embedded file of another module": Layout(
+        embedding("//go:embed n/a.txt", "-- n/a.txt --\n-- n/go.mod --\nmodule n\n").archive,
+        error="n/a.txt: ",
+    ),
+    "an embedded module": Layout(
+        embedding("//go:embed [a-n]*", "-- a.txt --\na\n-- n/go.mod --\nmodule n\n").archive,
+        error="different module",
+        fault="the nested module is left out, so that Go does not see it",
+    ),
+    "an embedded directory of another module": Layout(
+        embedding(
+            "//go:embed */b", "-- m/b/a.txt --\na\n-- n/go.mod --\nmodule n\n-- n/b/a.txt --\na\n"
+        ).archive,
+        error="different module",
+        fault="the nested module is left out, so that Go does not see it",
+    ),
+    "an embedded file with a name that Go refuses": Layout(
+        embedding("//go:embed static", "-- static/a.txt --\n-- static/it's.txt --\n").archive,
+        error="invalid name it's.txt",
+    ),
+    "an embedded directory with a name that Go leaves out": Layout(
+        embedding("//go:embed static", "-- static/a.txt --\n-- static/it's/b.txt --\n").archive,
+    ),
     "an import cycle": Layout(
         MODULE + '-- main.go --\npackage main\n\nimport _ "example.com/app/a"\n\nfunc main() {}\n'
         '-- a/a.go --\npackage a\n\nimport _ "example.com/app/b"\n'
@@ -518,7 +640,7 @@ LINKED_OR_HIDDEN = {
     "an embedded link": Layout(
         embedding("//go:embed static/link.txt", TEXTS).archive,
         links={"static/link.txt": "a.txt"},
-        error="cannot embed irregular file static/link.txt",
+        error="irregular file ",
         fault="Go refuses a link, Pants follows it",
     ),
     "embedded dot files": embedding(

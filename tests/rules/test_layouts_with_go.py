@@ -11,6 +11,7 @@ from typing import Sequence
 import pytest
 from golang.trees import find_go, go_env, go_minor
 from pants.engine.internals.scheduler import ExecutionError
+from pants.util.frozendict import FrozenDict
 from rules.engine_runner import configure, new_runner
 from rules.layouts import LAYOUTS, Layout
 
@@ -23,6 +24,8 @@ from ko_pants.products import (
     HostTools,
     HostToolsRequest,
 )
+
+_NO_NETWORK = FrozenDict({"GOPROXY": "off"})
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,9 @@ def built_by_pants(go: str, layout: Layout) -> str:
     platform = Platform.parse(layout.platform)
     build = GoBuild("app:image", layout.directory, layout.flags, env=layout.env)
     tools = runner.request(HostTools, [HostToolsRequest()])
-    request = GoExecutableRequest(platform, (platform,), build, go=tools.go)
+    request = GoExecutableRequest(
+        platform, (platform,), build, go=tools.go, environment=_NO_NETWORK
+    )
     try:
         return runner.request(GoExecutable, [request]).file_digest
     except ExecutionError as e:
