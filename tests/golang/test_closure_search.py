@@ -265,6 +265,45 @@ def test_includes_of_assembly_may_be_anywhere_in_the_repo() -> None:
     assert tree.closure("a", LINUX).optional_files == ("a/go_asm.h", "b/c.h", "go.sum")
 
 
+def test_included_files_include_others() -> None:
+    """All paths are relative to the package, where the assembler runs."""
+    tree = Tree(
+        {
+            "go.mod": "module m\n",
+            "a/main.go": "package main\n",
+            "a/x.s": '#include "x_windows.h"\n#include "../b/c.h"\n#include "../d/d.inc"\n',
+            "a/x_windows.h": '#include "y.inc"\n#include "x_windows.h"\n',
+            "b/c.h": '#include "../b/d.h"\n#include "e.h"\n',
+            "b/d.h": '#include "../e/e.h"\n',
+            "b/unused.h": '#include "../unused.h"\n',
+            "b/b.go": 'package b\nimport _ "m/unused"\n',
+            "e/e.h": '#include "f.h"\n#include "../b/c.h"\n',
+        }
+    )
+    closure = tree.closure("a", LINUX)
+    assert closure.directories == ("a",)
+    assert closure.files == ("a/main.go", "a/x.s", "go.mod")
+    assert closure.optional_files == (
+        *("a/e.h", "a/f.h", "a/x_windows.h", "a/y.inc", "b/c.h", "b/d.h", "d/d.inc", "e/e.h"),
+        "go.sum",
+    )
+
+
+def test_a_directory_of_headers_may_be_a_package_too() -> None:
+    files = {
+        "go.mod": "module m\n",
+        "a/main.go": 'package main\nimport _ "m/z"\n',
+        "a/x.s": '#include "../b/c.h"\n',
+        "b/c.h": "",
+        "b/b.go": 'package b\nimport _ "m/c"\n',
+        "c/c.go": "package c\n",
+        "z/z.go": 'package z\nimport _ "m/b"\n',
+    }
+    closure = Tree(files).closure("a", LINUX)
+    assert closure.directories == ("a", "b", "c", "z")
+    assert set(closure.files) == files.keys()
+
+
 def test_no_module() -> None:
     workspace = Tree({"a/go.mod": "module a\n"}).workspace("a")
     with pytest.raises(KoPantsError, match="b is in no module of the workspace"):

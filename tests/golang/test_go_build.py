@@ -231,11 +231,11 @@ def test_private_variables_come_from_a_file(sandbox: Sandbox) -> None:
     env = {"GOPROXY": "https://u:p'w$x@proxy.example.com,direct", "HOME": "/a b", "NETRC": "/n"}
     split = split_environment(env, env)
     (sandbox.root / GO_LINKS / split.file_name).write_bytes(split.file_content)
-    assert sandbox.run(CALLS[0], NETRC="/own", **split.public).returncode == 0
+    assert sandbox.run(CALLS[0], NETRC="/own", **split.public).returncode == 0  # type: ignore[arg-type]
     found = dict(line.split("=", 1) for line in sandbox.recorded("env") if "=" in line)
     assert {name: found[name] for name in env} == {**env, "NETRC": "/own"}
     # What the target says of GOPROXY comes first.
-    assert sandbox.run(CALLS[0], **{**split.public, "GOPROXY": "off"}).returncode == 0
+    assert sandbox.run(CALLS[0], **{**split.public, "GOPROXY": "off"}).returncode == 0  # type: ignore[arg-type]
     assert "GOPROXY=off" in sandbox.recorded("env")
 
 

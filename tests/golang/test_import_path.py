@@ -54,6 +54,42 @@ def test_the_import_path_is_that_of_the_innermost_module() -> None:
     assert import_path_of("outer", workspace) == "example.com/a/long/path/outer"
 
 
+NESTED = {
+    "go.work": "go 1.22\nuse .\nuse ./staging/api\nuse ./staging/api/tools\n",
+    "go.mod": "module k.io/k\n",
+    "staging/api/go.mod": "module k.io/api\n",
+    "staging/api/tools/go.mod": "module tools\n",
+    "staging/api/unused/go.mod": "module unused\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("directory", "import_path"),
+    [
+        ("", "k.io/k"),
+        ("staging", "k.io/k/staging"),
+        ("staging/apix/cmd", "k.io/k/staging/apix/cmd"),
+        ("staging/api", "k.io/api"),
+        ("staging/api/cmd/x", "k.io/api/cmd/x"),
+        ("staging/api/tools", "tools"),
+        ("staging/api/tools/cmd", "tools/cmd"),
+    ],
+)
+def test_modules_within_modules_of_a_workspace(directory: str, import_path: str) -> None:
+    workspace = Tree(NESTED).workspace(directory)
+    assert import_path_of(directory, workspace) == import_path
+    for outside in ("staging/api/unused", "staging/api/unused/cmd"):
+        with pytest.raises(KoPantsError, match=f"^{outside} is in no module"):
+            import_path_of(outside, workspace)
+
+
+def test_the_import_path_is_that_of_the_main_module() -> None:
+    files = {
+        "go.mod": "module m\nrequire a.com/replaced v1.0.0\nreplace a.com/replaced => ./\n",
+    }
+    assert import_path_of("x", Tree(files).workspace("x")) == "m/x"
+
+
 def test_candidates_stop_at_nested_modules() -> None:
     workspace = Tree({"go.mod": "module m\n", "n/go.mod": "module x\n"}).workspace("")
     assert candidate_directories("m/a", workspace) == ["a"]

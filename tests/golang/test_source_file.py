@@ -202,6 +202,34 @@ def test_what_assembly_includes() -> None:
     )
 
 
+# A line of assembly, and the path that it includes.
+INCLUDES = [
+    ('#include"a.h"', "a.h"),
+    ('# include "a.h"', "a.h"),
+    ('\t#\tinclude\t"a.h"\r', "a.h"),
+    ('/* one */ /**/#/* two */include/* three\n*/"a.h"', "a.h"),
+    ('#include "a\\x2eh" // text', "a.h"),
+    ('#include "../inc/a.h";', "../inc/a.h"),
+    ("#include <a.h>", None),
+    ("#include `a.h`", None),
+    ('#includes "a.h"', None),
+    ('#\ninclude "a.h"', None),
+    ('#include "\\q"', None),
+    ('#include ""', None),
+    ('MOVQ #include "a.h"', None),
+]
+
+
+@pytest.mark.parametrize(("line", "path"), INCLUDES)
+def test_spellings_of_an_include(line: str, path: str | None) -> None:
+    file = parse_other_file("x.s", f"TEXT a\n{line}\nRET\n".encode())
+    assert file.includes == (() if path is None else (path,))
+
+
+def test_comments_without_end_are_read_fast() -> None:
+    assert parse_other_file("x.s", b"include" + b"/**/" * 20_000 + b"/*\n" * 20_000).includes == ()
+
+
 FRAGMENTS = st.sampled_from(
     [
         *(b"package ", b"p", b"import ", b"(", b")", b'"', b"`", b"'", b"\\", b"\n", b"\r\n"),

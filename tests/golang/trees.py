@@ -8,13 +8,15 @@ import posixpath
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Collection, Iterable, Mapping, Sequence
+from typing import Any, Callable, Collection, Iterable, Mapping, Sequence
 
 import pytest
 
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.closure_search import ClosureSearch
 from ko_pants.golang.directory import GoDirectory, analyze_directory
+from ko_pants.golang.embed import EmbedFilter
+from ko_pants.golang.repo_paths import is_within
 from ko_pants.golang.toolchain import meets_minimum, parse_version
 from ko_pants.golang.workspace import Workspace, find_workspace
 from ko_pants.oci.platform import Platform
@@ -43,6 +45,19 @@ def read_tree(root: Path) -> dict[str, bytes]:
     }
 
 
+def is_module_file(path: str) -> bool:
+    """True for the files that `find_workspace` wants."""
+    return posixpath.basename(path) in ("go.mod", "go.work") or path.endswith("vendor/modules.txt")
+
+
+def run_search(search: ClosureSearch, analyze: Callable[[str], GoDirectory]) -> Closure:
+    """Drive a search to its end."""
+    wanted = search.start()
+    while wanted:
+        wanted = search.step({path: analyze(path) for path in wanted})
+    return search.finish()
+
+
 class Tree:
     """A tree in memory, analyzed as the rules do: module files, then one directory at a time."""
 
@@ -51,12 +66,7 @@ class Tree:
 
     def workspace(self, directory: str, mod: str = "", use_go_work: bool = True) -> Workspace:
         """The workspace of a main package's directory."""
-        module_files = {
-            path: content
-            for path, content in self.files.items()
-            if posixpath.basename(path) in ("go.mod", "go.work")
-            or path.endswith("vendor/modules.txt")
-        }
+        module_files = {p: content for p, content in self.files.items() if is_module_file(p)}
         return find_workspace(directory, module_files, mod=mod, use_go_work=use_go_work)
 
     def analyze(self, directory: str) -> GoDirectory:
@@ -81,15 +91,61 @@ class Tree:
         search = ClosureSearch(
             self.workspace(directory, mod), directory, platforms, tags, extra_imports
         )
-        wanted = search.start()
-        while wanted:
-            wanted = search.step({path: self.analyze(path) for path in wanted})
-        return search.finish()
+        return run_search(search, self.analyze)
 
     def closed(self, closure: Closure) -> dict[str, bytes]:
         """The files of the tree that are in the closure."""
         named = {*closure.files, *closure.optional_files}
         return {p: c for p, c in self.files.items() if p in named or closure.is_embedded(p)}
+
+
+class DiskTree:
+    """A tree on disk, without links. Every file is read once at most, and only if it is wanted."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        # Directory -> the names of its files.
+        self.names: dict[str, list[str]] = {}
+        for directory, _, names in os.walk(root):
+            relative = os.path.relpath(directory, root)
+            self.names["" if relative == "." else relative] = names
+        self._analyzed: dict[str, GoDirectory] = {}
+        self._embedded: dict[EmbedFilter, frozenset[str]] = {}
+        paths = [posixpath.join(d, name) for d, names in self.names.items() for name in names]
+        self._module_files = {p: (root / p).read_bytes() for p in paths if is_module_file(p)}
+
+    def analyze(self, directory: str) -> GoDirectory:
+        """The analysis of one directory."""
+        if directory not in self._analyzed:
+            names = self.names.get(directory, [])
+            contents = {
+                n: (self.root / directory / n).read_bytes() for n in names if n.endswith(CONTENT)
+            }
+            self._analyzed[directory] = analyze_directory(directory, contents, names)
+        return self._analyzed[directory]
+
+    def closure(
+        self,
+        directory: str,
+        platforms: Collection[Platform],
+        mod: str = "",
+        use_go_work: bool = True,
+    ) -> Closure:
+        """The closure of a main package's directory."""
+        workspace = find_workspace(directory, self._module_files, mod=mod, use_go_work=use_go_work)
+        return run_search(ClosureSearch(workspace, directory, platforms), self.analyze)
+
+    def embedded(self, embed: EmbedFilter) -> frozenset[str]:
+        """The files that a package embeds."""
+        if embed not in self._embedded:
+            self._embedded[embed] = frozenset(
+                path
+                for directory, names in self.names.items()
+                if is_within(directory, embed.directory)
+                for path in (posixpath.join(directory, name) for name in names)
+                if embed.matches(path)
+            )
+        return self._embedded[embed]
 
 
 def find_go() -> str:
@@ -146,13 +202,18 @@ def run_go_list(
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    return decode_packages(done.stdout)
+
+
+def decode_packages(text: str) -> list[dict[str, Any]]:
+    """What `go list -json` printed: one object per package, without commas between them."""
     decoder = json.JSONDecoder()
     packages = []
     position = 0
-    while position < len(done.stdout):
-        package, position = decoder.raw_decode(done.stdout, position)
+    while position < len(text):
+        package, position = decoder.raw_decode(text, position)
         packages.append(package)
-        while position < len(done.stdout) and done.stdout[position].isspace():
+        while position < len(text) and text[position].isspace():
             position += 1
     return packages
 

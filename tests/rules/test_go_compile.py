@@ -6,6 +6,7 @@ The engine's answers are made up, so that each answer of Go can be tried.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +112,7 @@ def compile_with(
     platform: Platform = AMD,
     platforms: tuple[Platform, ...] = (AMD,),
     build: GoBuild | None = None,
+    embedded: tuple[str, ...] = ("embedded.txt",),
 ) -> Any:
     """Compile `cmd/app` with made up answers."""
     for name in (
@@ -126,7 +128,7 @@ def compile_with(
         platform, platforms, build, go="go1-key", environment=FrozenDict({"GOPROXY": "off"})
     )
     wanted = GoClosureRequest(build.directory, platforms, tags=("t",), mod="")
-    found = closure(build.directory)
+    found = dataclasses.replace(closure(build.directory), embedded=embedded)
     return asyncio.run(go_compile.compile_package(request, build, wanted, found, "/root"))
 
 
@@ -186,6 +188,24 @@ def test_modules_are_asked_for_with_one_platform_of_each_system(
             FrozenDict({"GOPROXY": "own", "GOPRIVATE": "x"}),
         )
     ]
+
+
+@pytest.mark.parametrize("name", ["go.mod", "go.sum"])
+def test_a_program_that_embeds_go_mod_has_all_of_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    engine = Engine(BUILT)
+    assert compile_with(engine, monkeypatch, embedded=(name,)) is BUILT
+    assert engine.modules == []
+    assert [process.input_digest for process in engine.processes] == [WHOLE]
+
+
+def test_a_program_that_embeds_the_go_mod_of_another_module(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Engine(BUILT)
+    assert compile_with(engine, monkeypatch, embedded=("testdata/go.mod",)) is BUILT
+    assert platforms_asked(engine) == [(AMD,)]
 
 
 def platforms_asked(engine: Engine) -> list[tuple[Platform, ...]]:

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from typing import Collection, Iterable, Iterator, Mapping
+from typing import Collection, Iterable, Mapping
 
 from ko_pants.golang.build_context import BuildContext
 from ko_pants.golang.closure import Closure
-from ko_pants.golang.directory import DEFAULT_PROFILE, GoDirectory
+from ko_pants.golang.directory import DEFAULT_PROFILE, READABLE_ENDINGS, GoDirectory
 from ko_pants.golang.embed import EmbedFilter
 from ko_pants.golang.import_path import candidate_directories, has_prefix, import_path_of
 from ko_pants.golang.repo_paths import is_within, join, parents
@@ -90,6 +90,8 @@ class ClosureSearch:
         # Directory -> mask of the platforms that reach it; directory -> its package.
         self._reached: dict[str, int] = {}
         self._packages: dict[str, _Package] = {}
+        # Directories of packages with files that include others.
+        self._including: set[str] = set()
         # Import path -> the directories where it may be.
         self._resolved: dict[str, tuple[str, ...]] = {}
         # Import paths, with platforms, that wait for the analysis of directories above them.
@@ -115,10 +117,17 @@ class ClosureSearch:
         self._known.update(analyzed)
         self._boundaries.update(p for p, directory in analyzed.items() if directory.has_go_mod)
         imports, self._waiting = self._waiting, []
-        for path in analyzed:
+        for path, directory in analyzed.items():
+            if any(file.includes for file in directory.other_files):
+                self._including.add(path)
             if path in self._reached:
                 imports += self._package(path).imports_for(self._reached[path])
-        return tuple(sorted(self._follow(imports)))
+        wanted = self._follow(imports)
+        for path in self._including.intersection(self._reached):
+            for included in self._included_files(path):
+                if included.endswith(READABLE_ENDINGS):
+                    wanted.add(posixpath.dirname(included))
+        return tuple(sorted(wanted - self._known.keys()))
 
     @property
     def searched(self) -> tuple[str, ...]:
@@ -198,7 +207,7 @@ class ClosureSearch:
         directories: list[str] = []
         embeds: list[EmbedFilter] = []
         for path, package in sorted(self._packages.items()):
-            if not package.directory.files:
+            if path not in self._reached or not package.directory.files:
                 continue
             directories.append(path)
             built = package.built(self._reached[path])
@@ -207,7 +216,8 @@ class ClosureSearch:
             names = [file.name for file in built or package.directory.files]
             names += [file.name for file in others]
             files.update(join(path, name) for name in names)
-            optional.update(_included_files(path, others))
+            if path in self._including:
+                optional.update(self._included_files(path))
             patterns = sorted({pattern for file in built for pattern in file.embed_patterns})
             if patterns:
                 embeds.append(EmbedFilter(path, tuple(patterns), self._boundaries_below(path)))
@@ -230,17 +240,26 @@ class ClosureSearch:
             and (file.name != DEFAULT_PROFILE or path == self._main)
         ]
 
+    def _included_files(self, path: str) -> set[str]:
+        """The paths in the repo that the files of a package include, and those that these include.
+
+        A plain name may be a header of the toolchain, so the paths need not exist. The assembler
+        runs in the package's directory, so every path is relative to it, in whatever file it is.
+        """
+        found: set[str] = set()
+        pending = [
+            include for f in self._other_files(path, self._package(path)) for include in f.includes
+        ]
+        while pending:
+            target = posixpath.normpath(posixpath.join(path, pending.pop()))
+            if target in found or target.startswith(("../", "/")):
+                continue
+            found.add(target)
+            directory, name = posixpath.split(target)
+            if directory in self._known:
+                others = self._known[directory].other_files
+                pending += [include for f in others if f.name == name for include in f.includes]
+        return found
+
     def _boundaries_below(self, path: str) -> tuple[str, ...]:
         return tuple(sorted(b for b in self._boundaries if b != path and is_within(b, path)))
-
-
-def _included_files(directory: str, files: Iterable[OtherFile]) -> Iterator[str]:
-    """The paths in the repo that files of a directory include.
-
-    A plain name may be a header of the toolchain, so the paths need not exist.
-    """
-    for file in files:
-        for include in file.includes:
-            path = posixpath.normpath(posixpath.join(directory, include))
-            if not path.startswith(("../", "/")):
-                yield path

@@ -15,14 +15,14 @@ from ko_pants.oci.platform import Platform
 
 # What `go build` with CGO_ENABLED=0 reads beside .go files. C, C++, Objective-C, Fortran and SWIG
 # files, and assembly for a C compiler (.S), are not among them.
-_READABLE_ENDINGS = (".s", ".h", ".hh", ".hpp", ".hxx")
+READABLE_ENDINGS = (".s", ".h", ".hh", ".hpp", ".hxx")
 _OBJECT_ENDING = ".syso"
 
 # The profile that Go uses by default (`-pgo=auto`), if the main package's directory has it.
 DEFAULT_PROFILE = "default.pgo"
 
 # The files of a directory whose content `analyze_directory` wants, and those whose name is enough.
-CONTENT_GLOBS = ("*.go", *("*" + ext for ext in _READABLE_ENDINGS))
+CONTENT_GLOBS = ("*.go", *("*" + ext for ext in READABLE_ENDINGS))
 NAME_GLOBS = ("*" + _OBJECT_ENDING, DEFAULT_PROFILE, "go.mod")
 
 
@@ -59,7 +59,7 @@ def analyze_directory(
     others = [
         parse_other_file(name, content)
         for name, content in files.items()
-        if name.endswith(_READABLE_ENDINGS)
+        if name.endswith(READABLE_ENDINGS)
     ]
     others += [
         OtherFile(name)

@@ -6,7 +6,7 @@ import posixpath
 from typing import Collection
 
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.repo_paths import is_within, join, nearest
+from ko_pants.golang.repo_paths import join, nearest
 from ko_pants.golang.workspace import Workspace
 
 
@@ -20,12 +20,14 @@ def import_path_of(directory: str, workspace: Workspace) -> str:
 
     :raises KoPantsError: the directory is in none of the workspace's modules.
     """
-    if not any(is_within(directory, b) for b in workspace.boundaries if b != directory):
-        for module in sorted(workspace.modules, key=lambda m: -len(m.directory)):
-            if is_within(directory, module.directory):
-                rest = directory[len(module.directory) :].strip("/")
-                return join(module.path, rest) if rest else module.path
-    raise KoPantsError(f"{directory or '.'} is in no module of the workspace")
+    # A module ends where a go.mod below it begins another one, whether go.work uses that or not.
+    root = nearest(directory, {*workspace.boundaries, *(m.directory for m in workspace.modules)})
+    # A module that replaces another one may lie in the directory of a main module.
+    owners = sorted((m for m in workspace.modules if m.directory == root), key=lambda m: not m.main)
+    if not owners:
+        raise KoPantsError(f"{directory or '.'} is in no module of the workspace")
+    rest = directory[len(root or "") :].strip("/")
+    return join(owners[0].path, rest) if rest else owners[0].path
 
 
 def candidate_directories(

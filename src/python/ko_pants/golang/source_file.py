@@ -79,7 +79,8 @@ _LITERAL_OR_COMMENT = re.compile(
 )
 _EMBED = re.compile(r"//go:embed(?:\s+(.*))?", re.DOTALL)
 _EMBED_ARGUMENT = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|`([^`]*)`|([^\s"`]\S*))(?=\s|\Z)')
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
+# The assembler reads tokens, so blanks between them are optional (cmd/asm/internal/lex).
+_INCLUDE = re.compile(rb'^[ \t\r]*#[ \t\r]*include[ \t\r]*"((?:[^"\\\n]|\\[^\n])+)"', re.MULTILINE)
 
 
 def _after_blank(content: bytes, position: int) -> int:
@@ -111,6 +112,16 @@ def _embed_patterns(content: bytes) -> set[str]:
                 patterns.add(pattern)
             position = argument.end()
     return patterns
+
+
+def _includes(content: bytes) -> set[str]:
+    """The quoted paths of all `#include` lines of assembly. Malformed ones are skipped."""
+    if b"include" not in content:
+        return set()
+    # A comment is a blank to the assembler, even one that spans lines.
+    code = _LITERAL_OR_COMMENT.sub(lambda m: b" " if m[0].startswith(b"/") else m[0], content)
+    paths = (unquote(m[1].decode("utf-8", "replace")) for m in _INCLUDE.finditer(code))
+    return {path for path in paths if path}
 
 
 class _Head:
@@ -200,5 +211,4 @@ def parse_other_file(name: str, content: bytes) -> OtherFile:
     """Read the constraint and the includes of an assembly or header file. Never raises."""
     if content.startswith(_BOM):
         content = content[len(_BOM) :]
-    includes = {m[1].decode("utf-8", "replace") for m in _INCLUDE.finditer(content)}
-    return OtherFile(name, _constraint(content), tuple(sorted(includes)))
+    return OtherFile(name, _constraint(content), tuple(sorted(_includes(content))))

@@ -59,9 +59,17 @@ class _Attempt:
 def _first_attempt(
     request: GoExecutableRequest, closure_request: GoClosureRequest, closure: GoClosure
 ) -> _Attempt:
+    if _embeds_module_files(closure):
+        return _Attempt(closure_request, closure, ())
     # Few modules depend on the architecture, so one platform of each operating system will do.
     systems = {platform.os: platform for platform in reversed(request.platforms)}
     return _Attempt(closure_request, closure, tuple(systems[os] for os in sorted(systems)))
+
+
+def _embeds_module_files(closure: GoClosure) -> bool:
+    """True if the program has go.mod or go.sum as they are in it, so that no part will do."""
+    directory = closure.workspace.main_module.directory
+    return any(posixpath.join(directory, name) in closure.embedded for name in ("go.mod", "go.sum"))
 
 
 async def _module_part(
