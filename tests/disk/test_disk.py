@@ -80,7 +80,7 @@ def test_a_directory_that_cannot_be_read(disk: Disk) -> None:
     write(disk, "d/file")
     os.chmod(disk.absolute("d"), 0)
     try:
-        with pytest.raises(KoPantsError, match="^d cannot be read: Permission denied$"):
+        with pytest.raises(KoPantsError, match=r"^d cannot be read: Permission denied$"):
             disk.entries("d")
     finally:
         os.chmod(disk.absolute("d"), 0o755)
@@ -145,7 +145,7 @@ def test_a_known_fingerprint_needs_no_read(disk: Disk) -> None:
     # Neither the file itself nor its state changes when the directory above is renamed.
     assert disk.hidden_file("gen.go") == found
     file.rename(moved)
-    with pytest.raises(KoPantsError, match="^gen.go cannot be read: No such file or directory$"):
+    with pytest.raises(KoPantsError, match=r"^gen\.go cannot be read: No such file or directory$"):
         disk.hidden_file("gen.go")
 
 
