@@ -21,6 +21,8 @@ _CHUNK_BYTES = 1 << 20
 # A file system stamps changes with a clock that ticks every few milliseconds. What changed so
 # recently may change again within the same tick, so its state says nothing.
 _TICK_NANOSECONDS = 50_000_000
+# Linux follows no more links than these on the way to a file.
+_MAX_LINKS = 40
 
 
 class Kind(enum.Enum):
@@ -111,21 +113,25 @@ class Disk:
     def resolve(self, path: str) -> str:
         """The path, relative to the root, of what a file, directory or link really is.
 
-        :raises KoPantsError: a link that dangles, loops, or leads out of the repo.
+        :raises KoPantsError: a link that dangles, loops, leads out of the repo, or (it or another
+            on the way) names an absolute path.
         """
         root = os.path.realpath(self.root)
         absolute = self.absolute(path)
-        if os.path.islink(absolute) and os.path.isabs(os.readlink(absolute)):
+        target = os.path.realpath(absolute)
+        if target == os.path.normpath(os.path.join(root, path)) and os.path.exists(target):
+            return path
+        named = _absolute_target(root, path)
+        if named is not None:
             raise KoPantsError(
-                f"{path} is a symbolic link to the absolute path {os.readlink(absolute)}; expected "
+                f"{path} is a symbolic link to the absolute path {named!r}; expected "
                 "a relative link within the repo, so that every machine builds the same. Make it "
                 "relative, or copy the file into the repo"
             )
-        target = os.path.realpath(absolute)
         if target != root and not target.startswith(root + os.sep):
             raise KoPantsError(
-                f"{path} is a symbolic link that leads out of the repo, to {target}; expected it "
-                "to stay in the repo, so that every machine builds the same. Copy the file into "
+                f"{path} is a symbolic link that leads out of the repo, to {target!r}; expected "
+                "it to stay in the repo, so that every machine builds the same. Copy the file into "
                 "the repo"
             )
         if not os.path.exists(target):
@@ -188,6 +194,23 @@ def check_name(directory: str, name: str) -> None:
             f"the file name {os.fsencode(name)!r} in {directory or 'the root of the repo'} is not "
             "UTF-8, and Pants cannot read such a file; rename it"
         ) from None
+
+
+def _absolute_target(root: str, path: str) -> str | None:
+    """The absolute path that a link names on the way to what `path` is; None if none does."""
+    above, rest, links = root, path.split("/")[::-1], 0
+    while rest and links < _MAX_LINKS:
+        # There is no link in `above`, so that `..` leads to the directory above.
+        step = os.path.normpath(os.path.join(above, rest.pop()))
+        if not os.path.islink(step):
+            above = step
+            continue
+        links += 1
+        target = os.readlink(step)
+        if os.path.isabs(target):
+            return target
+        rest += target.split("/")[::-1]
+    return None
 
 
 def _state(status: os.stat_result) -> State:

@@ -5,10 +5,11 @@ Source: cmd/go's load.resolveEmbed and isBadEmbedName, and golang.org/x/mod/modu
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Callable, Iterator, Mapping
 
-from ko_pants.disk.disk import Kind, check_name
+from ko_pants.disk.disk import Kind
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.embed import EmbedFilter, component_pattern, pattern_components
 from ko_pants.golang.repo_paths import join, parents
@@ -17,6 +18,7 @@ Entries = Callable[[str], Mapping[str, Kind]]
 
 _VERSION_CONTROL = frozenset({".bzr", ".git", ".hg", ".svn"})
 _ASCII_PUNCTUATION = frozenset("!#$%&()+,-.=@[]^_{}~ ")
+_REGULAR = "Go embeds regular files alone. Copy the file, or change the pattern"
 _RESERVED = re.compile(r"(?:con|com[1-9]|aux|lpt[1-9]|nul|prn)(?:\..*)?", re.IGNORECASE)
 
 
@@ -28,7 +30,7 @@ def embedded_files(embed: EmbedFilter, entries: Entries) -> tuple[str, ...]:
     """
     found: set[str] = set()
     for pattern in embed.patterns:
-        everything, parts = pattern_components(pattern)
+        _, parts = pattern_components(pattern)
         if not parts:
             continue
         for path, kind in _matches(embed.directory, parts, entries):
@@ -36,7 +38,7 @@ def embedded_files(embed: EmbedFilter, entries: Entries) -> tuple[str, ...]:
             if kind is Kind.FILE:
                 found.add(path)
             else:
-                found.update(_walk(path, everything, entries))
+                found.update(_walk(embed, pattern, path, entries))
     return tuple(sorted(found))
 
 
@@ -65,36 +67,43 @@ def _matches(directory: str, parts: list[str], entries: Entries) -> Iterator[tup
 
 
 def _check(embed: EmbedFilter, pattern: str, path: str, kind: Kind, entries: Entries) -> None:
-    where = f"{embed.directory or '.'}: `//go:embed {pattern}`"
     what = "directory" if kind is Kind.DIRECTORY else "file"
     if kind in (Kind.LINK, Kind.OTHER):
-        raise KoPantsError(
-            f"{where}: cannot embed the irregular file {path} (a link, a pipe or the like); Go "
-            "embeds regular files alone. Copy the file, or change the pattern"
-        )
+        found = "symbolic link" if kind is Kind.LINK else "pipe, a socket or a device"
+        raise _refusal(embed, pattern, "irregular file", path, f"it is a {found}; {_REGULAR}")
     for place in parents(path):
         if place == embed.directory:
             break
         if "go.mod" in entries(place):
-            raise KoPantsError(
-                f"{where}: cannot embed the {what} {path}: it is in a different module, {place}"
-            )
-        name = place.rpartition("/")[2]
-        above, _, last = place.rpartition("/")
-        if place != path and entries(above).get(last) is not Kind.DIRECTORY:
-            raise KoPantsError(f"{where}: cannot embed the {what} {path}: {place} is no directory")
+            raise _refusal(embed, pattern, what, path, f"it is in a different module, {place}")
+        above, _, name = place.rpartition("/")
+        if place != path and entries(above).get(name) is not Kind.DIRECTORY:
+            raise _refusal(embed, pattern, what, path, f"{place} is no directory")
         if is_bad_name(name):
-            raise KoPantsError(f"{where}: cannot embed the {what} {path}: invalid name {name}")
+            raise _refusal(embed, pattern, what, path, f"invalid name {name}")
 
 
-def _walk(directory: str, everything: bool, entries: Entries) -> Iterator[str]:
-    for name, kind in entries(directory).items():
-        if is_bad_name(name) or (name.startswith((".", "_")) and not everything):
+def _walk(embed: EmbedFilter, pattern: str, directory: str, entries: Entries) -> Iterator[str]:
+    """The files below a directory that a pattern matches; links and the like are left out."""
+    everything, _ = pattern_components(pattern)
+    for name, kind in sorted(entries(directory).items()):
+        hidden = name.startswith((".", "_"))
+        bad = is_bad_name(name)
+        if bad and kind is not Kind.DIRECTORY and not hidden:
+            raise _refusal(embed, pattern, "file", join(directory, name), f"invalid name {name}")
+        if bad or (hidden and not everything):
             continue
         path = join(directory, name)
         if kind is Kind.DIRECTORY:
             if "go.mod" not in entries(path):
-                yield from _walk(path, everything, entries)
+                yield from _walk(embed, pattern, path, entries)
         elif kind is Kind.FILE:
-            check_name(directory, name)
             yield path
+
+
+def _refusal(embed: EmbedFilter, pattern: str, what: str, path: str, why: str) -> KoPantsError:
+    text = (
+        f"{embed.directory or '.'}: `//go:embed {pattern}`: cannot embed the {what} {path}: {why}"
+    )
+    # A name that is not UTF-8 is shown with escapes such as \xe9.
+    return KoPantsError(os.fsencode(text).decode("utf-8", "backslashreplace"))
