@@ -109,7 +109,7 @@ def test_a_build(sandbox: Sandbox) -> None:
 
 
 def test_a_home_that_is_given_is_kept(sandbox: Sandbox) -> None:
-    sandbox.run(build_argv("go1", ".", ".", "app", ()), HOME="/home/somebody")
+    sandbox.run(build_argv("go1", ".", ".", "app", ()), env={"HOME": "/home/somebody"})
     assert "HOME=/home/somebody" in sandbox.recorded("env")
     assert sandbox.recorded("pwd") == [os.path.realpath(sandbox.root)]
 
