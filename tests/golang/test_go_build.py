@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 from pathlib import Path
+from typing import Mapping
 
 import pytest
 
@@ -58,7 +59,7 @@ class Sandbox:
         Path(f"{self.record}.output").write_bytes(output)
 
     def run(
-        self, argv: tuple[str, ...], exit_code: int = 0, **env: str
+        self, argv: tuple[str, ...], exit_code: int = 0, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a process in the sandbox."""
         return subprocess.run(
@@ -68,7 +69,7 @@ class Sandbox:
                 "PATH": "/usr/bin:/bin",
                 "RECORD": str(self.record),
                 "EXIT_CODE": str(exit_code),
-                **env,
+                **(env or {}),
             },
             capture_output=True,
             check=False,
@@ -108,7 +109,7 @@ def test_a_build(sandbox: Sandbox) -> None:
 
 
 def test_a_home_that_is_given_is_kept(sandbox: Sandbox) -> None:
-    sandbox.run(build_argv("go1", ".", ".", "app", ()), HOME="/home/somebody")
+    sandbox.run(build_argv("go1", ".", ".", "app", ()), env={"HOME": "/home/somebody"})
     assert "HOME=/home/somebody" in sandbox.recorded("env")
     assert sandbox.recorded("pwd") == [os.path.realpath(sandbox.root)]
 
@@ -231,11 +232,11 @@ def test_private_variables_come_from_a_file(sandbox: Sandbox) -> None:
     env = {"GOPROXY": "https://u:p'w$x@proxy.example.com,direct", "HOME": "/a b", "NETRC": "/n"}
     split = split_environment(env, env)
     (sandbox.root / GO_LINKS / split.file_name).write_bytes(split.file_content)
-    assert sandbox.run(CALLS[0], NETRC="/own", **split.public).returncode == 0  # type: ignore[arg-type]
+    assert sandbox.run(CALLS[0], env={"NETRC": "/own", **split.public}).returncode == 0
     found = dict(line.split("=", 1) for line in sandbox.recorded("env") if "=" in line)
     assert {name: found[name] for name in env} == {**env, "NETRC": "/own"}
     # What the target says of GOPROXY comes first.
-    assert sandbox.run(CALLS[0], **{**split.public, "GOPROXY": "off"}).returncode == 0  # type: ignore[arg-type]
+    assert sandbox.run(CALLS[0], env={**split.public, "GOPROXY": "off"}).returncode == 0
     assert "GOPROXY=off" in sandbox.recorded("env")
 
 

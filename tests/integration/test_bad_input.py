@@ -297,6 +297,27 @@ CASES = [
         flags=("--ko-layout-path=pants.toml/oci",),
     ),
     Case(
+        "program that runs in the build, in GOFLAGS of the environment",
+        ("case:", "GOFLAGS", "[ko].go_env_vars", "'-toolexec=/bin/true'", "remove"),
+        env={"GOFLAGS": "-toolexec=/bin/true"},
+    ),
+    Case(
+        "program that runs in the build, in GOFLAGS of a target",
+        ("case:program", "`env`", "GOFLAGS", "'-overlay=o.json'", "remove"),
+        "go_executable(name='program', env=['GOFLAGS=-overlay=o.json'])\n"
+        + image(binary=":program"),
+    ),
+    Case(
+        "profile that does not exist",
+        ("case:program", "-pgo", "'cpu.pprof'", "case/cpu.pprof does not exist"),
+        "go_executable(name='program', flags=['-pgo=cpu.pprof'])\n" + image(binary=":program"),
+    ),
+    Case(
+        "go.work elsewhere",
+        ("case:", "GOWORK is '/elsewhere/go.work'", "there is none", "`off`"),
+        env={"GOWORK": "/elsewhere/go.work"},
+    ),
+    Case(
         "program outside of the repository",
         ("case:program", "`main`", "'../../elsewhere'"),
         "go_executable(name='program', main='../../elsewhere')\n" + image(binary=":program"),

@@ -262,3 +262,47 @@ def test_image_without_own_sources_target(first: Run, repo: Workspace) -> None:
         repo.remove("go.mod", "main.go", "BUILD")
 
     assert run.images["//:root"]["names"] == ["oci:dist/oci:root:latest"]
+
+
+def test_gowork_may_be_the_path_of_the_go_work_that_go_finds(repo: Workspace) -> None:
+    repo.write(
+        {
+            "work/go.work": "go 1.21\nuse ./app\nuse ./lib\n",
+            "work/lib/go.mod": go_mod("example.com/lib"),
+            "work/lib/lib.go": "package lib\n\nconst Text = 1\n",
+            "work/app/go.mod": go_mod("example.com/work"),
+            "work/app/main.go": 'package main\n\nimport "example.com/lib"\n\n'
+            "func main() { println(lib.Text) }\n",
+            "work/app/BUILD": "go_oci_image(image_tags=['work'])\n",
+        }
+    )
+    try:
+        path = str(repo.root / "work/go.work")
+        named = repo.publish("work/app:", env={"GOWORK": path}).ok()
+        assert named.images["work/app:app"]["published"]
+        assert "up to date" in repo.publish("work/app:").ok().images["work/app:app"]["status"]
+    finally:
+        repo.remove("work")
+
+
+def test_a_profile_is_an_input(repo: Workspace) -> None:
+    repo.write(
+        {
+            "pgo/go.mod": go_mod("example.com/pgo"),
+            "pgo/main.go": SMALL,
+            "pgo/prof/cpu.pprof": "",
+            "pgo/BUILD": "go_executable(name='program', flags=['-pgo=prof/cpu.pprof'])\n"
+            "go_oci_image(name='pgo', binary=':program')\n"
+            "go_sources(name='go', sources=['**/*'])\n",
+        }
+    )
+    try:
+        assert repo.publish("pgo:pgo").ok().images["pgo:pgo"]["published"]
+        listed = repo.pants("dependencies", "pgo:program")
+        assert "pgo/prof/cpu.pprof:../go" in listed.stdout
+        repo.write({"pgo/prof/cpu.pprof": "no profile"})
+        refused = repo.publish("pgo:pgo")
+        assert refused.exit_code != 0, "the change of the profile was not noticed"
+        assert "pgo:program: `go build` failed" in refused.output
+    finally:
+        repo.remove("pgo")
