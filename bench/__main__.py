@@ -9,12 +9,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 from bench import report
 from bench.measure import Outcome
 from bench.registry import running_registry
-from bench.rows import ROWS, Bench, Options, Skip
+from bench.rows import ROWS, Bench, Options, Row, Skip
 from bench.tools import Failure, remove, versions
 
 _OUT = Path(__file__).resolve().parent / "out"
@@ -22,31 +22,65 @@ _QUICK = ("noop-one", "registry-lost", "cold-fleet", "noop-fleet", "new-tag", "l
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the benchmark; the exit status is 1 if a row failed."""
+    """Run the benchmark; the exit status is 1 if a row failed, 2 if it cannot begin."""
     arguments = _parse(argv)
     if arguments.list:
-        for row in ROWS:
-            target = f" (to reach: {row.target:g} of ko's time)" if row.target else ""
-            print(f"{row.name}: {row.title}{target}")
-            print(
-                f"    set-up:   {row.setup}\n    measured: {row.measured}\n    peer:     {row.peer}"
-            )
+        _print_rows()
         return 0
-    wanted = arguments.rows.split(",") if arguments.rows else [row.name for row in ROWS]
-    if arguments.quick and not arguments.rows:
-        wanted = list(_QUICK)
+    wanted = _wanted_rows(arguments)
+    problem = _problem(wanted)
+    if problem:
+        print(problem, file=sys.stderr)
+        return 2
+    options = _options(arguments)
+    options.work.mkdir(parents=True, exist_ok=True)
+    machine = report.machine()
+    with running_registry(options.work / "probe") as registry:
+        machine["versions"] = versions(registry)
+    machine["date"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    if options.with_ko and shutil.which("ko") is None:
+        print("skipped: ko is not on PATH (go install github.com/google/ko@latest)")
+    finished: List[report.Finished] = []
+    bench = Bench(options, lambda line: print(line, flush=True))
+    try:
+        for row in ROWS:
+            if row.name in wanted:
+                finished.append(_finish(row, bench))
+                _write(finished, machine, options, arguments.json)
+    finally:
+        bench.close()
+        if not arguments.work:
+            remove(options.work)
+    print("\n" + report.table(finished))
+    return 1 if any(row.skipped.startswith("failed") for row in finished) else 0
+
+
+def _print_rows() -> None:
+    for row in ROWS:
+        target = f" (to reach: {row.target:g} of ko's time)" if row.target else ""
+        print(f"{row.name}: {row.title}{target}")
+        print(f"    set-up:   {row.setup}\n    measured: {row.measured}\n    peer:     {row.peer}")
+
+
+def _wanted_rows(arguments: argparse.Namespace) -> List[str]:
+    """The names of the rows to run; a name on the command line need not exist."""
+    if arguments.rows:
+        return list(arguments.rows.split(","))
+    return list(_QUICK) if arguments.quick else [row.name for row in ROWS]
+
+
+def _problem(wanted: Sequence[str]) -> str:
+    """Why the benchmark cannot begin, or ""."""
     unknown = sorted(set(wanted) - {row.name for row in ROWS})
     if unknown:
-        print(f"no such row: {', '.join(unknown)}; see --list", file=sys.stderr)
-        return 2
-    for program in ("go", "git"):
-        if shutil.which(program) is None:
-            print(f"{program} is not on PATH", file=sys.stderr)
-            return 2
-    work = Path(arguments.work or tempfile.mkdtemp(prefix="ko_pants_bench_")).resolve()
-    work.mkdir(parents=True, exist_ok=True)
-    options = Options(
-        work=work,
+        return f"no such row: {', '.join(unknown)}; see --list"
+    lacking = [program for program in ("go", "git") if shutil.which(program) is None]
+    return f"{lacking[0]} is not on PATH" if lacking else ""
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
+        work=Path(arguments.work or tempfile.mkdtemp(prefix="ko_pants_bench_")).resolve(),
         services=arguments.services or (5 if arguments.quick else 50),
         many=arguments.many,
         runs=arguments.runs or (2 if arguments.quick else 5),
@@ -55,36 +89,21 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         repo_of_ko=arguments.repo_of_ko.resolve() if arguments.repo_of_ko else None,
         remote_cache=arguments.remote_cache,
     )
-    machine = report.machine()
-    with running_registry(work / "probe") as registry:
-        machine["versions"] = versions(registry)
-    machine["date"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    if options.with_ko and shutil.which("ko") is None:
-        print("skipped: ko is not on PATH (go install github.com/google/ko@latest)")
-    finished = []
-    bench = Bench(options, lambda line: print(line, flush=True))
+
+
+def _finish(row: Row, bench: Bench) -> report.Finished:
+    """Measure a row; a row that is skipped or fails has a reason in place of figures."""
+    print(f"{row.name}: {row.title}", flush=True)
+    outcome: Optional[Outcome] = None
+    skipped = ""
     try:
-        for row in ROWS:
-            if row.name not in wanted:
-                continue
-            print(f"{row.name}: {row.title}", flush=True)
-            outcome: Optional[Outcome] = None
-            skipped = ""
-            try:
-                outcome = row.run(bench)
-            except Skip as e:
-                skipped = str(e)
-            except Failure as e:
-                skipped = "failed: " + str(e).splitlines()[0]
-                print(f"    {e}", file=sys.stderr)
-            finished.append(report.Finished(row.name, row.title, row.target, outcome, skipped))
-            _write(finished, machine, options, arguments.json)
-    finally:
-        bench.close()
-        if not arguments.work:
-            remove(work)
-    print("\n" + report.table(finished))
-    return 1 if any(row.skipped.startswith("failed") for row in finished) else 0
+        outcome = row.run(bench)
+    except Skip as e:
+        skipped = str(e)
+    except Failure as e:
+        skipped = "failed: " + str(e).splitlines()[0]
+        print(f"    {e}", file=sys.stderr)
+    return report.Finished(row.name, row.title, row.target, outcome, skipped)
 
 
 def _write(

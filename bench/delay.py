@@ -1,4 +1,4 @@
-"""A proxy on loopback that adds a round trip, as a registry elsewhere has it."""
+"""A proxy on loopback that delays answers, so that a local registry looks like a distant one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Iterator
 
 @contextlib.contextmanager
 def delayed(host: str, round_trip_seconds: float) -> Iterator[str]:
-    """The address (`host:port`) of a proxy before `host`, whose answers come later by so much."""
+    """The address (`host:port`) of a proxy for `host` that adds this round trip."""
     loop = asyncio.new_event_loop()
     proxy = _Proxy(host, round_trip_seconds / 2)
     thread = threading.Thread(target=loop.run_forever, name="delay", daemon=True)
@@ -48,7 +48,7 @@ class _Proxy:
         )
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Every piece arrives later; what follows does not wait for it."""
+        """Pass each piece of data on after the delay; the next one does not wait for it."""
         loop = asyncio.get_running_loop()
         while True:
             try:

@@ -1,6 +1,6 @@
-"""What the HEADs in a row save: the check of unchanged images, with them and without.
+"""What pipelined HEADs save: the check of unchanged images, with pipelining and without.
 
-Both sides are the check step of `publish`, in this process and with a new client, as in every run.
+Both sides run the check step of `publish` in this process, each time with a new client.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ROUND_TRIPS_SECONDS = (0.0, 0.04)
 
 
 class _OneByOne(RegistryClient):
-    """Leaves every question to the general client."""
+    """Stands in for the pipelined client: the general client sends every request by itself."""
 
     def head_manifests(
         self, questions: Sequence[tuple[RegistrySession, Reference]]
@@ -40,7 +40,7 @@ class _OneByOne(RegistryClient):
 
 
 def measure(work: Path, runs: int) -> Outcome:
-    """Seconds (medians) for some numbers of images, without and with a round trip of 40 ms."""
+    """Median seconds for several numbers of images, without and with a round trip of 40 ms."""
     outcome = Outcome()
     with running_registry(work / "heads") as registry:
         images = [_push(registry.host, n) for n in range(max(_COUNTS))]

@@ -3,8 +3,9 @@
     python bench/layer_throughput.py [--executable FILE] [--megabytes N] [--runs N] [--json FILE]
 
 Runs the layer tool as its sandbox does and a Go program that gzips and hashes the same file, taking
-turns; prints medians in MB/s of input, ratios, and the memory of a 20 MB and a 200 MB executable.
-The input is the executable repeated up to the wanted size: no window of gzip reaches a repetition.
+turns. Prints medians in MB/s of input, ratios, and the memory of a 20 MB and a 200 MB executable.
+The input is the executable, repeated up to the wanted size. A repetition is further away than
+the window of gzip, so it compresses no better.
 Needs ko_pants and its compressors importable (PYTHONPATH=src/python); Go is skipped if not on PATH.
 """
 
@@ -27,7 +28,7 @@ from ko_pants.layers.tool_files import ENTRY_POINT, tool_files
 
 _MB = 1_000_000
 
-# Prints seconds inside the process and the compressed size: no start-up, unlike ours.
+# Prints the seconds inside the process, so without its start, and the compressed size.
 _GO = r"""
 package main
 
@@ -75,7 +76,7 @@ func main() {
 }
 """
 
-# The high-water mark of every process of the family, in KiB, summed: shared pages count repeatedly.
+# Peak memory of a process and its children in KiB, summed; shared pages count more than once.
 _MEASURE = """
 import resource, runpy, sys
 try:
@@ -163,7 +164,7 @@ def _throughput(directory: Path, executable: Path, runs: int, cpus: int) -> list
         candidates[f"ours {encoding}-{level}, {workers} at work"] = _tool_run(tool, spec)
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     sizes: dict[str, int] = {}
-    for turn in range(runs + 1):  # the first is for warming up
+    for turn in range(runs + 1):  # the first run warms up
         for name, run in candidates.items():
             took, sizes[name] = run()
             if turn:
@@ -177,7 +178,7 @@ def _throughput(directory: Path, executable: Path, runs: int, cpus: int) -> list
             "ratio": round(sizes[name] / total, 4),
         }
         if "Go gzip-1" in seconds:
-            # Of runs of the same turn: what else the machine does hits both.
+            # The ratio of runs of the same turn: other work on the machine slows both.
             pairs = zip(seconds["Go gzip-1"], samples)
             row["times_go"] = round(statistics.median(theirs / ours for theirs, ours in pairs), 2)
         rows.append(row)

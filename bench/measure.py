@@ -1,4 +1,4 @@
-"""Timing: tools take turns on the same state, the first turns are thrown away, medians count."""
+"""Timing: tools take turns on the same state. The first turns are dropped; medians are reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OURS = "ko_pants"
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: wall seconds, and what the registry was asked in it."""
+    """One run: its wall time in seconds, and the requests that the registry got."""
 
     seconds: float
     requests: Requests
@@ -35,12 +35,12 @@ def median_seconds(samples: Sequence[Sample]) -> float:
 
 
 def median_ratio(ours: Sequence[Sample], theirs: Sequence[Sample]) -> float:
-    """The median of the ratios ours / theirs of each turn: what else the machine does hits both."""
+    """The median of the ratios ours / theirs of each turn. Other work on the machine slows both."""
     return statistics.median(a.seconds / b.seconds for a, b in zip(ours, theirs))
 
 
 def typical_requests(samples: Sequence[Sample]) -> Requests:
-    """The requests of the run in the middle, by their number."""
+    """The requests of the run whose number of requests is the median."""
     return sorted((s.requests for s in samples), key=lambda r: r.total)[len(samples) // 2]
 
 
@@ -65,8 +65,8 @@ def take_turns(
 ) -> dict[str, list[Sample]]:
     """Run every action once per turn, in an order that is reversed from turn to turn.
 
-    :param before_turn: what changes for all, such as an edit.
-    :param before_each: what every action finds, such as an empty registry.
+    :param before_turn: runs before each turn and changes something for all, such as an edit.
+    :param before_each: runs before each action and resets its surroundings, such as the registry.
     """
     samples: dict[str, list[Sample]] = {name: [] for name in actions}
     for turn in range(warm_up + runs):

@@ -7,8 +7,8 @@
     pkg/leaf/*            used by five services each
     cmd/tool              no image; the only user of the third-party module (variant with one)
 
-Every value that an edit changes is a constant that the services print, so an edit is one for the
-linker too. The standard library is all that the services import, so nothing needs a network.
+An edit changes a constant that the services print, so the linker has work too. The services import
+nothing but the standard library, so nothing needs a network.
 """
 
 from __future__ import annotations
@@ -85,32 +85,32 @@ class Monorepo:
         self.commit("generated")
 
     def commit(self, message: str) -> None:
-        """Commit everything: ko stamps the revision, and whether there are changes."""
+        """Commit everything, because ko writes the revision and "modified" into executables."""
         self._git("add", "--all")
         self._git("commit", "--quiet", "--allow-empty", "--message", message)
 
     def edit_leaf(self) -> None:
-        """A new value in the first leaf: five services change."""
+        """Put a new value into the first leaf package; five services import it."""
         number = self._next()
         self._write(_leaf_path(0), _leaf(0, number))
         self.commit(f"leaf {number}")
 
     def edit_service(self) -> None:
-        """A new value in one service."""
+        """Put a new value into one service."""
         number = self._next()
         last = len(self.services) - 1
         self._write(f"{self.services[last]}/main.go", _main(self.shape, last, number))
         self.commit(f"service {number}")
 
     def edit_readme(self) -> None:
-        """New text where no program looks, at the root and beside a main package."""
+        """Change text that no program reads, at the root and beside a main package."""
         number = self._next()
         self._write("README.md", f"# Bench\n\nRevision {number}.\n")
         self._write(f"{self.services[0]}/README.md", f"Service, revision {number}.\n")
         self.commit(f"readme {number}")
 
     def bump_third_party(self) -> None:
-        """Another version of the module that no service uses."""
+        """Require another version of the module that no service uses."""
         number = self._next() + 1
         self._write("go.mod", _go_mod(number))
         self._write("go.sum", "".join(go_sum_lines(number)))
@@ -130,7 +130,7 @@ class Monorepo:
 
 
 def copy_as_repository(source: Path, root: Path) -> Path:
-    """Copy a checkout, or a module out of Go's cache, which is read-only and has no history."""
+    """Copy a checkout or a module of Go's cache (read-only, without history), and commit it."""
     shutil.copytree(source, root, symlinks=True)
     for directory, _, files in os.walk(root):
         for path in (directory, *(os.path.join(directory, name) for name in files)):
@@ -154,12 +154,12 @@ def _git(root: Path, *arguments: str) -> None:
 
 
 def sources(shape: Shape) -> dict[str, str]:
-    """Path -> content of every file but go.sum, pants.toml and what git has of its own."""
+    """The content of every file by path, without go.sum, pants.toml and the files of git."""
     files = {
         "go.mod": f"module {MODULE}\n\ngo 1.21\n",
         "README.md": "# Bench\n",
         ".gitignore": "/.pids/\n/.pants.d/\n/dist/\n/pants.toml\n",
-        # A tag that the environment gives, as CI has it.
+        # The tag comes from the environment, as it does in CI.
         "BUILD": "__defaults__({go_oci_image: dict(image_tags=[env('BENCH_TAG', 'latest')])})\n",
     }
     for i in range(shape.services):
@@ -206,7 +206,7 @@ def write_proxy(directory: Path, versions: int) -> None:
 
 
 def go_sum_lines(number: int) -> list[str]:
-    """What go.sum has of v1.0.<number> of the third-party module (Go's `h1:` hashes)."""
+    """The lines of go.sum for v1.0.<number> of the third-party module (Go's `h1:` hashes)."""
     name = f"v1.0.{number}"
     files = {f"{THIRD_PARTY}@{name}/{p}": c for p, c in _third_party_files(name).items()}
     return [

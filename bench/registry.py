@@ -1,4 +1,4 @@
-"""A real registry on loopback, started for a run and stopped after it; its log counts requests."""
+"""A real registry on loopback for the length of a run. Its access log counts the requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 @dataclass
 class Requests:
-    """Requests by method, as the registry's access log has them."""
+    """The number of requests by method, from the registry's access log."""
 
     by_method: dict[str, int]
 
@@ -74,7 +74,7 @@ class Registry:
         return f"{self.host}/{BASE_REPOSITORY}:latest"
 
     def start(self) -> None:
-        """Run it on empty storage, and push the base image."""
+        """Start the registry on empty storage, and push the base image."""
         self._runs += 1
         place = self._directory / str(self._runs)
         shutil.rmtree(place, ignore_errors=True)
@@ -82,7 +82,7 @@ class Registry:
         self._log = place / "log"
         config = {
             "version": "0.1",
-            # Nothing but the access log, which has a line for every request.
+            # The access log alone: it has one line for each request.
             "log": {"level": "error", "accesslog": {"disabled": False}},
             "storage": {
                 "filesystem": {"rootdirectory": str(place / "storage"), "maxthreads": 100},
@@ -103,7 +103,7 @@ class Registry:
         push_base(self.host)
 
     def stop(self) -> None:
-        """End it and drop what it stored."""
+        """Stop the registry and delete its storage."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -111,16 +111,16 @@ class Registry:
             shutil.rmtree(self._directory / str(self._runs) / "storage", ignore_errors=True)
 
     def reset(self) -> None:
-        """As if it were new."""
+        """Start again with empty storage and the base image."""
         self.stop()
         self.start()
 
     def position(self) -> int:
-        """Where the log ends now."""
+        """The length of the log in bytes."""
         return self._log.stat().st_size
 
     def requests_since(self, position: int) -> Requests:
-        """What was answered since `position`; waits until the log is at rest."""
+        """The requests that were answered since `position`. Waits until the log does not grow."""
         size = -1
         while size != (size := self.position()):
             time.sleep(0.05)
@@ -153,7 +153,7 @@ def running_registry(directory: Path) -> Iterator[Registry]:
 
 
 def count_requests(log: str) -> Requests:
-    """Count the lines of an access log (Apache's combined form) that are about /v2/."""
+    """Count the lines of an access log (Apache's combined format) whose path begins with /v2/."""
     counts: dict[str, int] = {}
     for match in _ACCESS.finditer(log):
         counts[match["method"]] = counts.get(match["method"], 0) + 1
@@ -172,7 +172,7 @@ def push_base(host: str) -> None:
 
 
 def base_blobs() -> dict[str, bytes]:
-    """Digest -> content of the base's layer and configs."""
+    """The content of the base's layer and configs, by digest."""
     layer = _layer()
     blobs = [gzip.compress(layer, mtime=0)]
     blobs += [_config(architecture, variant) for architecture, variant in BASE_PLATFORMS]

@@ -14,7 +14,7 @@ from bench.measure import OURS, Outcome, median_ratio, median_seconds, typical_r
 
 @dataclass(frozen=True)
 class Finished:
-    """A row and what it measured, or why it did not."""
+    """A row with its result, or the reason why there is none."""
 
     name: str
     title: str
@@ -26,7 +26,7 @@ class Finished:
 def to_json(
     rows: Sequence[Finished], machine: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Everything, as it is written to the file."""
+    """All results, as they are written to the file."""
     return {
         "machine": dict(machine),
         "options": dict(options),
@@ -53,7 +53,7 @@ def _row_to_json(row: Finished) -> dict[str, Any]:
 
 
 def ratios(outcome: Outcome) -> dict[str, float]:
-    """Peer -> median of ours / theirs."""
+    """The median of ours / theirs, by peer."""
     ours = outcome.samples.get(OURS)
     if ours is None:
         return {}
@@ -65,7 +65,7 @@ def ratios(outcome: Outcome) -> dict[str, float]:
 
 
 def table(rows: Sequence[Finished]) -> str:
-    """A Markdown table: a line for each tool of each row."""
+    """A Markdown table with a line for each tool of each row."""
     lines = [
         "| work | tool | median | runs | requests | ours / tool | to reach |",
         "|---|---|---:|---:|---|---:|---:|",
@@ -98,7 +98,7 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the run was made on; the load before it, for others may have been at work."""
+    """The machine of the run, and its load before the run: other work makes figures worse."""
     model = platform.processor()
     try:
         with open("/proc/cpuinfo") as file:

@@ -1,4 +1,4 @@
-"""The rows of the table: how each is set up, what is timed, and what the peer does meanwhile."""
+"""The rows of the table: how each is set up, and what is timed for our tool and its peer."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ Tool = Union[Ours, Ko]
 
 
 class Skip(Exception):
-    """A row cannot be measured here; the text says why."""
+    """This machine cannot measure a row; the text says why."""
 
 
 @dataclass
 class Options:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     work: Path
     services: int = 50
@@ -54,7 +54,7 @@ class Options:
 
 
 class Workspace:
-    """A repo with a registry of its own, and the tools that publish it there."""
+    """A repository, a registry for it alone, and the tools that publish to that registry."""
 
     def __init__(self, bench: Bench, name: str, repo: Path, services: Sequence[str]) -> None:
         self.bench = bench
@@ -69,7 +69,7 @@ class Workspace:
         self.first: dict[str, Sample] = {}
 
     def publish_first(self) -> None:
-        """Bring every tool from nothing to published, and keep the times."""
+        """Publish with every tool for the first time, and keep the times."""
         for tool in self.tools:
             tool.start()
             self.first[tool.name] = once(self.registry, partial(tool.publish_all, self.services))
@@ -80,7 +80,7 @@ class Workspace:
     def turns(
         self, *, edit: Optional[Callable[[], None]] = None, tags: Optional[Iterator[str]] = None
     ) -> Outcome:
-        """Publish everything again and again."""
+        """Publish everything once per turn with every tool."""
         tag = ["latest"]
 
         def before() -> None:
@@ -102,7 +102,7 @@ class Workspace:
         return Outcome(samples)
 
     def close(self) -> None:
-        """Stop daemon and registry."""
+        """Stop pantsd and the registry."""
         for tool in self.tools:
             if isinstance(tool, Ours):
                 tool.stop()
@@ -124,14 +124,14 @@ class Bench:
             workspace.close()
 
     def drop(self, name: str) -> None:
-        """Close a workspace and delete it: the next row needs the disk."""
+        """Close a workspace and delete it, because the next row needs the disk space."""
         workspace = self._workspaces.pop(name, None)
         if workspace is not None:
             workspace.close()
             remove(workspace.place)
 
     def standard_library(self) -> Path:
-        """A Go cache with the standard library for every platform of the base, compiled once."""
+        """A Go build cache with the compiled standard library for every platform of the base."""
         target = self.options.work / "standard-library" / "gocache"
         done = target.parent / "done"
         if not done.exists():
@@ -151,7 +151,7 @@ class Bench:
         with_ko: bool = True,
         warm_go: bool = True,
     ) -> Workspace:
-        """Generate a monorepo with its tools, which know nothing yet."""
+        """Generate a monorepo, and its tools with empty caches."""
         self.drop(name)
         place = self.options.work / name
         remove(place)
@@ -172,11 +172,11 @@ class Bench:
         return workspace
 
     def ko_is_there(self) -> bool:
-        """False without ko on PATH, or where it is not wanted."""
+        """True if ko is on PATH and the command line wants it."""
         return self.options.with_ko and shutil.which("ko") is not None
 
     def published(self, name: str, make: Callable[[], Workspace]) -> Workspace:
-        """The workspace of this name, made and published at its first use."""
+        """The workspace of this name. It is made and published when it is first asked for."""
         if name not in self._workspaces:
             self.say(f"    setting up: {name}")
             make().publish_first()
@@ -187,7 +187,7 @@ class Bench:
         return self.published("one", lambda: self.make("one", Shape(services=1)))
 
     def fleet(self) -> Workspace:
-        """All services; go.mod requires a module that none of them uses."""
+        """All services. Their go.mod requires a module that none of them uses."""
         shape = Shape(services=self.options.services, third_party=True)
         return self.published("fleet", lambda: self.make("fleet", shape))
 
@@ -211,7 +211,7 @@ def _noop_ko(bench: Bench) -> Outcome:
         remove(place)
         repo = copy_as_repository(source, place / "repo")
         (repo / "BUILD").write_text('go_oci_image(name="ko", repository="ours/ko")\n')
-        # It names a base of the internet for itself; both tools shall have the one on loopback.
+        # Its configuration names a base on the internet; both tools get the one on loopback.
         (repo / ".ko.yaml").unlink(missing_ok=True)
         workspace = bench._workspaces["ko-repo"] = Workspace(bench, "ko-repo", repo, [""])
         modules = subprocess.run(
@@ -227,7 +227,7 @@ def _noop_ko(bench: Bench) -> Outcome:
 
 
 def _source_of_ko() -> Path:
-    """The module that the ko on PATH was built from, out of Go's module cache or proxy."""
+    """The source of the ko on PATH, from Go's module cache or proxy."""
     ko = shutil.which("ko")
     if ko is None:
         raise Skip("no checkout of ko given (--repo-of-ko), and no ko on PATH to tell its version")
@@ -299,7 +299,7 @@ def _cold(workspace: Workspace, bench: Bench, *, warm_go: bool) -> Outcome:
                 outcome.samples.setdefault(tool.name, []).append(sample)
     finally:
         setting.standard_library = kept
-    for tool in workspace.tools:  # later rows find both published
+    for tool in workspace.tools:  # later rows expect both to be published
         tool.publish_all(workspace.services)
     return outcome
 
@@ -360,7 +360,7 @@ def _all_platforms(bench: Bench) -> Outcome:
 
 
 def _many(bench: Bench) -> Outcome:
-    """Both sizes with the same tiny services, so that the ratio is of the number alone."""
+    """Both sizes have the same tiny services, so that only the number of them differs."""
     options = bench.options
     medians = {}
     outcome = Outcome()
@@ -403,7 +403,7 @@ def _layer(bench: Bench) -> Outcome:
 
 @dataclass
 class _Clone:
-    """A fresh checkout on a machine that has nothing else."""
+    """A fresh checkout on a machine without caches."""
 
     workspace: Workspace
     number: int = field(default=0)
@@ -458,7 +458,7 @@ def _fresh_remote(bench: Bench) -> Outcome:
 
 
 def _publish_fresh(bench: Bench, workspace: Workspace, tool: Tool, outcome: Outcome) -> None:
-    """Timed with everything: a fresh runner has to start pantsd too."""
+    """Publish from a fresh checkout. The time includes the start of pantsd, as in CI."""
     sample = once(workspace.registry, lambda: tool.publish_all(workspace.services))
     bench.say(f"    {tool.name}: {sample.seconds:.1f} s, {sample.requests} requests")
     outcome.samples.setdefault(tool.name, []).append(sample)
@@ -470,7 +470,7 @@ def _publish_fresh(bench: Bench, workspace: Workspace, tool: Tool, outcome: Outc
     remove(tool.setting.state)
 
 
-# Ends with its standard input.
+# This process ends when its standard input is closed.
 _STUB_CAS = """
 import sys
 from pants.engine.internals import native_engine
@@ -520,7 +520,7 @@ def _heads(bench: Bench) -> Outcome:
 class Row:
     """A line of the table.
 
-    :param target: the ratio to ko that is to be reached.
+    :param target: the highest ratio of our time to that of ko that is good enough.
     """
 
     name: str

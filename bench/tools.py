@@ -18,24 +18,24 @@ from bench.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A user's settings would make runs differ from machine to machine.
+# Settings of the user would make runs differ between machines.
 _DROPPED = ("GO", "KO_", "KOCACHE", "PANTS_CONFIG", "DOCKER_", "SOURCE_DATE_EPOCH", "CGO_")
 
 
 class Failure(Exception):
-    """A program that was to be measured failed; says which, and its last output."""
+    """A measured program failed. The text has its name and the end of its output."""
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what steers Go, ko or Pants, and with `extra`."""
+    """The environment without variables of Go, ko and Pants, and with `extra`."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_DROPPED)}
     return {**kept, **extra}
 
 
 def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
-    """Run a program with its output in a file, which costs no terminal's time.
+    """Run a program with its output in a file: a terminal would cost time.
 
-    :raises Failure: another exit status than 0.
+    :raises Failure: the exit status is not 0.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
@@ -55,11 +55,11 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) ->
 
 @dataclass
 class Setting:
-    """What the tools of one workspace share.
+    """The settings that the tools of a workspace share.
 
-    :param standard_library: a Go cache with the compiled standard library; every tool starts from
-        a copy of it. None: from nothing.
-    :param goproxy: for modules that services require.
+    :param standard_library: a Go cache with the compiled standard library. Every tool starts with
+        a copy of it, or with an empty cache if it is None.
+    :param goproxy: GOPROXY for the modules that services require.
     """
 
     repo: Path
@@ -70,7 +70,7 @@ class Setting:
     platforms: tuple[str, ...] = PLATFORMS
 
     def go_environment(self) -> dict[str, str]:
-        """GOENV=off: what `go env -w` holds (such as -buildvcs=false) must not change the work."""
+        """The variables of Go. GOENV=off, because settings of `go env -w` would change the work."""
         return {
             "GOENV": "off",
             "GOTOOLCHAIN": "local",
@@ -80,7 +80,7 @@ class Setting:
         }
 
     def copy_standard_library(self, target: Path) -> None:
-        """Start a Go cache at `target`."""
+        """Fill an empty Go cache at `target`."""
         if self.standard_library is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(self.standard_library, target)
@@ -104,7 +104,7 @@ class Ours:
         return self._state / "kocache"
 
     def forget(self) -> None:
-        """Lose every cache; the standard library is compiled if the setting says so."""
+        """Delete every cache. The standard library is there again if the setting has one."""
         self.stop()
         self._state = self.setting.state / f"ours-{self._number}"
         self._number += 1
@@ -113,7 +113,7 @@ class Ours:
         self._configure()
 
     def start(self) -> None:
-        """Have pantsd run: an image's first publication is seldom the first run of Pants."""
+        """Start pantsd: the first publish of an image is seldom the first run of Pants."""
         self._pants("roots")
 
     def publish(self, paths: Sequence[str], *, tag: str = "latest") -> None:
@@ -133,7 +133,7 @@ class Ours:
                 _wait_for_end(pid)
 
     def remote_cache_problem(self) -> str:
-        """What the last run said of a remote cache that did not answer; Pants goes on without."""
+        """The last run's warning about a remote cache, or "". Pants goes on without."""
         lines = (self.setting.state / "pants.log").read_text(errors="replace").splitlines()
         return next((line for line in lines if "remote cache" in line and "Failed" in line), "")
 
@@ -154,7 +154,7 @@ class Ours:
                 "remote_cache_read = true\nremote_cache_write = true\n"
                 f"remote_store_address = {json.dumps(self._remote_cache)}\n"
             )
-        # GONOSUMDB and the like are the default's; GOENV is set by the plugin itself.
+        # GONOSUMDB and the like have their defaults; the plugin sets GOENV itself.
         (setting.repo / "pants.toml").write_text(
             "[GLOBAL]\n"
             f"pants_version = {json.dumps(_pants_version())}\n"
@@ -190,7 +190,7 @@ class Ko:
         return self._state / "kocache"
 
     def forget(self) -> None:
-        """Lose every cache; the standard library is compiled if the setting says so."""
+        """Delete every cache. The standard library is there again if the setting has one."""
         self._state = self.setting.state / f"ko-{self._number}"
         self._number += 1
         remove(self._state)
@@ -198,7 +198,7 @@ class Ko:
         self.setting.copy_standard_library(self._state / "gocache")
 
     def start(self) -> None:
-        """Nothing runs before."""
+        """Do nothing: ko has no daemon."""
 
     def publish(self, paths: Sequence[str], *, tag: str = "latest") -> None:
         """Publish the images of these directories."""
@@ -244,7 +244,7 @@ class Copier:
 
 
 def copiers() -> tuple[list[Copier], list[str]]:
-    """Those that are there, and why others are not."""
+    """The copiers that are installed, and for the others the reason why not."""
     found, lacking = [], []
     if shutil.which("crane"):
         found.append(Copier("crane", ("crane", "copy", "--insecure")))
@@ -273,8 +273,8 @@ class _DockerBuildx(Copier):
 def compile_standard_library(target: Path, platforms: Sequence[str]) -> None:
     """Fill a Go cache as ko and our plugin do it: no cgo, -trimpath.
 
-    KOCACHE has ko run `go tool buildid`, which Go >= 1.25 compiles at the first use: that is done
-    as well, for it is no part of publishing.
+    With KOCACHE, ko runs `go tool buildid`, which Go >= 1.25 compiles when it is first used. This
+    is done here too, because it is no part of publishing.
     """
     target.mkdir(parents=True)
     run(
@@ -298,7 +298,7 @@ def compile_standard_library(target: Path, platforms: Sequence[str]) -> None:
 
 
 def versions(registry: Registry) -> dict[str, str]:
-    """What ran, as each says itself."""
+    """The version of each program, as the program prints it."""
     found = {"pants": _pants_version(), "registry": _first_line(registry.binary, "--version")}
     for name, argument in (("go", "version"), ("ko", "version"), ("crane", "version")):
         if shutil.which(name):
@@ -309,7 +309,7 @@ def versions(registry: Registry) -> dict[str, str]:
 
 
 def remove(path: Path) -> None:
-    """Delete a tree, also one with directories that may not be written (Go's module cache)."""
+    """Delete a tree, even with read-only directories (Go's module cache has them)."""
     for directory, _, _ in os.walk(path):
         os.chmod(directory, 0o755)
     shutil.rmtree(path, ignore_errors=True)

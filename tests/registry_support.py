@@ -19,23 +19,23 @@ from ko_pants.registry.request import Reply, Request
 
 
 class FakeTime:
-    """A clock that goes on only when somebody sleeps or a test says so."""
+    """A clock that advances only when the code sleeps, or when a test advances it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.slept: list[float] = []
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, at once."""
+        """Advance the clock, without any wait."""
         self.slept.append(seconds)
         self.now += seconds
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now += seconds
 
     def clock(self) -> Clock:
-        """This time as the client wants it; chance is fixed, and Unix time is the same number."""
+        """The clock for a client. Its random numbers are fixed, and its Unix time is this time."""
         return Clock(
             monotonic=lambda: self.now,
             wall=lambda: self.now,
@@ -47,7 +47,7 @@ class FakeTime:
 def client_for(
     env: dict[str, str], time: FakeTime | None = None, **settings: Any
 ) -> RegistryClient:
-    """A client which waits for nothing."""
+    """A client that never waits."""
     fake = (time or FakeTime()).clock()
     # Dates in replies of the fault registry are real ones.
     clock = Clock(monotonic=fake.monotonic, sleep=fake.sleep, random=fake.random)
@@ -66,7 +66,7 @@ def auth_env(directory: Path, host: str, password: str = fault_registry.PASSWORD
 
 
 def random_bytes(size: int, seed: int = 0) -> bytes:
-    """The same bytes for the same arguments."""
+    """Random bytes; equal arguments give equal bytes."""
     return random.Random(seed).getrandbits(8 * size).to_bytes(size, "big")
 
 

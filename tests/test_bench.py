@@ -1,4 +1,4 @@
-"""The benchmark's own parts: what it generates is real, what it prints follows from the samples."""
+"""The benchmark: its monorepo compiles, and its figures follow from the samples."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _samples(*seconds: float, heads: int = 1) -> list[Sample]:
 
 
 def test_ratios_are_of_the_same_turn() -> None:
-    # Whatever slows the second turn slows both: the ratio of the medians would be 0.15.
+    # Something slows both tools in the second turn. The ratio of the medians would be 0.15.
     assert median_ratio(_samples(1.0, 9.0, 1.5), _samples(10.0, 90.0, 5.0)) == pytest.approx(0.1)
     mixed = [*_samples(1, heads=9), *_samples(1, heads=2), *_samples(1, heads=3)]
     assert typical_requests(mixed).total == 3

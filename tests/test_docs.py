@@ -93,7 +93,7 @@ def strings(path: Path, name: str) -> Set[str]:
 
 
 def section(text: str, heading: str) -> str:
-    """What stands below a heading, up to the next one of its own or a higher level."""
+    """The text below a heading, up to the next heading of the same or a higher level."""
     lines = text.split("\n")
     start = lines.index(heading) + 1
     level = len(heading) - len(heading.lstrip("#"))
@@ -215,7 +215,7 @@ def without_code(text: str) -> str:
 
 
 def links(page: Path) -> Iterator[Tuple[str, str]]:
-    """(path, anchor) of every link that leaves neither the repository nor the page's meaning."""
+    """The (path, anchor) of every link to a place in the repository."""
     for target in re.findall(r"\]\(([^)\s]+)\)", without_code(read(page))):
         if not re.match(r"[a-z]+:", target):
             path, _, anchor = target.partition("#")
@@ -241,7 +241,7 @@ def test_readme_begins_with_the_two_commands() -> None:
 
 
 def scripts_in(document: object) -> Iterator[object]:
-    """What the steps and scripts of a CI configuration are: strings, if YAML reads them right."""
+    """The steps and scripts of a CI configuration; strings, if the YAML is right."""
     if isinstance(document, dict):
         for key, value in document.items():
             if key in ("run", "script"):

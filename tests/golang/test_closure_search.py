@@ -319,8 +319,10 @@ def test_each_step_wants_what_is_not_known_yet() -> None:
     tree = Tree(MONOREPO)
     search = ClosureSearch(tree.workspace("cmd/app"), "cmd/app", PLATFORMS)
     assert search.start() == ("cmd/app",)
-    assert search.step({"cmd/app": tree.analyze("cmd/app")}) == ("internal/a",)
-    wanted = search.step({"internal/a": tree.analyze("internal/a")})
+    # A go.mod in the directory above would hide the package.
+    wanted = search.step({"cmd/app": tree.analyze("cmd/app")})
+    assert wanted == ("internal", "internal/a")
+    wanted = search.step({path: tree.analyze(path) for path in wanted})
     assert wanted == ("internal/b", "internal/win")
     assert search.step({path: tree.analyze(path) for path in wanted}) == ()
 

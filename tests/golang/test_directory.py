@@ -45,7 +45,7 @@ def test_the_heads_of_assembly_count() -> None:
 
 def test_what_is_looked_for() -> None:
     assert set(CONTENT_GLOBS) == {"*.go", "*.s", "*.h", "*.hh", "*.hpp", "*.hxx"}
-    assert set(NAME_GLOBS) == {"*.syso", "default.pgo"}
+    assert set(NAME_GLOBS) == {"*.syso", "default.pgo", "go.mod"}
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,47 @@ CSS = {"static/x.css", "static/sub/z.css"}
 )
 def test_patterns(pattern: str, matched: set[str]) -> None:
     embed = EmbedFilter("pkg", (pattern,), BOUNDARIES)
-    assert {name for name in FILES if embed.matches(f"pkg/{name}")} == matched
-    assert not embed.matches("other/a.txt")
+    found = {name: embed.matches(f"pkg/{name}") for name in FILES}
+    assert found == {name: name in matched for name in FILES}
+    assert embed.matches("other/a.txt") is False
+    assert embed.matches("pkg") is False
+
+
+@pytest.mark.parametrize("directory", [".bzr", ".git", ".hg", ".svn"])
+def test_version_control_is_never_embedded_from_within_a_directory(directory: str) -> None:
+    assert not EmbedFilter("", ("all:static",)).matches(f"static/{directory}/config")
+    assert not EmbedFilter("", ("all:static",)).matches(f"static/{directory}")
+    assert EmbedFilter("", ("all:static",)).matches(f"static/x{directory}/config")
+
+
+def matches(pattern: str, *paths: str) -> list[str]:
+    embed = EmbedFilter("", (pattern,))
+    return [path for path in paths if embed.matches(path)]
+
+
+def test_classes() -> None:
+    letters = ("a", "b", "c", "d", "X", "-", "]", "^", "\\")
+    assert matches("[ac]", *letters) == ["a", "c"]
+    assert matches("[a-bd]", *letters) == ["a", "b", "d"]
+    assert matches("[^a-c]", *letters) == ["d", "X", "-", "]", "^", "\\"]
+    assert matches("[\\]a]", *letters) == ["a", "]"]
+    assert matches("[a^]", *letters) == ["a", "^"]
+    # path.Match takes a range in this order for one without characters.
+    assert matches("[c-a]", *letters) == []
+    assert matches("[c-ab]", *letters) == ["b"]
+    assert matches("[^c-a]", *letters) == list(letters)
+    # Malformed.
+    for pattern in ("[]", "[a", "[a\\]"):
+        assert matches(pattern, *letters) == []
+
+
+def test_the_root_and_paths_that_are_too_short() -> None:
+    assert matches("a/b", "a", "a/b", "a/b/c", "a/c", "b") == ["a/b", "a/b/c"]
+    assert matches("*", "a", ".b") == ["a", ".b"]
+    embed = EmbedFilter("pkg", ("*",))
+    found = {path: embed.matches(path) for path in ("pkg/a", "oth/a", "pkg", "pkgs/a", "a")}
+    assert found == {"pkg/a": True, "oth/a": False, "pkg": False, "pkgs/a": False, "a": False}
+    assert EmbedFilter("", ("a", "b.txt")).matches("b.txt")
 
 
 def as_expression(glob: str) -> re.Pattern[str]:
@@ -66,7 +105,10 @@ def as_expression(glob: str) -> re.Pattern[str]:
     return re.compile("/".join(parts))
 
 
-NAMES = st.text(alphabet="ab[]*?\\!{}-.", min_size=1, max_size=4)
+NAMES = st.one_of(
+    st.text(alphabet="ab[]*?\\!{}-.", min_size=1, max_size=4),
+    st.lists(st.sampled_from(["a", "b", "*", "?", "[ab]", "[^a]", "\\*", "!", "{"])).map("".join),
+).filter(bool)
 
 
 @given(st.lists(NAMES, min_size=1, max_size=3), st.lists(NAMES, min_size=1, max_size=4))
@@ -76,6 +118,32 @@ def test_globs_take_in_whatever_matches(pattern: list[str], path: list[str]) -> 
     assert not any(set(glob) & set("?[]{}!\\") for glob in globs)
     if embed.matches("/".join(path)):
         assert any(as_expression(glob).fullmatch("/".join(path)) for glob in globs)
+
+
+@pytest.mark.parametrize("pattern", ["", ".", "..", "../x", "./x", "a/../b", "a//b", "/x", "a/"])
+def test_paths_that_go_refuses_have_no_globs(pattern: str) -> None:
+    assert EmbedFilter("p", (pattern, f"all:{pattern}")).globs() == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "glob"),
+    [
+        ("static/*.css", "static/*.css"),
+        ("all:a/b", "a/b"),
+        # Never `**`, which stands for directories.
+        ("[a][b].txt", "*.txt"),
+        ("a**b", "a*b"),
+        ("x?\\*y", "x*y"),
+        # A class after another wildcard.
+        ("img?[0-9].png", "img*.png"),
+        ("*[ab]", "*"),
+        ("x!{[a]", "x*"),
+        ("a{b,c}!d", "a*b,c*d"),
+        ("a\\\nb", "a*b"),
+    ],
+)
+def test_wider_globs(pattern: str, glob: str) -> None:
+    assert EmbedFilter("p", (pattern,)).globs() == (glob, f"{glob}/**")
 
 
 def test_globs_of_a_package_in_the_root() -> None:

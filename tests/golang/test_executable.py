@@ -72,6 +72,31 @@ GNU_NOTE = (b"GNU\0", 3, b"\1\2\3\4\5")
     ("head", "os", "architecture"),
     [
         (elf(62), "linux", "amd64"),
+        (elf(62, wide=False), "linux", "amd64p32"),
+        (elf(62, big=True), "linux", ""),
+        (elf(3), "linux", ""),
+        (elf(8, wide=False), "linux", "mipsle"),
+        (elf(8, big=True), "linux", "mips64"),
+        (elf(20, wide=False, big=True), "linux", "ppc"),
+        (elf(22, wide=False, big=True), "linux", "s390"),
+        (elf(40, wide=False, big=True), "linux", "armbe"),
+        (elf(43, big=True), "linux", "sparc64"),
+        (elf(183, big=True), "linux", "arm64be"),
+        (elf(243, wide=False), "linux", "riscv"),
+        (elf(62, abi=2), "netbsd", "amd64"),
+        (elf(62, abi=3), "linux", "amd64"),
+        (elf(62, abi=6), "solaris", "amd64"),
+        (elf(62, abi=12), "openbsd", "amd64"),
+        (elf(62, abi=99), "", "amd64"),
+        (elf(62, notes=((b"OpenBSD\0", 1, b"1234"),)), "openbsd", "amd64"),
+        (elf(62, notes=((b"FreeBSD\0", 1, b"1234"),)), "freebsd", "amd64"),
+        (elf(62, notes=((b"Other\0", 1, b"1234"),)), "linux", "amd64"),
+        # The ABI says more than a note.
+        (elf(62, abi=9, notes=((b"NetBSD\0", 1, b"1234"),)), "freebsd", "amd64"),
+        (elf(62, interpreter="/usr/lib/amd64/ld.so.1"), "solaris", "amd64"),
+        (elf(62, interpreter="/lib/ld.so.1"), "linux", "amd64"),
+        (elf(62, interpreter="/lib/amd64/ld.so.2"), "linux", "amd64"),
+        (elf(62, abi=9, interpreter="/lib/amd64/ld.so.1"), "freebsd", "amd64"),
         (elf(3, wide=False), "linux", "386"),
         (elf(40, wide=False), "linux", "arm"),
         (elf(183), "linux", "arm64"),
@@ -104,7 +129,80 @@ def test_elf_linking() -> None:
     static_pie = inspect_executable(elf(62, kind=3))
     assert (static_pie.kind, static_pie.static) == ("executable", True)
     assert inspect_executable(elf(62, kind=3, entry=0)).kind == "shared library"
+    assert inspect_executable(elf(62, kind=3, entry=0, interpreter="/l")).kind == "executable"
     assert inspect_executable(elf(62, kind=1)).kind == "object file"
+    assert inspect_executable(elf(62, kind=4)).kind == "core dump"
+    assert inspect_executable(elf(62, kind=2)).kind == "executable"
+    assert inspect_executable(elf(62, kind=9)).kind == ""
+    # An entry point beyond 4 GiB is one.
+    assert inspect_executable(elf(62, kind=3, entry=1 << 40)).kind == "executable"
+    for wide, big in ((True, True), (False, True), (False, False)):
+        header = inspect_executable(elf(62, wide=wide, big=big, kind=3, interpreter="/lib/ld.so"))
+        assert (header.kind, header.static, header.interpreter) == (
+            *("executable", False, "/lib/ld.so"),
+        )
+        assert inspect_executable(elf(62, wide=wide, big=big, kind=3)).static
+        assert inspect_executable(elf(62, wide=wide, kind=3, entry=0)).kind == "shared library"
+
+
+def test_an_interpreter_that_is_not_utf_8() -> None:
+    head = elf(62, interpreter="/lib/X").replace(b"/lib/X", b"/lib/\xff")
+    assert inspect_executable(head).interpreter == "/lib/\ufffd"
+
+
+def test_all_segments_and_all_notes_are_read() -> None:
+    odd = (b"Odd\0\0\0\0\0", 4, b"12345")
+    wrong_type = (b"Go\0\0", 5, b"no")
+    second = (b"Go\0\0", 4, b"second")
+    head = elf(62, interpreter="/lib/ld.so", notes=(odd, wrong_type, GO_NOTE, second))
+    header = inspect_executable(head)
+    assert (header.interpreter, header.build_id) == ("/lib/ld.so", BUILD_ID)
+    bad = inspect_executable(elf(62, notes=((b"Go\0\0", 4, b"\xff"),)))
+    assert bad.build_id == "\ufffd"
+
+
+@pytest.mark.parametrize(("alignment", "step"), [(4, 4), (8, 8), (1, 4), (0, 4), (16, 4)])
+def test_notes_are_aligned_as_their_segment_says(alignment: int, step: int) -> None:
+    first = struct.pack("<III", 4, 5, 3) + b"GNU\0" + b"12345"
+    first = first.ljust(-(-len(first) // step) * step, b"\0")
+    notes = first + struct.pack("<III", 4, 2, 4) + b"Go\0\0" + b"id"
+    head = elf(62, notes=((b"Go\0\0", 1, b"x" * 64),))
+    start = 64 + 56
+    segment = struct.pack("<II6Q", 4, 4, start, 0, 0, len(notes), 0, alignment)
+    assert inspect_executable(head[:64] + segment + notes).build_id == "id"
+    # A note that ends beyond its segment is none.
+    segment = struct.pack("<II6Q", 4, 4, start, 0, 0, len(notes) - 1, 0, alignment)
+    assert inspect_executable(head[:64] + segment + notes).build_id == ""
+
+
+def test_a_note_of_nothing_is_one() -> None:
+    notes = struct.pack("<III", 0, 0, 9) + struct.pack("<III", 4, 0, 4) + b"Go\0\0"
+    head = elf(62, notes=((b"Go\0\0", 1, b"x" * 64),))
+    segment = struct.pack("<II6Q", 4, 4, 120, 0, 0, len(notes), 0, 4)
+    marker = b'\xff Go build ID: "other"\n \xff'
+    assert inspect_executable(head[:64] + segment + notes + marker).build_id == "other"
+
+
+def test_program_headers_that_are_too_small_or_cut_off() -> None:
+    head = elf(62, interpreter="/lib/ld.so")
+    for size in (0, 55):
+        small = head[:54] + struct.pack("<H", size) + head[56:]
+        assert inspect_executable(small).static
+    assert inspect_executable(head[:119]).static
+    assert not inspect_executable(head[:120]).static
+    narrow = elf(62, wide=False, interpreter="/lib/ld.so")
+    assert inspect_executable(narrow[:42] + struct.pack("<H", 31) + narrow[44:]).static
+    assert inspect_executable(narrow[:83]).static
+    assert not inspect_executable(narrow[:84]).static
+
+
+def test_only_the_head_counts() -> None:
+    marker = b'\xff Go build ID: "id"\n \xff'
+    fits = elf(62).ljust(32 * 1024 - len(marker), b"\0") + marker
+    assert inspect_executable(fits).build_id == "id"
+    assert inspect_executable(b"\0" + fits).format == "unknown"
+    cut = elf(62).ljust(32 * 1024 - len(marker) + 1, b"\0") + marker
+    assert inspect_executable(cut).build_id == ""
 
 
 @pytest.mark.parametrize("wide", [True, False])
@@ -124,6 +222,121 @@ def test_build_id_in_the_text() -> None:
     assert (header.format, header.os, header.architecture) == ("pe", "windows", "amd64")
     assert (header.kind, header.build_id) == ("executable", BUILD_ID)
     assert inspect_executable(elf(62) + marker).build_id == BUILD_ID
+
+
+def test_escapes_in_a_build_id() -> None:
+    for text, build_id in ((b"a\\x62", "ab"), (b"a\\q", ""), (b"\xff", "\ufffd"), (b"", "")):
+        marker = b'\xff Go build ID: "' + text + b'"\n \xff'
+        assert inspect_executable(elf(62) + marker).build_id == build_id
+
+
+def pe(machine: int = 0x8664, characteristics: int = 0x22, start: int = 64) -> bytes:
+    """A PE file of headers only."""
+    head = b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", start)
+    head = head.ljust(start, b"\0") + b"PE\0\0"
+    return head + struct.pack("<HH12xHH", machine, 1, 0, characteristics)
+
+
+@pytest.mark.parametrize(
+    ("head", "architecture", "kind"),
+    [
+        (pe(), "amd64", "executable"),
+        (pe(0x14C), "386", "executable"),
+        (pe(0x1C4), "arm", "executable"),
+        (pe(0xAA64), "arm64", "executable"),
+        (pe(0x1234), "", "executable"),
+        (pe(start=128), "amd64", "executable"),
+        (pe(characteristics=0x2022), "amd64", "shared library"),
+        (pe(characteristics=0x20), "amd64", "object file"),
+    ],
+)
+def test_pe(head: bytes, architecture: str, kind: str) -> None:
+    assert inspect_executable(head) == ExecutableHeader("pe", "windows", architecture, kind, True)
+
+
+def test_what_begins_as_pe_and_is_none() -> None:
+    assert inspect_executable(pe().replace(b"PE", b"NE")) == ExecutableHeader(kind="DOS program")
+    assert inspect_executable(pe()[:80]) == ExecutableHeader()
+    assert inspect_executable(b"MZ") == ExecutableHeader()
+
+
+def mach_o(
+    order: str, cpu: int, kind: int, *commands: bytes, wide: bool = True, magic: int = 0
+) -> bytes:
+    """A Mach-O file of headers only."""
+    magic = magic or (0xFEEDFACF if wide else 0xFEEDFACE)
+    fields = (magic, cpu, 0, kind, len(commands), sum(map(len, commands)), 0)
+    return struct.pack(order + "7I", *fields) + (bytes(4) if wide else b"") + b"".join(commands)
+
+
+LINKER = struct.pack("<III", 0xE, 28, 12) + b"/usr/lib/dyld".ljust(16, b"\0")
+OTHER = struct.pack("<III", 0x19, 16, 12) + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("head", "architecture", "kind", "static"),
+    [
+        (mach_o("<", 0x01000007, 2), "amd64", "executable", True),
+        (mach_o("<", 7, 2, wide=False), "386", "executable", True),
+        (mach_o("<", 12, 2, wide=False), "arm", "executable", True),
+        (mach_o(">", 18, 2, wide=False), "ppc", "executable", True),
+        (mach_o(">", 0x01000012, 2), "ppc64", "executable", True),
+        (mach_o("<", 99, 2), "", "executable", True),
+        (mach_o("<", 0x0100000C, 1), "arm64", "object file", True),
+        (mach_o("<", 0x0100000C, 6), "arm64", "shared library", True),
+        (mach_o("<", 0x0100000C, 8), "arm64", "bundle", True),
+        (mach_o("<", 0x0100000C, 9), "arm64", "", True),
+        (mach_o("<", 0x0100000C, 2, OTHER, LINKER), "arm64", "executable", False),
+        (mach_o("<", 7, 2, OTHER, LINKER, wide=False), "386", "executable", False),
+        # The least size of a command.
+        (mach_o("<", 12, 2, struct.pack("<II", 1, 8), LINKER), "arm", "executable", False),
+        # A command that is no command ends them.
+        (mach_o("<", 7, 2, struct.pack("<III", 1, 7, 0), LINKER), "386", "executable", True),
+    ],
+)
+def test_mach_o(head: bytes, architecture: str, kind: str, static: bool) -> None:
+    marker = b'\xff Go build ID: "id"\n \xff'
+    assert inspect_executable(head + marker) == ExecutableHeader(
+        *("mach-o", "darwin", architecture, kind, static),
+        interpreter="" if static else "/usr/lib/dyld",
+        build_id="id",
+    )
+
+
+def test_mach_o_that_is_cut_off() -> None:
+    head = mach_o("<", 0x0100000C, 2, LINKER)
+    assert not inspect_executable(head[:44]).static
+    assert inspect_executable(head[:43]).static
+    assert inspect_executable(head[:20]) == ExecutableHeader()
+
+
+def test_universal_files() -> None:
+    universal = ExecutableHeader("mach-o", "darwin", kind="universal file")
+    for count in (1, 19):
+        assert inspect_executable(struct.pack(">II", 0xCAFEBABE, count)) == universal
+    # Java's class files begin with the same number.
+    for version in (0, 20, 52):
+        head = struct.pack(">II", 0xCAFEBABE, version)
+        assert inspect_executable(head) == ExecutableHeader()
+
+
+def test_numbers_that_begin_no_executable() -> None:
+    assert inspect_executable(struct.pack(">II", 0xCAFEBABF, 2)) == ExecutableHeader()
+    assert inspect_executable(struct.pack(">II", 0xCAFEBABE, 0x01000002)) == ExecutableHeader()
+
+
+def test_wasm() -> None:
+    marker = b'\xff Go build ID: "id"\n \xff'
+    assert inspect_executable(b"\0asm\1\0\0\0" + marker) == ExecutableHeader(
+        "wasm", "wasip1", "wasm", "executable", True, "", "id"
+    )
+
+
+def test_other_files() -> None:
+    assert inspect_executable(b"#!/bin/sh") == ExecutableHeader(kind="script")
+    assert inspect_executable(b"") == ExecutableHeader(kind="empty file")
+    marker = b'\xff Go build ID: "id"\n \xff'
+    assert inspect_executable(b"text" + marker) == ExecutableHeader(build_id="id")
 
 
 def test_mach_o_with_a_dynamic_linker() -> None:
@@ -179,6 +392,99 @@ def test_problems(
     assert (problem is None) == (not texts)
     for text in texts:
         assert text in (problem or "")
+
+
+@pytest.mark.parametrize(
+    ("header", "platform", "needs_static", "text"),
+    [
+        (
+            ExecutableHeader("elf", "linux", "amd64", "executable", False),
+            "linux/amd64",
+            True,
+            "found an ELF executable for linux/amd64 that is dynamically linked (interpreter "
+            "unknown); expected a statically linked one, as the image has no dynamic linker: build "
+            "it with CGO_ENABLED=0, or choose a base image with a libc",
+        ),
+        (
+            ExecutableHeader("elf", "", "", ""),
+            "linux/amd64",
+            False,
+            "found an ELF file; expected an ELF executable for linux/amd64",
+        ),
+        (
+            ExecutableHeader("elf", "", "arm64", "executable"),
+            "linux/amd64",
+            False,
+            "found an ELF executable for unknown/arm64; expected an ELF executable for linux/amd64",
+        ),
+        (
+            ExecutableHeader("pe", "windows", "", "executable"),
+            "darwin/arm64",
+            False,
+            "found a PE executable for windows/unknown; expected a Mach-O executable for "
+            "darwin/arm64",
+        ),
+        (
+            ExecutableHeader("wasm", "wasip1", "wasm", "executable"),
+            "linux/amd64",
+            False,
+            "found a WebAssembly executable for wasip1/wasm; expected an ELF executable for "
+            "linux/amd64",
+        ),
+        (
+            ExecutableHeader("elf", "linux", "amd64", "object file"),
+            "windows/amd64",
+            False,
+            "found an ELF object file for linux/amd64; expected a PE executable for windows/amd64",
+        ),
+        (
+            ExecutableHeader("elf", "", "amd64", "executable"),
+            "windows/amd64",
+            False,
+            "found an ELF executable for unknown/amd64; expected a PE executable for windows/amd64",
+        ),
+        (
+            ExecutableHeader(kind="script"),
+            "linux/amd64",
+            False,
+            "found a script; expected an ELF executable for linux/amd64",
+        ),
+        (
+            ExecutableHeader(kind="empty file"),
+            "linux/amd64",
+            False,
+            "found an empty file; expected an ELF executable for linux/amd64",
+        ),
+        (
+            ExecutableHeader(),
+            "linux/amd64",
+            False,
+            "found a file that is neither ELF, PE nor Mach-O; expected an ELF executable for "
+            "linux/amd64",
+        ),
+    ],
+)
+def test_whole_messages(
+    header: ExecutableHeader, platform: str, needs_static: bool, text: str
+) -> None:
+    assert executable_problem(header, Platform.parse(platform), needs_static) == text
+
+
+@pytest.mark.parametrize(
+    ("header", "platform"),
+    [
+        (ExecutableHeader("elf", "linux", "arm64", "executable"), Platform("android", "arm64")),
+        (ExecutableHeader("mach-o", "darwin", "arm64", "executable"), Platform("ios", "arm64")),
+        (ExecutableHeader("wasm", "wasip1", "wasm", "executable"), Platform("js", "wasm")),
+        (ExecutableHeader("wasm", "wasip1", "wasm", "executable"), Platform("wasip1", "wasm")),
+        (ExecutableHeader("elf", "", "amd64", "executable"), LINUX),
+        # Only ELF files name a linker that has to be in the image.
+        (ExecutableHeader("mach-o", "darwin", "arm64", "executable"), Platform("darwin", "arm64")),
+        (ExecutableHeader("pe", "windows", "amd64", "executable"), Platform("windows", "amd64")),
+    ],
+)
+def test_what_an_image_can_have(header: ExecutableHeader, platform: Platform) -> None:
+    assert executable_problem(header, platform, needs_static=header.format != "elf") is None
 
 
 MAGICS = st.sampled_from(

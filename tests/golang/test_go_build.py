@@ -19,6 +19,7 @@ from ko_pants.golang.go_build import (
     head_argv,
     list_argv,
 )
+from ko_pants.golang.private_environment import split_environment
 
 # It notes how it was called, prints what the test wants, and makes the output of `-o`.
 FAKE_GO = """#!/bin/sh
@@ -44,7 +45,10 @@ class Sandbox:
         self.toolchain = toolchain.resolve()
         (toolchain / "bin/go").write_text(FAKE_GO)
         (toolchain / "bin/go").chmod(0o755)
+        (toolchain / "VERSION").write_text("go1.99\ntime 2024-01-01T00:00:00Z\n")
         (self.root / GO_LINKS / "go1").symlink_to(toolchain)
+        # The build id is some text in the command.
+        (self.root / GO_LINKS / "go1.identity").write_text("go1.99\nEXIT_CODE\n")
         self.says()
 
     def says(self, *, stdout: str = "", stderr: str = "", output: bytes = b"") -> None:
@@ -176,6 +180,70 @@ def test_the_arguments_are_part_of_cache_keys() -> None:
         *head_argv("f"),
     )
     assert hashlib.sha256("\0".join(argv).encode()).hexdigest() == (
-        "6ec0b721da0c5ef750d67fbd304a68f8003b9d058f40d5ab7a54dea92439771b"
+        "b9b26502976902f24b2e1721961d249552ef692c0c78fb076b1fd47323b86659"
     )
     assert build_argv("go1", "m", ".", "n", ())[6] == "whole"
+
+
+REPLACED = b"was replaced while Pants worked with it: run Pants again"
+CALLS = (build_argv("go1", ".", ".", "app", ()), list_argv("go1", ".", (), ("x",)))
+
+
+@pytest.mark.parametrize("argv", CALLS, ids=["build", "list"])
+@pytest.mark.parametrize("what", ["version", "command", "no VERSION", "no identity"])
+def test_a_toolchain_that_is_not_the_one_of_the_name_is_refused(
+    sandbox: Sandbox, argv: tuple[str, ...], what: str
+) -> None:
+    identity = sandbox.root / GO_LINKS / "go1.identity"
+    if what == "version":
+        (sandbox.toolchain / "VERSION").write_text("go1.99.1\ntime x\n")
+    elif what == "command":
+        identity.write_text("go1.99\nanother/build/id\n")
+    else:
+        (sandbox.toolchain / "VERSION" if what == "no VERSION" else identity).unlink()
+    done = sandbox.run(argv)
+    assert done.returncode == 1
+    assert REPLACED in done.stderr
+    assert str(sandbox.toolchain).encode() in done.stderr
+    assert not Path(f"{sandbox.record}.arguments").exists(), "Go was run"
+
+
+@pytest.mark.parametrize("argv", CALLS, ids=["build", "list"])
+def test_a_toolchain_that_is_replaced_under_way_is_refused(
+    sandbox: Sandbox, argv: tuple[str, ...]
+) -> None:
+    go = sandbox.toolchain / "bin/go"
+    go.write_text(FAKE_GO.replace("pwd >", f"echo go2 > {sandbox.toolchain}/VERSION; pwd >"))
+    sandbox.says(output=b"executable")
+    done = sandbox.run(argv)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert REPLACED in done.stderr
+
+
+@pytest.mark.parametrize("version", ["go1.99", "devel go1.99-abc Mon Jan 1\n"])
+def test_version_files_of_other_forms(sandbox: Sandbox, version: str) -> None:
+    (sandbox.toolchain / "VERSION").write_text(version)
+    (sandbox.root / GO_LINKS / "go1.identity").write_text(f"{version.strip()}\n\n")
+    assert sandbox.run(CALLS[0]).returncode == 0
+
+
+def test_private_variables_come_from_a_file(sandbox: Sandbox) -> None:
+    env = {"GOPROXY": "https://u:p'w$x@proxy.example.com,direct", "HOME": "/a b", "NETRC": "/n"}
+    split = split_environment(env, env)
+    (sandbox.root / GO_LINKS / split.file_name).write_bytes(split.file_content)
+    assert sandbox.run(CALLS[0], NETRC="/own", **split.public).returncode == 0  # type: ignore[arg-type]
+    found = dict(line.split("=", 1) for line in sandbox.recorded("env") if "=" in line)
+    assert {name: found[name] for name in env} == {**env, "NETRC": "/own"}
+    # What the target says of GOPROXY comes first.
+    assert sandbox.run(CALLS[0], **{**split.public, "GOPROXY": "off"}).returncode == 0  # type: ignore[arg-type]
+    assert "GOPROXY=off" in sandbox.recorded("env")
+
+
+@pytest.mark.parametrize("argv", CALLS, ids=["build", "list"])
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_what_go_says_has_no_users_of_urls(
+    sandbox: Sandbox, argv: tuple[str, ...], exit_code: int
+) -> None:
+    sandbox.says(stderr="# get https://t0ken:xxxxx@proxy.example.com/m/@v/list\n")
+    done = sandbox.run(argv, exit_code=exit_code)
+    assert done.stderr == b"# get https://***@proxy.example.com/m/@v/list\n"

@@ -36,6 +36,7 @@ def test_only_what_is_required() -> None:
     assert found(module(*replaces)) == [("x", "./x")]
     assert found(module(*replaces, requires="y v1,z v1")) == [("y", "./y"), ("z", "./z")]
     assert found(module(*replaces, requires="")) == []
+    assert found(module(local("q", "./q"), local("x", "./x"))) == [("x", "./x")]
 
 
 @pytest.mark.parametrize("go", ["1.16", ""])
@@ -64,9 +65,8 @@ def test_modules_in_place_of_modules_are_none() -> None:
 
 
 def test_each_once() -> None:
-    assert found(module(local("x", "./x"), local("x", "./x"), requires="x v1"), work=None) == [
-        ("x", "./x")
-    ]
+    twice = module(local("x", "./x"), local("x", "./x"), local("y", "./y"), requires="x v1,y v1")
+    assert found(twice) == [("x", "./x"), ("y", "./y")]
 
 
 WORK = GoWork("w/go.work", "1.21", ("./a", "./b"), (local("x", "../x", line=3),))

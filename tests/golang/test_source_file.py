@@ -132,6 +132,7 @@ def test_the_whole_head() -> None:
         ('package p\nimport ("a"\n', "p", ("a",)),
         ('package p\nimport "\\q"\nimport ("\\q"; "a")\n', "p", ("a",)),
         ('package p\nimport ("a"; ""; "b")\n', "p", ("a", "b")),
+        ('package p\nimport (""; "a"; +)\n', "p", ("a",)),
         ('package p\nimport "a\nb"\n', "p", ()),
         ("package p\nimport `a\rb`\n", "p", ("ab",)),
         ('package p /* "x\n*/ import . "a"\n', "p", ("a",)),
@@ -171,6 +172,14 @@ def test_odd_embed_directives(line: str, patterns: tuple[str, ...]) -> None:
     assert parse_go_file("x.go", source.encode()).embed_patterns == patterns
 
 
+def test_bytes_that_are_not_utf_8() -> None:
+    content = b'package \xff\nimport ("embed"; "a\xff"; `b\xff`)\n//go:embed \xff "c\xff"\n'
+    bad = "\ufffd"
+    assert parse_go_file("x.go", content) == GoFile(
+        "x.go", bad, (f"a{bad}", f"b{bad}", "embed"), None, (f"c{bad}", bad)
+    )
+
+
 def test_properties_of_files() -> None:
     assert parse_go_file("x.go", b'package p\nimport "C"\n').uses_cgo
     assert not parse_go_file("x.go", b'package p\nimport "Cx"\n').uses_cgo
@@ -179,7 +188,7 @@ def test_properties_of_files() -> None:
     assert [OtherFile(name).uses_cgo for name in ("x.S", "x.sx", "x.s", "S")] == [
         *(True, True, False, False),
     ]
-    assert not OtherFile("documentation").is_documentation
+    assert OtherFile("documentation").is_documentation is False
 
 
 def test_what_assembly_includes() -> None:

@@ -54,7 +54,7 @@ def make_base(
     text: str = "base",
     config: Mapping[str, Any] | None = None,
 ) -> Base:
-    """An image with one layer a platform, `/etc/base` with `text` and the platform in it.
+    """An image with one layer per platform; its file `/etc/base` has `text` and the platform.
 
     `index=False` gives the manifest of the only platform.
     """

@@ -14,7 +14,7 @@ from integration.workspace import go_mod
 
 
 class GoProxy:
-    """Holds the modules that are added to it; `env` makes Go use it and nothing else."""
+    """The modules that were added; with `env`, Go uses this proxy and no other."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -22,7 +22,7 @@ class GoProxy:
 
     @property
     def env(self) -> dict[str, str]:
-        """For `go` and for Pants."""
+        """The variables of Go, for `go` itself and for Pants."""
         return {"GOPROXY": f"file://{self._directory}", "GOSUMDB": "off"}
 
     def add(

@@ -1,4 +1,4 @@
-"""Runs published images, in a container store that is gone afterwards."""
+"""Runs published images, in a temporary container store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 import pytest
 from integration.workspace import tool
 
-# What podman says where the machine lets nobody run containers.
+# Messages of podman on machines where containers cannot run.
 _NOT_HERE = ("cgroup", "Operation not permitted", "permission denied", "user namespace")
 
 

@@ -25,7 +25,7 @@ MANIFEST_TYPES = (
 
 @dataclass(frozen=True)
 class PublishedManifest:
-    """One platform's image, all of it."""
+    """The image of one platform, with its layers."""
 
     platform: str
     manifest: Mapping[str, Any]
@@ -48,7 +48,7 @@ class PublishedManifest:
 
 @dataclass(frozen=True)
 class Published:
-    """What a tag or digest names, with every part; `index` is empty for a single image."""
+    """An image that a tag or digest names, with every part; `index` is empty for a single image."""
 
     digest: str
     media_type: str
@@ -57,7 +57,7 @@ class Published:
 
     @property
     def platforms(self) -> list[str]:
-        """As `os/arch[/variant]`."""
+        """The platforms, as `os/arch[/variant]`."""
         return [m.platform for m in self.manifests]
 
     def for_platform(self, platform: str) -> PublishedManifest:
@@ -155,7 +155,7 @@ def _read_manifest(read: _Read, content: bytes, entry: Mapping[str, Any]) -> Pub
             stated[key] for key in ("os", "architecture", "variant") if stated.get(key)
         )
     found = PublishedManifest(platform, manifest, config, tuple(layers))
-    # The promise that KOCACHE must never break.
+    # KOCACHE must never lead to a manifest that does not match its layers.
     assert config["rootfs"]["diff_ids"] == [digest_of(tar) for tar in found.tars]
     return found
 

@@ -1,4 +1,4 @@
-"""Bad input: one clear error each, and what was there before is as it was."""
+"""Bad input gives one clear error, and harms nothing that was there before."""
 
 from __future__ import annotations
 
@@ -277,6 +277,26 @@ CASES = [
         "go_executable(name='program', env=['GOOS=linux'])\n" + image(binary=":program"),
     ),
     Case(
+        "flag that the linker does not have",
+        ("case:program", "flag provided but not defined: -foo", "field `ldflags`"),
+        "go_executable(name='program', ldflags=['-foo'])\n" + image(binary=":program"),
+    ),
+    Case(
+        "Go older than go.mod wants",
+        ("case:image", "requires go >= 1.99", "[ko].go_search_paths"),
+        files={"go.mod": "module example.com/case\n\ngo 1.99\n"},
+    ),
+    Case(
+        "import path in place of a directory",
+        ("case:program", "`main`", "'example.com/case'", "import path", "cmd/server"),
+        "go_executable(name='program', main='example.com/case')\n" + image(binary=":program"),
+    ),
+    Case(
+        "file in place of the layout",
+        ("OCI layout", "expected a directory", "{root}/pants.toml is a file", "layout_path"),
+        flags=("--ko-layout-path=pants.toml/oci",),
+    ),
+    Case(
         "program outside of the repository",
         ("case:program", "`main`", "'../../elsewhere'"),
         "go_executable(name='program', main='../../elsewhere')\n" + image(binary=":program"),
@@ -354,7 +374,7 @@ def test_one_clear_error(case: Case, repo: Workspace, registry: RealRegistry) ->
     (error,) = run.errors
     assert [part for part in case.says if part not in error] == [], run.output
     assert_no_traceback(run)
-    # Nothing was harmed: neither maps nor what was published.
+    # Neither the maps nor the published images have changed.
     after = repo.maps()
     assert {path: after.get(path) for path in maps} == maps
     assert _files(repo.root / "dist" / "oci") == layout
@@ -389,8 +409,35 @@ def test_good_images_are_not_published_beside_a_bad_one(repo: Workspace) -> None
     assert "a:latest" not in (repo.root / "dist" / "oci" / "index.json").read_text()
 
 
+def test_a_layout_that_cannot_be_written_says_why_in_the_line_of_the_image(
+    repo: Workspace,
+) -> None:
+    repo.write(
+        {
+            "full/go.mod": go_mod("example.com/full"),
+            "full/main.go": SMALL,
+            "full/BUILD": "go_oci_image()\n",
+            "dist/full/blobs/sha256": "a file",
+        }
+    )
+
+    try:
+        run = repo.publish("full:", flags=["--ko-layout-path=dist/full"])
+    finally:
+        repo.remove("full", "dist/full")
+
+    assert run.exit_code == 1
+    (line,) = [line for line in run.stderr.splitlines() if "full:latest failed for" in line]
+    assert "OCI layout" in line
+    assert "dist/full/blobs/sha256 is a file" in line
+    assert "missing" not in line
+    assert "failed" in run.images["full:full"]["status"]
+    assert "is a file" in run.images["full:full"]["status"]
+    assert_no_traceback(run)
+
+
 def test_unwritable_kocache_is_a_warning(repo: Workspace, tmp_path: Path) -> None:
-    # No permission stops root; sysfs lets nobody make files.
+    # Permissions do not stop root, but not even root can make files in sysfs.
     readonly = Path("/sys/kernel") if os.geteuid() == 0 else tmp_path / "readonly"
     if os.geteuid() == 0:
         if not readonly.is_dir():
@@ -413,7 +460,7 @@ def test_unwritable_kocache_is_a_warning(repo: Workspace, tmp_path: Path) -> Non
 
 
 def assert_no_traceback(run: Run) -> None:
-    """No Python shows through."""
+    """The output has no traceback."""
     for sign in ("Traceback (most recent call last)", 'File "', "site-packages", "assert "):
         assert sign not in run.output, run.output
 

@@ -19,7 +19,7 @@ PLATFORMS = ["linux/amd64", "linux/arm64"]
 
 @dataclass(frozen=True)
 class Registries:
-    """`here` has the bases, `elsewhere` has nothing of them."""
+    """`here` has the base images, `elsewhere` has none of their blobs."""
 
     here: RealRegistry
     elsewhere: RealRegistry
@@ -57,7 +57,7 @@ def publish(
 
 
 def base_outcomes(run: Run, image: str = "app:image0") -> set[str]:
-    """What became of the base's layers."""
+    """The outcomes of the base's layers."""
     return {layer["outcome"] for layer in run.images[image]["layers"] if layer["kind"] == "base"}
 
 
@@ -67,7 +67,7 @@ def test_base_on_a_registry(
     docker: bool, index: bool, repo: Workspace, registries: Registries
 ) -> None:
     name = f"{'docker' if docker else 'oci'}-{'index' if index else 'single'}"
-    # The base has a platform more than the target wants.
+    # The base has one platform that the target does not want.
     offered = [*PLATFORMS, "linux/s390x"] if index else ["linux/amd64"]
     wanted = PLATFORMS if index else ["linux/amd64"]
     base = make_base(offered, docker=docker, index=index, text=name)
@@ -101,7 +101,7 @@ def test_base_on_a_registry(
         stated = manifest.manifest["annotations"]
         assert stated["org.opencontainers.image.base.name"] == reference
         assert stated["org.opencontainers.image.base.digest"] in base.manifests
-    # One registry has both: its layers are mounted, and nobody downloads them.
+    # Base and image are on one registry, so the layers are mounted and not downloaded.
     assert base_outcomes(run) == {"mounted"}
     fetched = traffic.paths(f"/v2/bases/{name}/blobs/", "GET")
     assert [p for p in fetched if p.rpartition("/")[2] in base.layers] == []
@@ -225,7 +225,7 @@ def test_base_on_a_registry_into_a_layout(repo: Workspace, registries: Registrie
 
 
 def test_damaged_base_is_refused(repo: Workspace, registries: Registries) -> None:
-    """A registry that serves other bytes for a digest is not believed."""
+    """A registry that serves other bytes for a digest gives an error."""
     base = make_base(PLATFORMS, text="damaged")
     reference = push(base, registries.here.host, "bases/damaged")
     (layer, *_) = sorted(base.layers)

@@ -1,4 +1,4 @@
-"""After an edit exactly the images that depend on it are built, and Pants' graph names the same."""
+"""After an edit, the images that depend on it are built and no others; Pants' graph agrees."""
 
 from __future__ import annotations
 

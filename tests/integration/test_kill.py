@@ -1,4 +1,4 @@
-"""kill -9 in the middle of publishing: a tag names a whole image, and the next run completes.
+"""After kill -9 during a publish, each tag names a complete image, and the next run succeeds.
 
 `KO_PANTS_KILLS` is the number of kills (default 4), `KO_PANTS_KILL_SEED` repeats a run.
 """
@@ -56,7 +56,7 @@ def test_a_tag_always_names_a_whole_image(repo: Workspace, registry: RealRegistr
     for number in range(2, KILLS + 2):
         edit(repo, number)
         done = kill_while_publishing(repo, registry, chance, seconds, requests)
-        # Every tag names the old image or the new one, whole: reading it checks that.
+        # Every tag names the old image or the new one. Reading it checks that it is complete.
         for name in NAMES:
             assert has_tag(registry.host, f"kill/{name}", "latest")
             found = published_on(registry.host, f"kill/{name}")
@@ -77,7 +77,7 @@ def edit(repo: Workspace, number: int) -> None:
 
 
 def publish_all(repo: Workspace, registry: RealRegistry) -> dict[str, Published]:
-    """A run that nobody disturbs; what the tags name then."""
+    """Publish without a kill; returns the image that each tag names then."""
     run = repo.publish("::").ok()
     images = {name: published_on(registry.host, f"kill/{name}") for name in NAMES}
     assert {name: image.digest for name, image in images.items()} == {
@@ -93,13 +93,13 @@ def kill_while_publishing(
     seconds: float,
     requests: int,
 ) -> bool:
-    """Publish, and kill the daemon and perhaps the client, after a while or after some requests.
+    """Publish, and kill the daemon and perhaps the client after some time or some requests.
 
     True if the client said that all is published.
     """
     (daemon,) = repo.daemon_pids()
     seen = len(registry.requests())
-    # Without a kill of its own, the client starts another daemon and publishes with that.
+    # A client that is not killed starts another daemon, and publishes with it.
     with_client = chance.random() < 0.75
     client = repo.start("publish", "::")
     try:

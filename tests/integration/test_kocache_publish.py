@@ -1,4 +1,4 @@
-"""KOCACHE on the way to a registry: kept without a store, forged, damaged, shared by two runs."""
+"""Publishing with a KOCACHE that is forged, damaged or shared, or without a Pants store."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def forge_diff_id(kocache: Path) -> None:
 
 
 def take_the_entry_of_another_program(kocache: Path) -> None:
-    """Its blob exists, so only the entry's own check can tell."""
+    """The blob of the entry exists, so only the check of the entry finds the fault."""
     _, descriptors = map_files(kocache)
     _, others = map_files(kocache, "two")
     (diff_id,) = json.loads(descriptors.read_text())
@@ -122,7 +122,7 @@ def take_the_entry_of_another_platform(kocache: Path) -> None:
 
 
 def record(kocache: Path, diff_id: str, blob: bytes) -> None:
-    """What a producer with our name but another compressor, or another tar, would have left."""
+    """Write the entry that a producer with our name but another compressor or tar would write."""
     build_ids, descriptors = map_files(kocache)
     (build_id,) = json.loads(build_ids.read_text())
     (entry,) = json.loads(descriptors.read_text()).values()
@@ -172,13 +172,13 @@ def test_a_wrong_entry_is_healed(
 
     run = repo.publish("one:", env=env).ok()
 
-    # Reading it back checks every layer against its diffID; and it is what it always was.
+    # Reading it back checks every layer against its diffID. The digest has not changed.
     assert published_on(registry.host, f"{place}/one") == original
     assert run.images["one:one"]["digest"] == original.digest
     lines = [line for line in run.stderr.splitlines() if "KOCACHE said" in line]
     assert len(lines) == int(said), run.output
     assert all("one:one" in line and "corrected" in line for line in lines)
-    # The next run, of a new reader of this directory, finds the truth.
+    # A later run that reads this directory anew finds corrected maps.
     for name in ("buildid-to-diffid", "diffid-to-descriptor"):
         path = f"bin/example.com/services/one/linux/amd64/{name}"
         assert (copy / path).read_text() == (repo.kocache / path).read_text()
@@ -227,7 +227,7 @@ def test_a_failed_build_leaves_the_maps_alone(repo: Workspace, original: Publish
 def test_without_a_store_nothing_is_tarred_or_compressed(
     other: Workspace, registry: RealRegistry, original: Published
 ) -> None:
-    # No run of this checkout came before.
+    # This is the first run of this checkout.
     assert not other.store.exists()
 
     run = other.publish("one:", env={"KO_DOCKER_REPO": f"{registry.host}/original"}).ok()
@@ -238,7 +238,7 @@ def test_without_a_store_nothing_is_tarred_or_compressed(
     assert "up to date" in entry["status"]
     assert (entry["requests"], entry["digest"]) == (1, original.digest)
 
-    # To a registry that lacks the blobs, they are made anew, and are the same.
+    # A registry lacks the blobs, so they are made again, with the same bytes.
     env = {"KO_DOCKER_REPO": f"{registry.host}/elsewhere"}
     run = other.publish("one:", env=env).ok()
     assert [p for p in run.processes if p.startswith("Compile")] == []
@@ -270,7 +270,7 @@ def test_two_runs_share_a_kocache(
     for name in names:
         images = [published_on(registry.host, f"run{number}/{name}") for number in range(2)]
         assert images[0] == images[1]
-        # The record of each is whole: what the image says is what the maps say.
+        # No entry was lost: for each layer, maps and image agree.
         path = tmp_path / f"bin/example.com/shared/{name}/linux/amd64/diffid-to-descriptor"
         (diff_id,) = json.loads(path.read_text())
         assert diff_id == images[0].manifests[0].config["rootfs"]["diff_ids"][-1]

@@ -1,4 +1,4 @@
-"""Third-party modules from a proxy of the test's own, vendored ones, several in one repository."""
+"""Modules: from a proxy that the test makes, vendored, and several in one repository."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_a_module_that_the_proxy_lacks(first: Run, repo: Workspace) -> None:
 
 
 def test_image_without_own_sources_target(first: Run, repo: Workspace) -> None:
-    """A repository at whose root the module is, with one line of BUILD."""
+    """The module is at the root of the repository, and its BUILD file has one line."""
     repo.write({"go.mod": go_mod("example.com/root"), "main.go": SMALL})
     repo.write({"BUILD": "go_oci_image(name='root')\n"})
 

@@ -1,4 +1,4 @@
-"""Publishing to a real registry (docker-registry on loopback): requests, outcomes, others' eyes."""
+"""Publishing to docker-registry on loopback: requests, outcomes, what other clients read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from real_registry import RealRegistry, docker_registry
 
 PLATFORMS = ["linux/amd64", "linux/arm64"]
 
-# All keys of the contract: docs say what they mean, and programs read them.
+# All keys of the contract, which the docs describe and programs read.
 ENTRY_KEYS = {
     *("target", "names", "published", "status", "publisher", "digest", "media_type"),
     *("platforms", "requests", "layers", "build"),
@@ -151,7 +151,7 @@ def test_unchanged_is_one_request(first: Run, repo: Workspace, registry: RealReg
 def test_the_output_is_of_the_run_that_asks_for_it(
     first: Run, repo: Workspace, registry: RealRegistry
 ) -> None:
-    # The daemon has seen these packages before, in a run whose output nobody wanted.
+    # The daemon has seen these packages before, in a run without `--publish-output`.
     repo.stop()
     repo.pants("publish", "::").ok()
     run = repo.publish()
@@ -191,7 +191,7 @@ def test_new_tag_is_one_more_name(first: Run, repo: Workspace, registry: RealReg
 
     entry = run.images["hello:hello"]
     requests = traffic.of("team/hello", entry["requests"])
-    # One or two looks (at a tag that was never seen there is nothing to look at), one PUT.
+    # A HEAD of the digest, perhaps one of the tag, and the PUT.
     assert requests.count("PUT manifests 201") == 1
     assert "HEAD manifests 200" in requests
     assert entry["requests"] == len(requests) in (2, 3)
@@ -212,7 +212,7 @@ def test_another_tag_needs_no_blob(first: Run, repo: Workspace, registry: RealRe
         repo.write({"hello/BUILD": build})
 
     requests = traffic.of("team/hello", run.images["hello:hello"]["requests"])
-    # The digest, perhaps the tag before it, and the PUT.
+    # A HEAD of the digest, perhaps one of the tag, and the PUT.
     assert requests[-2:] == ["HEAD manifests 200", "PUT manifests 201"]
     assert requests[:-2] in ([], ["HEAD manifests 404"])
     assert has_tag(registry.host, "team/hello", "v3")
@@ -242,7 +242,7 @@ def test_another_repository_mounts(first: Run, repo: Workspace, registry: RealRe
             outcomes.setdefault(layer["digest"], set()).add(layer["outcome"])
             assert (layer["bytes"] == 0) == (layer["outcome"] == "mounted")
         assert published_on(registry.host, repository).digest == entry["digest"]
-    # One of the two brings a blob, the other takes it from there.
+    # One of the two images uploads a blob, and the other mounts it from there.
     assert set(map(frozenset, outcomes.values())) == {frozenset({"uploaded", "mounted"})}
 
 
@@ -276,7 +276,7 @@ def test_only_what_changed_is_sent(first: Run, repo: Workspace, registry: RealRe
 def test_edit_and_new_repository_with_a_warm_daemon(
     first: Run, repo: Workspace, registry: RealRegistry
 ) -> None:
-    """What the daemon remembers of the last run must not be published in this one."""
+    """The image of the last run, which the daemon remembers, must not be published in this one."""
     repo.write({"edits/go.mod": go_mod("example.com/edits"), "edits/BUILD": "go_oci_image()\n"})
 
     for number in range(4):

@@ -17,7 +17,7 @@ TOKEN = base64.b64encode(b'{"typ": "JWT"')[:12].decode()
 
 
 def spellings(secret: str) -> list[bytes]:
-    """A secret as it is, and as Basic credentials carry it."""
+    """A secret as it is, and in the base64 of Basic credentials."""
     pair = f"{USERNAME}:{secret}".encode()
     return [secret.encode(), base64.b64encode(pair)[:-4], base64.b64encode(secret.encode())[:-4]]
 
@@ -77,7 +77,7 @@ def test_no_secret_is_left_anywhere(auth: str, repo: Workspace, tmp_path: Path) 
         if contains(path, secret)
     }
     assert found == set()
-    # The search finds what is there.
+    # The search itself works: it finds a text that is there.
     assert contains(repo.root / ".pants.d" / "pants.log", registry.host.encode())
 
 

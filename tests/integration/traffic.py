@@ -1,4 +1,4 @@
-"""What a registry was asked during a part of a test, from its own log."""
+"""The requests that a registry got during a part of a test, from its log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from real_registry import RealRegistry
 
 
 class Traffic:
-    """Counts from the moment it is made."""
+    """The requests since this object was made."""
 
     def __init__(self, registry: RealRegistry) -> None:
         self._registry = registry
@@ -28,7 +28,7 @@ class Traffic:
         ]
 
     def paths(self, prefix: str, method: str = "") -> list[str]:
-        """Paths below `prefix` that were asked for."""
+        """The requested paths below `prefix`."""
         return [p for m, p, _ in self._since(prefix, 0) if method in ("", m)]
 
     def _since(self, prefix: str, expected: int) -> list[tuple[str, str, int]]:
@@ -41,7 +41,7 @@ class Traffic:
 
 
 def _settled(registry: RealRegistry) -> list[tuple[str, str, int]]:
-    """The requests in the log, once one that is made now has appeared there."""
+    """The requests in the log, which is in order: waits until one more request is in it."""
     marker = f"/v2/settled/{time.monotonic_ns()}/tags/list"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -48,7 +48,7 @@ func main() {
 
 
 def go_mod(module: str, *lines: str) -> str:
-    """A go.mod that every Go which the plugin takes can read."""
+    """A go.mod for the oldest Go that the plugin supports."""
     return "\n".join((f"module {module}", "", "go 1.21", *lines, ""))
 
 
@@ -63,26 +63,25 @@ class Run:
 
     @property
     def output(self) -> str:
-        """Everything that the user saw."""
+        """Standard output and standard error."""
         return self.stdout + self.stderr
 
     @property
     def processes(self) -> list[str]:
         """Descriptions of the processes that Pants started (no cache had them), sorted.
 
-        Each once: when the system is late to tell of a file that was edited before the run, Pants
-        starts over what it has begun.
+        Each is listed once. Pants starts a process again when the system reports an edit late.
         """
         return sorted({m.group(1).strip() for m in _STARTED.finditer(self.stderr)})
 
     @property
     def errors(self) -> list[str]:
-        """What was logged as an error, each with the lines that belong to it."""
+        """The errors in the log, each with the lines that belong to it."""
         parts = re.split(r"(?m)^\d\d:\d\d:\d\d\.\d\d ", self.stderr)
         return [p.strip() for p in parts if _ERROR.match(p)]
 
     def ok(self) -> Run:
-        """This run, which must have succeeded."""
+        """This run; fails the test if the run failed."""
         assert self.exit_code == 0, self.output
         return self
 
@@ -108,7 +107,7 @@ class Workspace:
         self.env = {
             **_environment(),
             "HOME": str(self.home),
-            # What a killed daemon leaves goes with the test's directories.
+            # A killed daemon leaves files, which are deleted with the test's directories.
             "TMPDIR": str(self.temporary),
             "KOCACHE": str(self.kocache),
             **(env or {}),
@@ -122,7 +121,7 @@ class Workspace:
     def configure(self, options: str = "", *, pants: str = "") -> None:
         """Write pants.toml; `options` are further lines of `[ko]`, `pants` of `[GLOBAL]`.
 
-        Another content costs a start of the daemon or of its scheduler.
+        A change restarts the daemon or its scheduler.
         """
         (self.root / "pants.toml").write_text(
             "[GLOBAL]\n"
@@ -271,12 +270,12 @@ def tool(name: str, package: str = "") -> str:
 
 
 def _environment() -> dict[str, str]:
-    """What a run gets of the test's environment: where programs are, and nothing that steers them.
+    """The part of the test's environment that a run gets: PATH and the like, no settings.
 
-    Go reaches no network: modules come from where a test says.
+    Go reaches no network; a test says where modules come from.
     """
     env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "GOPROXY": "off", "GOSUMDB": "off"}
-    # The launcher's environments are found as they would be without another HOME.
+    # HOME is another one here, so the launcher's environments are named.
     home = os.environ.get("PANTS_KO_HOME")
     if not home:
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")

@@ -154,6 +154,15 @@ def test_drift_heals(caches: Caches) -> None:
     assert cache.compare(key(), layer(compressor=GZIP6)) is Verdict.ABSENT
 
 
+@pytest.mark.parametrize("name", ["buildid-to-diffid", "diffid-to-descriptor"])
+def test_comparing_with_a_damaged_map_is_told(caches: Caches, name: str) -> None:
+    assert caches().record(key(), layer())
+    caches.write(name, "")
+    assert caches().compare(key(), layer()) is Verdict.ABSENT
+    assert len(caches.warnings) == 1
+    assert f"/{name}: it is empty" in caches.warnings[0]
+
+
 def test_a_forged_diff_id_is_seen_and_healed(caches: Caches) -> None:
     cache = caches()
     assert cache.record(key(1), layer(1))
@@ -193,8 +202,10 @@ def test_a_remembered_lookup_reads_no_file(caches: Caches, monkeypatch: pytest.M
     questions = [(key(), GZIP, layer()), (key(), ZSTD, layer(0, ZSTD)), (key(1), GZIP, layer(1))]
     for one, compressor, expected in questions:
         assert cache.lookup(one, compressor) == expected
-    monkeypatch.setattr(cache_module, "find_own_layer", None)
+    for name in ("find_own_layer", "find_diff_id", "find_foreign_layer"):
+        monkeypatch.setattr(cache_module, name, None)
     for one, compressor, expected in questions:
+        assert cache.lookup(one, compressor, allow_foreign=True) == expected
         assert cache.lookup(one, compressor) == expected
 
 
@@ -340,8 +351,26 @@ def test_contents_are_kept(caches: Caches) -> None:
     cache = caches()
     assert cache.write_content(CONFIG_DESCRIPTOR, CONFIG)
     assert caches().read_content(CONFIG_DESCRIPTOR.digest) == CONFIG
-    assert not cache.write_content(CONFIG_DESCRIPTOR, CONFIG + b" ")
+    assert cache.write_content(CONFIG_DESCRIPTOR, CONFIG + b" ") is False
     assert len(caches.warnings) == 1
+
+
+def test_contents_that_cannot_be_written_are_told(caches: Caches) -> None:
+    caches.path.write_text("a file")
+    cache = caches()
+    assert cache.write_content(CONFIG_DESCRIPTOR, CONFIG) is False
+    assert len(caches.warnings) == 1
+    assert "not updated (Not a directory)" in caches.warnings[0]
+
+
+def test_a_record_that_failed_does_not_prune(caches: Caches) -> None:
+    cache = caches()
+    old = key(import_path="example.com/old")
+    assert cache.record(old, layer())
+    age(caches.path, 100)
+    (caches.path / "bin/blocked").write_text("a file")
+    assert not cache.record(key(import_path="blocked"), layer())
+    assert cache.lookup(old, GZIP) == layer()
 
 
 @pytest.mark.parametrize("by", ["a record", "a content"])

@@ -62,7 +62,7 @@ def test_what_cannot_be_read_is_absent_and_told(
     os.makedirs(blob(img))
     assert store.read(DIGEST) is None
     assert len(caches.warnings) == 1
-    assert "it is not a regular file" in caches.warnings[0]
+    assert f"{blob(img)}: it is not a regular file" in caches.warnings[0]
 
 
 def test_a_read_is_noted_as_use(store: ContentStore, img: Path) -> None:
@@ -70,6 +70,25 @@ def test_a_read_is_noted_as_use(store: ContentStore, img: Path) -> None:
     age(blob(img), 2)
     assert store.read(DIGEST) == CONFIG
     assert blob(img).stat().st_mtime > time.time() - 3600
+
+
+def test_two_that_write_a_blob_at_once_do_not_share_a_temporary_file(
+    store: ContentStore, img: Path
+) -> None:
+    left = img / f"blobs/sha256/.{CONFIG_DESCRIPTOR.digest.partition(':')[2]}.ko-pants.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_text("half, and its writer is alive")
+    assert store.write(CONFIG_DESCRIPTOR, CONFIG)
+    assert left.exists()
+
+
+def test_a_blob_is_on_disk_when_it_is_written(
+    store: ContentStore, img: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(content_module, "sync_directory", synced.append)
+    assert store.write(CONFIG_DESCRIPTOR, CONFIG)
+    assert synced == [str(img / "blobs/sha256")]
 
 
 def test_what_is_there_is_not_written_again(store: ContentStore, img: Path) -> None:
@@ -118,7 +137,8 @@ def test_wrong_contents_are_not_stored(
     assert not store.write(descriptor, CONFIG + b" ")
     assert not caches.path.exists()
     assert len(caches.warnings) == 1
-    assert "content with another digest or size was not stored" in caches.warnings[0]
+    assert ": content with another digest or size was not stored;" in caches.warnings[0]
+    assert str(caches.path) in caches.warnings[0]
 
 
 def test_contents_are_bounded(
@@ -137,8 +157,10 @@ def test_contents_are_bounded(
     assert len(caches.warnings) == 2
 
 
-@pytest.mark.parametrize("wrong", ["", "sha256:../../../etc/passwd", "sha512:" + "0" * 64])
+@pytest.mark.parametrize("wrong", ["", "sha256:../../../outside", "sha512:" + "0" * 64])
 def test_what_is_no_digest_is_absent(caches: Caches, store: ContentStore, wrong: str) -> None:
+    assert store.write(CONFIG_DESCRIPTOR, CONFIG)
+    (caches.path / "outside").write_bytes(CONFIG)
     assert store.read(wrong) is None
     assert caches.warnings == []
 
@@ -223,7 +245,7 @@ def test_documents_that_lead_nowhere_are_passed_over(store: ContentStore, img: P
     os.makedirs(blob(img, digest("a directory")))
     wanted = {*documents, broken, digest("a directory")}
     (img / "index.json").write_text(
-        json.dumps({"manifests": [{"digest": digest} for digest in sorted(wanted)]})
+        json.dumps({"manifests": [{"digest": digest} for digest in 2 * sorted(wanted)]})
     )
     assert store.referenced() == wanted
 
@@ -245,3 +267,28 @@ def test_a_list_that_is_not_understood_is_an_error(
     (img / "index.json").write_text(text)
     with pytest.raises(NotReadable, match="it is not a JSON object"):
         store.referenced()
+
+
+@pytest.mark.parametrize("linked", ["img", "img/blobs", "img/blobs/sha256"])
+def test_nothing_is_written_through_a_link(
+    caches: Caches, store: ContentStore, linked: str
+) -> None:
+    outside = caches.path.parent / "outside"
+    outside.mkdir()
+    link = caches.path / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    with pytest.raises(OSError, match="is a symbolic link, which is not followed"):
+        store.write(CONFIG_DESCRIPTOR, CONFIG)
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["oci-layout", "index.json", f"blobs/sha256/{DIGEST[7:]}"])
+def test_a_file_that_is_a_link_creates_nothing_elsewhere(
+    caches: Caches, store: ContentStore, img: Path, name: str
+) -> None:
+    outside = caches.path.parent / "outside"
+    (img / name).parent.mkdir(parents=True)
+    (img / name).symlink_to(outside)
+    assert store.write(CONFIG_DESCRIPTOR, CONFIG)
+    assert not outside.exists()

@@ -109,6 +109,7 @@ def test_directories_are_named_as_by_ko_and_stay_below_bin(
         ("...", "%2E%2E%2E"),
         ("..a", "..a"),
         ("a..", "a.%2E"),
+        (".X.", ".X%2E"),
         ("a b", "a%20b"),
         ("é", "%C3%A9"),
         ("\ud800", "%ED%A0%80"),
@@ -131,6 +132,9 @@ def test_what_is_too_long_for_a_file_system_ends_in_its_hash() -> None:
     assert escape_component(long) == f"{'x' * 100}%-{hashed}"
     assert unescape_path(f"a%20b/{'x' * 100}%-{hashed}") == f"a b/{'x' * 100}%-{hashed}"
     surrogates = hashlib.sha256(b"\xed\xa0\x80" * 100).hexdigest()
+    accents = escape_component("é" * 100)
+    assert accents.startswith("%C3%A9")
+    assert unescape_path(accents) == accents
     assert escape_component("\ud800" * 100) == f"{('%ED%A0%80' * 12)[:100]}%-{surrogates}"
     longest = "/".join(["y" * 127] * 8) + "z"
     assert len(longest) == 1024

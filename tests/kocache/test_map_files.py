@@ -218,6 +218,15 @@ def test_where_ko_works_nothing_of_ours_in_its_file_counts(caches: Caches, evide
     assert own(caches) == layer(blob="new")
 
 
+def test_a_damaged_file_of_a_compressor_is_a_miss_and_told(caches: Caches) -> None:
+    assert caches().record(key(), layer())
+    caches.write(own_descriptors(GZIP6), "")
+    cache = caches()
+    assert cache.lookup(key(), GZIP6) is None
+    assert len(caches.warnings) == 1
+    assert "it is empty" in caches.warnings[0]
+
+
 def test_where_ko_works_its_file_is_not_read_for_our_layers(caches: Caches) -> None:
     assert caches().record(key(), layer())
     caches.ko_output()

@@ -171,10 +171,11 @@ def test_unfinished_writes_of_killed_writers_go(caches: Caches) -> None:
     assert cache.write_content(CONFIG_DESCRIPTOR, CONFIG)
     alone = caches.path / "bin/example.com/killed/linux/amd64"
     alone.mkdir(parents=True)
+    hex_digest = CONFIG_DESCRIPTOR.digest.partition(":")[2]
     left = [
         caches.here / ".buildid-to-diffid.ko-pants.tmp.77-abc",
         alone / ".buildid-to-diffid.ko-pants.tmp",
-        caches.path / f"img/blobs/sha256/.{CONFIG_DESCRIPTOR.hex}.ko-pants.tmp.77-abc",
+        caches.path / f"img/blobs/sha256/.{hex_digest}.ko-pants.tmp.77-abc",
     ]
     for path in left:
         path.write_text("half")
@@ -262,6 +263,39 @@ def test_what_cannot_be_deleted_is_left_and_counted_as_such(caches: Caches) -> N
     assert caches.names() == [own_descriptors(ZSTD)]
 
 
+def test_blobs_that_cannot_be_deleted_are_told_and_counted_as_left(caches: Caches) -> None:
+    cache = caches()
+    assert cache.write_content(CONFIG_DESCRIPTOR, CONFIG)
+    caches.make_read_only()
+    with ordinary_user():
+        result = prune(caches.root(), max_age_seconds=-1)
+    assert result == PruneResult(0, 0, len(CONFIG))
+    assert len(caches.warnings) == 1
+    assert "not deleted (Permission denied)" in caches.warnings[0]
+
+
+def test_links_that_lead_nowhere_have_no_size_and_go_or_stay(caches: Caches) -> None:
+    caches.here.mkdir(parents=True)
+    (caches.here / "buildid-to-diffid").symlink_to("nowhere")
+    (caches.here / ".buildid-to-diffid.ko-pants.tmp").symlink_to("nowhere")
+    assert prune(caches.root()) == PruneResult(0, 0, 0)
+
+
+def test_a_damaged_map_is_told_and_pruned(caches: Caches) -> None:
+    assert caches().record(key(), layer())
+    caches.write("diffid-to-descriptor", "")
+    assert prune(caches.root(), max_age_seconds=-1).removed_files == 2
+    assert len(caches.warnings) == 1
+    assert "it is empty" in caches.warnings[0]
+
+
+def test_where_no_map_is_ours_nothing_is_locked(caches: Caches) -> None:
+    caches.write_as_ko("buildid-to-diffid", {key().build_key: layer().diff_id})
+    caches.ko_output()
+    assert prune(caches.root(), max_age_seconds=-1) == PruneResult(0, 0, 0)
+    assert not (caches.path / "ko-pants").exists()
+
+
 def test_a_cache_that_cannot_be_locked_is_a_clear_error(
     caches: Caches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,3 +322,19 @@ def test_a_read_only_cache_is_a_clear_error(caches: Caches) -> None:
 def test_nothing_is_pruned_where_there_is_no_cache(caches: Caches) -> None:
     assert prune(caches.root(), max_age_seconds=-1) == PruneResult(0, 0, 0)
     assert not caches.path.exists()
+
+
+@pytest.mark.parametrize("linked", ["img", "img/blobs/sha256", "bin", "bin/example.com"])
+def test_what_links_lead_to_is_not_deleted(caches: Caches, linked: str) -> None:
+    cache = caches()
+    assert cache.record(key(), layer())
+    assert cache.write_content(CONFIG_DESCRIPTOR, CONFIG)
+    temporary = caches.path / "img/blobs/sha256/.x.ko-pants.tmp"
+    temporary.touch()
+    outside = caches.path.parent / "outside"
+    (caches.path / linked).rename(outside)
+    (caches.path / linked).symlink_to(outside)
+    age(outside, 400)
+    before = sorted(outside.rglob("*"))
+    prune(caches.root())
+    assert sorted(outside.rglob("*")) == before

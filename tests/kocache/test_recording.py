@@ -15,6 +15,7 @@ from kocache.samples import (
     HERE,
     ZSTD,
     Caches,
+    age,
     digest,
     key,
     ko_entry,
@@ -152,6 +153,24 @@ def test_what_is_recorded_again_is_the_newest(caches: Caches) -> None:
     assert list(caches.json(SHARED)) == [layer(n).diff_id for n in (2, 7, 1)]
 
 
+def test_a_layer_with_another_key_is_the_newest(caches: Caches) -> None:
+    assert caches().record_many([(key(n), layer(n)) for n in range(3)])
+    assert caches().record(key(9), layer(0))
+    assert list(caches.json(SHARED)) == [layer(n).diff_id for n in (1, 2, 0)]
+    assert caches().lookup(key(0), GZIP) == caches().lookup(key(9), GZIP) == layer(0)
+
+
+@pytest.mark.parametrize("name", [BUILD_IDS, SHARED])
+def test_a_tail_that_ko_left_is_removed_even_if_nothing_else_changes(
+    caches: Caches, name: str
+) -> None:
+    assert caches().record(key(), layer())
+    whole = (caches.here / name).read_text()
+    caches.write(name, whole + "}")
+    assert caches().record(key(), layer())
+    assert (caches.here / name).read_text() == whole
+
+
 def test_damaged_entries_are_dropped_by_the_next_write(caches: Caches) -> None:
     assert caches().record_many([(key(n), layer(n)) for n in range(2)])
     for name in (BUILD_IDS, SHARED):
@@ -209,6 +228,12 @@ def test_where_ko_works_its_descriptors_stay_and_build_ids_are_shared(
         assert caches.json(SHARED) == ko_entry(0)
 
 
+def test_several_records_at_once_beside_ko(caches: Caches) -> None:
+    caches.ko_output()
+    assert caches().record_many([(key(n), layer(n)) for n in range(3)])
+    assert [caches().lookup(key(n), GZIP) for n in range(3)] == [layer(n) for n in range(3)]
+
+
 def test_what_ko_overwrites_is_a_miss_and_then_beside(caches: Caches) -> None:
     cache = caches()
     assert cache.record(key(), layer())
@@ -238,6 +263,7 @@ def test_one_write_for_all_records_of_a_directory(
     caches: Caches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
+    monkeypatch.setattr(recording, "sync_directory", written.append)
 
     def note(path: str, content: bytes, *, locked: bool) -> None:
         written.append(os.path.basename(path))
@@ -246,7 +272,7 @@ def test_one_write_for_all_records_of_a_directory(
 
     monkeypatch.setattr(recording, "write_atomically", note)
     assert caches().record_many([(key(n), layer(n)) for n in range(5)])
-    assert written == [SHARED, BUILD_IDS], "so that no build id leads nowhere"
+    assert written == [SHARED, BUILD_IDS, str(caches.here)], "so that no build id leads nowhere"
 
 
 def test_records_without_a_lock_do_not_share_a_temporary_file(
@@ -325,7 +351,7 @@ def test_another_error_is_not_tried_again(caches: Caches, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(recording, "write_atomically", full)
-    assert not record_layers(caches.root(), HERE, [("key", layer())])
+    assert record_layers(caches.root(), HERE, [("key", layer())]) is False
     assert len(times) == 1
 
 
@@ -372,3 +398,36 @@ def test_kos_file_stays_with_the_tail_that_ko_left(
     )
     (caches.here / own_descriptors(GZIP)).unlink()
     assert caches().lookup(key(), GZIP, allow_foreign=True) == kos
+
+
+@pytest.mark.parametrize("linked", ["bin", "bin/example.com", HERE])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_directory_that_is_a_link_is_not_written_to(
+    caches: Caches, linked: str, exists: bool
+) -> None:
+    outside = caches.path.parent / "outside"
+    if exists:
+        outside.mkdir()
+    link = caches.path / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    assert not caches().record(key(), layer())
+    assert not exists or list(outside.iterdir()) == []
+    (warning,) = caches.warnings
+    assert f"{link} is a symbolic link, which is not followed" in warning
+
+
+def test_maps_that_are_links_are_replaced_and_what_they_name_stays(caches: Caches) -> None:
+    assert caches().record(key(), layer())
+    for name in caches.names():
+        outside = caches.path.parent / name
+        (caches.here / name).rename(outside)
+        (caches.here / name).symlink_to(outside)
+        age(outside, 3)
+    before = {n: (caches.path.parent / n).stat() for n in caches.names()}
+    assert caches().lookup(key(), GZIP) == layer()
+    assert caches().record(key(1), layer(1))
+    for name, status in before.items():
+        assert not (caches.here / name).is_symlink()
+        after = (caches.path.parent / name).stat()
+        assert (after.st_mtime, after.st_size) == (status.st_mtime, status.st_size)

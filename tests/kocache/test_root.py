@@ -134,5 +134,61 @@ def test_pruning_is_never_due_where_nothing_can_be_written(caches: Caches) -> No
     caches.root().claim_daily_pruning()
     age(caches.path / "ko-pants", 3)
     caches.make_read_only()
+    is_owner = os.geteuid() != 0  # who may change the times of a file that is read-only
     with ordinary_user():
-        assert not caches.root().claim_daily_pruning() or os.geteuid() != 0
+        assert caches.root().claim_daily_pruning() is is_owner
+
+
+def outside(caches: Caches) -> Path:
+    """A directory beside the cache, and the cache's own directory for its state."""
+    place = caches.path.parent / "outside"
+    place.mkdir()
+    (caches.path / "ko-pants").mkdir(parents=True)
+    return place
+
+
+def test_a_lock_file_that_is_a_link_creates_nothing_elsewhere(caches: Caches) -> None:
+    place = outside(caches)
+    for number in range(16):
+        (caches.path / f"ko-pants/lock-{number:02}").symlink_to(place / f"made-{number}")
+    with pytest.raises(OSError, match="symbolic links"), caches.root().maps_lock(HERE):
+        raise AssertionError("the lock is held")
+    assert os.listdir(place) == []
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_stamp_that_is_a_link_changes_nothing_elsewhere(caches: Caches, exists: bool) -> None:
+    target = outside(caches) / "pruned"
+    if exists:
+        target.touch()
+        os.utime(target, (1, 1))
+    stamp = caches.path / "ko-pants/pruned"
+    stamp.symlink_to(target)
+    root = caches.root()
+    assert not root.claim_daily_pruning()
+    os.utime(stamp, (1, 1), follow_symlinks=False)
+    assert root.claim_daily_pruning()
+    assert not root.claim_daily_pruning()
+    assert target.exists() is exists
+    assert not exists or target.stat().st_mtime == 1
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_state_directory_that_is_a_link_is_not_used(caches: Caches, exists: bool) -> None:
+    place = caches.path.parent / "outside"
+    if exists:
+        place.mkdir()
+    caches.path.mkdir()
+    (caches.path / "ko-pants").symlink_to(place)
+    with pytest.raises(OSError, match="is a symbolic link, which is not followed"):
+        caches.root().make_state_directory()
+    assert not exists or os.listdir(place) == []
+
+
+def test_a_root_that_is_a_link_is_what_the_user_chose(caches: Caches) -> None:
+    place = caches.path.parent / "disk"
+    place.mkdir()
+    caches.path.symlink_to(place)
+    with caches.root().maps_lock(HERE) as held:
+        assert held
+    assert os.listdir(place) == ["ko-pants"]

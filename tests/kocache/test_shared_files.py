@@ -61,6 +61,8 @@ def test_reading_goes_on_to_the_end_of_a_growing_file(
 
     monkeypatch.setattr(os, "read", grow)
     assert read_regular(str(path), 8) == b"abcxyzxy"
+    path.write_bytes(b"abc")
+    assert read_regular(str(path), 7) == b"abcxyzx"
 
 
 def test_an_error_while_reading_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

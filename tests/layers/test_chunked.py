@@ -12,7 +12,7 @@ from layers.archives import compressible, executable, write_encoded
 
 from ko_pants.layers import chunked
 from ko_pants.layers.blob import BlobSink, WrittenBlob
-from ko_pants.layers.chunked import PARALLEL_FROM_BYTES, chunked_encoder
+from ko_pants.layers.chunked import chunked_encoder
 from ko_pants.layers.compressor_pool import compressor_pool
 from ko_pants.layers.tar import TarEntry
 
@@ -69,7 +69,7 @@ class Chunks:
 
 def encode(entries: Iterable[TarEntry], chunk_bytes: int, workers: int = 1) -> tuple[bytes, Chunks]:
     blob, chunks = io.BytesIO(), Chunks()
-    chunked_encoder(chunks, chunk_bytes, workers)(entries, BlobSink(blob))
+    assert chunked_encoder(chunks, chunk_bytes, workers)(entries, BlobSink(blob)) == {}
     return blob.getvalue(), chunks
 
 
@@ -93,9 +93,9 @@ def test_no_entries_are_an_empty_archive() -> None:
     ("size", "large"),
     [
         # A header block for the directory, one for the file.
-        (PARALLEL_FROM_BYTES - 1024, True),
-        (PARALLEL_FROM_BYTES - 1024 - 511, True),
-        (PARALLEL_FROM_BYTES - 1024 - 512, False),
+        (8 * MEBIBYTE - 1024, True),
+        (8 * MEBIBYTE - 1024 - 511, True),
+        (8 * MEBIBYTE - 1024 - 512, False),
     ],
 )
 def test_only_a_large_layer_is_compressed_by_other_processes(
@@ -107,7 +107,7 @@ def test_only_a_large_layer_is_compressed_by_other_processes(
 
 
 def test_one_worker_is_this_process(tmp_path: Path, pools: list[int]) -> None:
-    entries = executable(tmp_path, bytes(PARALLEL_FROM_BYTES))
+    entries = executable(tmp_path, bytes(8 * MEBIBYTE))
     write_encoded(entries, "gzip", 1, tmp_path / "layer", workers=1)
     assert pools == []
 
@@ -122,7 +122,8 @@ def test_by_default_there_is_a_worker_per_cpu_but_not_more_than_eight(
 ) -> None:
     monkeypatch.setattr(chunked, "PARALLEL_FROM_BYTES", 1)
     entries = executable(tmp_path, bytes(5000))
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cpus)), raising=False)
+    affinity = {0: set(range(cpus))}  # 0 means this process
+    monkeypatch.setattr(os, "sched_getaffinity", affinity.__getitem__, raising=False)
     one = write_encoded(entries, "gzip", 1, tmp_path / "one", workers=1)
     assert write_encoded(entries, "gzip", 1, tmp_path / "default") == one
     # Systems without affinity.

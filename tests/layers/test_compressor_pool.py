@@ -155,8 +155,10 @@ def test_an_error_of_this_process_ends_the_workers() -> None:
 
 
 def test_an_interrupt_ends_the_workers() -> None:
+    parent = os.getpid()
+
     def compress(chunk: memoryview) -> bytes:
-        os.kill(os.getppid(), signal.SIGINT)
+        os.kill(parent, signal.SIGINT)
         while True:
             signal.pause()
 
@@ -166,8 +168,13 @@ def test_an_interrupt_ends_the_workers() -> None:
             submit(pool, b"x")
             pool.result()
 
-    with pytest.raises(KeyboardInterrupt):
-        run()
+    # A process that a shell starts in the background ignores interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert_no_child_is_left()
 
 
@@ -185,12 +192,15 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     # Every process of the family holds the write end: its end is seen when the last one is gone.
     alive, held = os.pipe()
 
-    def compress(chunk: memoryview) -> bytes:
-        os.kill(os.getppid(), signal.SIGKILL)
-        return bytes(chunk)
-
     child = os.fork()
     if not child:
+        # Not `getppid`: for a worker that comes late it is another process.
+        parent = os.getpid()
+
+        def compress(chunk: memoryview) -> bytes:
+            os.kill(parent, signal.SIGKILL)
+            return bytes(chunk)
+
         try:
             run_to_its_end(compress, 3)
         finally:

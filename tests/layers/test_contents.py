@@ -185,6 +185,22 @@ def test_links_are_followed_inside_the_allowed_root(tmp_path: Path) -> None:
     assert not any(member.issym() for member in members)
 
 
+def test_the_whole_file_system_may_be_the_allowed_root(tmp_path: Path) -> None:
+    root = tmp_path / "kodata"
+    root.mkdir()
+    (tmp_path / "file").write_text("x")
+    (root / "link").symlink_to("../file")
+    assert list(_kodata(root, Path("/")))[-1].name == b"/var/run/ko/link"
+
+
+def test_a_root_that_is_a_link_out_of_the_allowed_root_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo" / "kodata").symlink_to("../shared")
+    with pytest.raises(KoPantsError, match=r"^kodata symbolic link .*/repo/kodata resolves to"):
+        list(_kodata(tmp_path / "repo" / "kodata", tmp_path / "repo"))
+
+
 def test_a_root_that_is_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "file").write_text("")

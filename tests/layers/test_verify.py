@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import random
+import sys
 import tracemalloc
 
 import pytest
@@ -79,3 +80,40 @@ def test_a_bomb_takes_bounded_memory(media_type: str) -> None:
 def test_a_media_type_without_known_compression_is_refused() -> None:
     with pytest.raises(KoPantsError, match="'text/plain' has no known compression"):
         diff_id_of_blob(io.BytesIO(b""), "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("blob", "media_type", "most"),
+    [
+        (_GZIP, media_types.OCI_LAYER_GZIP, 256 << 10),
+        (_ZSTD, media_types.OCI_LAYER_ZSTD, 1 << 10),
+        (_TAR, media_types.OCI_LAYER_TAR, 256 << 10),
+    ],
+    ids=["gzip", "zstd", "tar"],
+)
+def test_a_blob_is_read_in_small_pieces(blob: bytes, media_type: str, most: int) -> None:
+    asked: list[int] = []
+
+    class Counted(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            asked.append(-1 if size is None else size)
+            return super().read(size)
+
+    assert diff_id_of_blob(Counted(blob), media_type) == _DIFF_ID
+    assert all(0 < size <= most for size in asked)
+
+
+def test_what_is_wrong_with_a_damaged_blob_and_what_to_do() -> None:
+    with pytest.raises(KoPantsError) as e:
+        diff_id_of_blob(io.BytesIO(_ZSTD[:-1]), media_types.OCI_LAYER_ZSTD)
+    assert str(e.value) == (
+        "the layer blob is not whole zstd: it ends in the middle of a frame. Expected complete "
+        "zstd data and nothing after it; fetch or build it again."
+    )
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    # None makes the import fail.
+    monkeypatch.setitem(sys.modules, "zstandard", None)  # type: ignore[misc]
+    with pytest.raises(KoPantsError, match="'zstandard' is not installed: it is needed to read"):
+        diff_id_of_blob(io.BytesIO(_ZSTD), media_types.OCI_LAYER_ZSTD)

@@ -71,7 +71,6 @@ def base_image(*platforms: Platform, docker: bool = False, **config: Any) -> Bas
     return BaseImage(
         "registry.example.com/base:latest",
         digest("base index"),
-        len(platforms) > 1,
         docker,
         manifests,
         "registry.example.com/base",

@@ -96,7 +96,6 @@ def test_an_index_is_reduced_to_what_is_wanted_in_its_own_order(documents: Docum
     assert platforms_of(base) == [ARM64, AMD64]
     assert [m.digest for m in base.manifests] == [children[0].digest, children[1].digest]
     assert (base.name, base.digest, base.source) == (NAME, top.digest, "registry.example.com/base")
-    assert base.is_index
     assert not base.docker
     assert base.manifests[0].layers == (base_layer(0),)
     assert base.manifests[0].config == base_config(ARM64)
@@ -108,7 +107,6 @@ def test_an_index_is_reduced_to_what_is_wanted_in_its_own_order(documents: Docum
 def test_one_wanted_platform_of_an_index_is_a_single_image(documents: Documents) -> None:
     base = documents.base(documents.index(documents.image(AMD64), documents.image(ARM64)), ARM64)
     assert platforms_of(base) == [ARM64]
-    assert not base.is_index
 
 
 def test_all_means_every_platform_that_go_can_build_for(documents: Documents) -> None:
@@ -159,7 +157,8 @@ def test_a_single_image_serves_the_platform_of_its_config(
     top = documents.image(AMD64)
     base = documents.base(top, *wanted)
     assert platforms_of(base) == [AMD64]
-    assert (base.digest, base.is_index) == (top.digest, False)
+    assert (base.name, base.digest) == (NAME, top.digest)
+    assert base.source == "registry.example.com/base"
     assert base.manifests[0].digest == top.digest
 
 
@@ -199,7 +198,9 @@ def test_a_platform_that_the_base_lacks_is_named_with_what_it_has(
     top = documents.index(*(documents.image(p) for p in (ARM7, AMD64)))
     with pytest.raises(KoPantsError) as e:
         documents.base(top, *wanted)
-    for word in (NAME, *words, "it has linux/amd64, linux/arm/v7"):
+    end = "it has linux/amd64, linux/arm/v7. Choose another base image, or fewer platforms"
+    assert str(e.value).endswith(end)
+    for word in (NAME, *words):
         assert word in str(e.value)
     assert documents.read == []
 
@@ -207,6 +208,18 @@ def test_a_platform_that_the_base_lacks_is_named_with_what_it_has(
 def test_a_platform_that_a_single_image_lacks(documents: Documents) -> None:
     with pytest.raises(KoPantsError, match=r"no platform linux/arm64; it has linux/amd64"):
         documents.base(documents.image(AMD64), AMD64, ARM64)
+
+
+@pytest.mark.parametrize("wanted", [(AMD64,), ()])
+def test_a_single_image_for_which_go_cannot_build(
+    documents: Documents, wanted: tuple[Platform, ...]
+) -> None:
+    with pytest.raises(KoPantsError) as e:
+        documents.base(documents.image(Platform("linux", "alpha")), *wanted)
+    assert str(e.value) == (
+        f"the base image {NAME} is for linux/alpha, for which Go cannot build. "
+        "Choose another base image"
+    )
 
 
 def test_an_index_with_nothing_of_use(documents: Documents) -> None:
@@ -249,6 +262,19 @@ def test_a_document_that_is_no_image(
         documents.base(documents.add(media_type, document), AMD64)
     assert NAME in str(e.value)
     assert found in str(e.value)
+
+
+def test_a_damaged_manifest_of_an_index_is_named(documents: Documents) -> None:
+    child = documents.add(mt.OCI_MANIFEST, b"{", AMD64)
+    with pytest.raises(KoPantsError, match=f"^base image {NAME}, manifest {child.digest}: expect"):
+        documents.base(documents.index(child), AMD64)
+
+
+def test_docker_manifests_that_only_the_index_calls_so(documents: Documents) -> None:
+    child = replace(documents.image(AMD64, mediaType=""), media_type=mt.DOCKER_MANIFEST)
+    assert documents.base(documents.index(child), AMD64).manifests[0].docker
+    child = replace(child, media_type=mt.OCI_MANIFEST)
+    assert not documents.base(documents.index(child), AMD64).manifests[0].docker
 
 
 @pytest.mark.parametrize("config", [b"{]", b"[]", b'{"rootfs":3}', b"{}"])

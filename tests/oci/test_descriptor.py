@@ -121,6 +121,19 @@ def test_what_may_be_missing_and_what_is_unknown_is_left_out() -> None:
     assert found == Descriptor("", DIGEST, 0)
 
 
+def test_annotations_and_urls_are_read() -> None:
+    more = {"annotations": {"b": "2", "a": "1"}, "urls": ["https://example.com/1", "x"]}
+    found = Descriptor.from_json({**GOOD, **more}, where="x")
+    assert found.annotations == (("a", "1"), ("b", "2"))
+    assert found.urls == ("https://example.com/1", "x")
+
+
+@pytest.mark.parametrize("value", ["text", 3, True, [3], {"a": 1}])
+def test_annotations_and_urls_of_another_shape_do_no_harm(value: object) -> None:
+    found = Descriptor.from_json({**GOOD, "annotations": value, "urls": value}, where="x")
+    assert Descriptor.from_json(found.to_json(), where="x") == found
+
+
 def test_an_error_does_not_repeat_megabytes() -> None:
     with pytest.raises(KoPantsError) as e:
         Descriptor.from_json({**GOOD, "digest": "x" * 1_000_000}, where="here")

@@ -31,6 +31,8 @@ from ko_pants.oci.descriptor import Descriptor, sha256_digest, sorted_pairs
 from ko_pants.oci.image import (
     ANNOTATION_BASE_DIGEST,
     ANNOTATION_BASE_NAME,
+    BaseImage,
+    BaseManifest,
     compose_image,
     scratch_base,
 )
@@ -64,7 +66,7 @@ def test_diff_ids_are_the_bases_and_then_ours_in_the_order_of_the_layers() -> No
 def test_one_platform_gives_a_single_image() -> None:
     image = compose(scratch_base([AMD64]))
     assert image.descriptor.media_type == mt.OCI_MANIFEST
-    assert image.children == ()
+    assert (image.children, image.index) == ((), b"")
     assert sha256_digest(image.content) == image.descriptor.digest
     assert len(image.content) == image.descriptor.size
 
@@ -88,6 +90,7 @@ def test_several_platforms_give_an_index_in_the_order_of_the_base() -> None:
         assert manifest["config"]["size"] == len(child.config)
         assert manifest["mediaType"] == entry["mediaType"] == mt.OCI_MANIFEST
     assert sha256_digest(image.content) == image.descriptor.digest
+    assert len(image.content) == image.descriptor.size
 
 
 def test_docker_bases_give_docker_images() -> None:
@@ -145,6 +148,30 @@ def test_what_the_base_was_is_noted_on_the_index_and_on_every_manifest() -> None
         }
 
 
+def test_the_names_of_the_base_annotations() -> None:
+    assert ANNOTATION_BASE_NAME == "org.opencontainers.image.base.name"
+    assert ANNOTATION_BASE_DIGEST == "org.opencontainers.image.base.digest"
+
+
+def test_scratch_is_empty() -> None:
+    assert scratch_base([AMD64, ARM7]) == BaseImage(
+        name="",
+        digest="",
+        docker=False,
+        manifests=(
+            BaseManifest(AMD64, digest="", config=b"", layers=(), docker=False),
+            BaseManifest(ARM7, digest="", config=b"", layers=(), docker=False),
+        ),
+        source="",
+    )
+
+
+def test_a_base_without_layers_needs_no_diff_ids() -> None:
+    manifest = BaseManifest(AMD64, digest("manifest"), b"{}")
+    image = compose(BaseImage("base", digest("base"), False, (manifest,)))
+    assert [layer.kind for layer in image.manifests[0].layers] == ["kodata", "binary"]
+
+
 def test_scratch_has_no_base_to_note() -> None:
     image = compose(scratch_base([AMD64, ARM64]))
     assert "annotations" not in config_of(image.index)
@@ -168,6 +195,7 @@ def test_children_share_what_is_equal() -> None:
     blobs = image.blobs()
     assert len(blobs) == 11
     assert set(image.configs()) < set(blobs)
+    assert all(blob.digest == name and blob.size > 0 for name, blob in blobs.items())
     for hexadecimal, content in image.configs().items():
         assert sha256_digest(content) == hexadecimal == blobs[hexadecimal].digest
 

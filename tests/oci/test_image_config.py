@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any, Sequence
 
@@ -9,6 +10,7 @@ import pytest
 from oci.images import (
     AMD64,
     ARM7,
+    ARM64,
     CONFIG,
     WINDOWS,
     app_layer,
@@ -138,6 +140,18 @@ def test_who_and_for_what() -> None:
     config = only_config(compose(scratch_base([ARM7])))
     assert config["author"] == "github.com/ko-build/ko"
     assert (config["os"], config["architecture"], config["variant"]) == ("linux", "arm", "v7")
+    assert "os.version" not in config
+    config = only_config(compose(scratch_base([WINDOWS])))
+    assert (config["os"], config["os.version"]) == ("windows", "10.0.17763.1879")
+    assert "variant" not in config
+
+
+def test_the_indexs_word_for_the_platform_counts() -> None:
+    base = base_image(ARM64)
+    platform = replace(ARM64, variant="v8", os_version="5")
+    base = replace(base, manifests=(replace(base.manifests[0], platform=platform),))
+    config = only_config(compose(base))
+    assert (config["variant"], config["os.version"]) == ("v8", "5")
 
 
 def test_the_base_may_lack_everything_but_its_layers() -> None:
@@ -158,8 +172,16 @@ def test_the_base_may_lack_everything_but_its_layers() -> None:
         (253402300799, "9999-12-31T23:59:59Z"),
     ],
 )
-def test_times_are_rfc_3339_in_utc(epoch: int, expected: str) -> None:
-    assert rfc3339(epoch) == expected
+def test_times_are_rfc_3339_in_utc(
+    monkeypatch: pytest.MonkeyPatch, epoch: int, expected: str
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert rfc3339(epoch) == expected
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 # Damaged bases

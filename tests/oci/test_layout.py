@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Callable
+from typing import Any, BinaryIO, Callable
 
 import pytest
 from hypothesis import given
@@ -62,7 +66,64 @@ def index(layout: Layout) -> dict[str, object]:
     return config_of(Path(layout.path, "index.json").read_bytes())
 
 
+def entries_of(layout: Layout) -> list[Any]:
+    entries = index(layout)["manifests"]
+    assert isinstance(entries, list)
+    return entries
+
+
+def name_of(entry: dict[str, Any]) -> object:
+    return entry.get("annotations", {}).get(ANNOTATION_REF_NAME)
+
+
 # Writing
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        3,
+        None,
+        {"annotations": None},
+        {"annotations": "x"},
+        {"annotations": {ANNOTATION_REF_NAME: 3}},
+        {"annotations": {ANNOTATION_REF_NAME: ["a"]}},
+    ],
+    ids=str,
+)
+def test_an_entry_of_any_shape_stays_as_it_is(layout: Layout, foreign: object) -> None:
+    os.makedirs(layout.path)
+    Path(layout.path, "index.json").write_text(json.dumps({"manifests": [foreign]}))
+    layout.update({"app:latest": described(b"x")})
+    first, second = entries_of(layout)
+    assert first == foreign
+    assert name_of(second) == "app:latest"
+
+
+def test_annotations_of_a_named_descriptor_stay(layout: Layout) -> None:
+    layout.update({"app:v1": replace(described(b"x"), annotations=(("a", "1"),))})
+    assert entries_of(layout)[0]["annotations"] == {"a": "1", ANNOTATION_REF_NAME: "app:v1"}
+
+
+def test_the_marker_of_another_program_stays(layout: Layout) -> None:
+    os.makedirs(layout.path)
+    Path(layout.path, "oci-layout").write_text('{"imageLayoutVersion": "1.0.0", "more": 1}')
+    layout.update({"app:latest": described(b"x")})
+    assert "more" in Path(layout.path, "oci-layout").read_text()
+
+
+def test_a_blob_is_written_hidden_beside_its_place(layout: Layout) -> None:
+    # A rename to another file system would not be atomic.
+    seen: list[str] = []
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            seen.extend(files(layout))
+            return super().read(size)
+
+    layout.write_blob(described(b"x"), Watched(b"x"))
+    assert seen
+    assert all(name.startswith("blobs/sha256/.incoming-") for name in seen)
 
 
 def test_a_layout_as_the_image_spec_has_it(layout: Layout) -> None:
@@ -119,7 +180,10 @@ def test_a_name_moves_and_every_other_entry_stays_as_it_is(layout: Layout) -> No
         "app:latest": new.digest,
         "other:latest": other.digest,
     }
-    assert foreign in index(layout)["manifests"]  # type: ignore[operator]
+    names = [name_of(entry) for entry in entries_of(layout)]
+    # The foreign entry has no name. The old one is gone: with two, a reader could take either.
+    assert names == ["other:latest", None, "app:latest"]
+    assert foreign in entries_of(layout)
     assert index(layout)["annotations"] == {"ours": "no"}
 
 
@@ -342,8 +406,101 @@ def test_an_index_without_entries_is_empty(layout: Layout, content: bytes) -> No
 def test_a_file_in_place_of_the_layout(tmp_path: Path) -> None:
     path = tmp_path / "oci"
     path.write_text("a file")
-    with pytest.raises(KoPantsError, match=r"OCI layout .* cannot be read"):
+    with pytest.raises(KoPantsError, match=r"OCI layout .* cannot be read") as error:
         Layout(str(path)).references()
+    # A base image is read from a layout that this option does not name.
+    assert "layout_path" not in str(error.value)
+
+
+@pytest.mark.parametrize("obstacle", ["", "oci", "oci/blobs", "oci/blobs/sha256"])
+def test_a_file_in_place_of_a_directory_is_named_with_a_way_out(
+    tmp_path: Path, obstacle: str
+) -> None:
+    file = tmp_path / "dist" / obstacle
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("a file")
+    layout = Layout(str(tmp_path / "dist/oci"))
+    with pytest.raises(KoPantsError) as error:
+        layout.write_blob(described(b"x"), io.BytesIO(b"x"))
+    assert str(error.value).startswith(f"OCI layout {layout.path}: cannot write ")
+    assert f"expected a directory, but {file} is a file" in str(error.value)
+    assert "[ko].layout_path" in str(error.value)
+    assert file.read_text() == "a file"
+
+
+@pytest.mark.parametrize("link", ["", "oci"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, link: str) -> None:
+    path = tmp_path / "dist" / link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("nowhere")
+    layout = Layout(str(tmp_path / "dist/oci"))
+    writes: tuple[Callable[[], None], ...] = (
+        lambda: layout.write_blob(described(b"x"), io.BytesIO(b"x")),
+        lambda: layout.update({"app:latest": described(b"x")}),
+    )
+    for write in writes:
+        with pytest.raises(KoPantsError) as error:
+            write()
+        assert f"expected a directory, but {path} is a link that leads nowhere" in str(error.value)
+
+
+def test_the_index_of_a_layout_that_is_a_file_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "dist").write_text("a file")
+    layout = Layout(str(tmp_path / "dist/oci"))
+    for use in (lambda: layout.update({"app:latest": described(b"x")}), layout.references):
+        with pytest.raises(KoPantsError, match=r"OCI layout .*/dist is a file; move it away"):
+            use()
+
+
+def test_a_directory_in_place_of_the_index(layout: Layout) -> None:
+    os.makedirs(os.path.join(layout.path, "index.json"))
+    with pytest.raises(KoPantsError, match=r"expected a file, but .*index\.json is a directory"):
+        layout.references()
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = tempfile.mkstemp
+
+    def full(**arguments: Any) -> tuple[int, str]:
+        handle, path = make(**arguments)
+        os.close(handle)
+        return os.open("/dev/full", os.O_WRONLY), path
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(KoPantsError, match=r"No space left on device; make room, or choose") as e:
+        layout.write_blob(described(b"x"), io.BytesIO(b"x"))
+    assert layout.path in str(e.value)
+    assert files(layout) == set()
+
+
+def test_an_index_that_does_not_fit_leaves_the_old_one(layout: Layout) -> None:
+    layout.update({"app:latest": described(b"x")})
+    before = files(layout), layout.references()
+    many = {f"app:{number}": described(b"x") for number in range(1000)}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(KoPantsError, match=r"OCI layout .*: cannot write .*; make room"):
+            layout.update(many)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (files(layout), layout.references()) == before
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_layout_that_may_not_be_written_is_named(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(**arguments: Any) -> tuple[int, str]:
+        raise OSError(number, os.strerror(number), f"{arguments['dir']}/x")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(KoPantsError) as e:
+        layout.write_blob(described(b"x"), io.BytesIO(b"x"))
+    assert f"cannot write {layout.path}/blobs/sha256/x: {os.strerror(number)}" in str(e.value)
+    assert "make it accessible for this user" in str(e.value)
 
 
 # References `oci:<directory>[:<name>]`
@@ -380,9 +537,16 @@ def test_an_entry_is_found_by_name_and_by_digest_and_alone(layout: Layout) -> No
 @pytest.mark.parametrize(
     ("names", "wanted", "words"),
     [
-        ((), "", ["found none"]),
+        ((), "", ["expected an image; found none"]),
         ((), "app:v1", ["'app:v1'", "found none"]),
-        (("app:v1", "app:v2"), "", ["name one", "found app:v1, app:v2"]),
+        (
+            ("app:v1", "app:v2"),
+            "",
+            [
+                "expected one image, but there are several: name one, `oci:<directory>:<name>`",
+                "found app:v1, app:v2",
+            ],
+        ),
         (("app:v1", "app:v2"), "app", ["named 'app'", "found app:v1, app:v2"]),
         (("app:v1",), "app:v2", ["named 'app:v2'", "found app:v1"]),
     ],
@@ -395,6 +559,19 @@ def test_what_is_not_there_is_an_error_that_lists_what_is(
         find_in_layout(layout, wanted)
     for word in (layout.path, *words):
         assert word in str(e.value)
+
+
+def test_entries_without_a_name_are_listed_by_digest_and_never_meant_by_no_name(
+    layout: Layout,
+) -> None:
+    os.makedirs(layout.path)
+    entries = [described(content).to_json() for content in (b"1", b"2")]
+    Path(layout.path, "index.json").write_text(json.dumps({"manifests": entries}))
+    with pytest.raises(KoPantsError) as e:
+        find_in_layout(layout, "")
+    digests = sorted(entry["digest"] for entry in entries)
+    assert str(e.value).endswith("found " + ", ".join(digests))
+    assert find_in_layout(layout, digests[0]).digest == digests[0]
 
 
 def test_no_image_in_an_empty_layout_is_not_several(layout: Layout) -> None:

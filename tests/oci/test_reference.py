@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ko_pants.errors import KoPantsError
-from ko_pants.oci.reference import Reference, check_tag
+from ko_pants.oci.reference import Reference, check_registry, check_repository, check_tag
 
 HEX = "0123456789abcdef" * 4
 DIGEST = f"sha256:{HEX}"
@@ -40,6 +41,7 @@ DIGEST = f"sha256:{HEX}"
         (f"registry.example.com/app@{DIGEST}", "registry.example.com", "app", "", DIGEST),
         (f"registry.example.com/app:v1@{DIGEST}", "registry.example.com", "app", "v1", DIGEST),
         (f"ubuntu@{DIGEST}", "index.docker.io", "library/ubuntu", "", DIGEST),
+        ("a.example.com/" + "a" * 255, "a.example.com", "a" * 255, "latest", ""),
         # Separators.
         ("a.example.com/x__y/z", "a.example.com", "x__y/z", "latest", ""),
         ("a.example.com/x---y.z_w:V_1.2-3", "a.example.com", "x---y.z_w", "V_1.2-3", ""),
@@ -91,8 +93,40 @@ def test_what_users_write(text: str, registry: str, repository: str, tag: str, d
 def test_a_mistake_names_the_part(text: str, part: str) -> None:
     with pytest.raises(KoPantsError) as e:
         Reference.parse(text)
-    assert "malformed reference" in str(e.value)
+    assert f"malformed reference {text!r}" in str(e.value)
     assert part in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user:s3cret@registry.example.com/team/app",
+        "https://user:s3cret@registry.example.com/app",
+        "user:s3/cret@registry.example.com/app:v1",
+        "user:s3cret@sha1.example.com/app",
+        "s3cret@localhost/app",
+        "s3cret@registry.example.com",
+        "user:s3 cret@localhost:5000/app",
+        f"user:s3cret@registry.example.com/app@{DIGEST}",
+        f"user:s3cret@{DIGEST}@registry.example.com",
+        "user:s3cret@",
+        "user:s3cret@other:pw@registry.example.com",
+    ],
+)
+def test_credentials_are_refused_and_not_shown(text: str) -> None:
+    checks: list[Callable[[], object]] = [
+        lambda: Reference.parse(text),
+        lambda: check_registry(text, "option"),
+        lambda: check_registry(text.partition("/")[0], text),
+        lambda: check_repository(text, f"{text}/app"),
+    ]
+    for check in checks:
+        with pytest.raises(KoPantsError) as e:
+            check()
+        assert "a user or password before an @ is not read" in str(e.value)
+        assert "docker login" in str(e.value)
+        for secret in ("s3", "cret", "pw"):
+            assert secret not in str(e.value)
 
 
 _REPOSITORY = st.from_regex(
@@ -133,6 +167,10 @@ def test_what_a_manifest_request_names() -> None:
 def test_another_tag_or_digest_of_the_same_repository() -> None:
     reference = Reference.parse(f"registry.example.com/app:v1@{DIGEST}")
     assert str(reference.with_tag("v2")) == "registry.example.com/app:v2"
+    both = Reference("registry.example.com", "app", "v1", DIGEST)
+    assert both.with_tag("v2") == Reference("registry.example.com", "app", "v2", "")
+    assert both.with_digest("sha256:1") == Reference("registry.example.com", "app", "", "sha256:1")
+    assert str(Reference("", "app", "v1")) == "app:v1"
     assert str(reference.with_digest(DIGEST)) == f"registry.example.com/app@{DIGEST}"
 
 

@@ -50,7 +50,7 @@ def base_on(source: str, platforms: Sequence[Platform] = TWO) -> BaseImage:
     manifests = tuple(
         BaseManifest(p, sha256_digest(str(p).encode()), base_config(p), (blob,)) for p in platforms
     )
-    return BaseImage("base", sha256_digest(b"base"), len(platforms) > 1, False, manifests, source)
+    return BaseImage("base", sha256_digest(b"base"), False, manifests, source)
 
 
 def app(

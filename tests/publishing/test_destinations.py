@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from hypothesis import given
@@ -277,6 +277,31 @@ def test_a_mistake_in_ko_docker_repo_names_it(docker_repo: str, word: str) -> No
     assert "KO_DOCKER_REPO" in str(e.value)
     assert "[ko].docker_repo" in str(e.value)
     assert word in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "user:s3cret@registry.example.com/team",
+        "https://user:s3cret@registry.example.com",
+        "https://user:s3/cret@registry.example.com",
+        "s3cret@localhost/team",
+    ],
+)
+def test_credentials_in_a_destination_are_not_shown(place: str) -> None:
+    named = replace(IMAGE, registries=(place,))
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("KO_DOCKER_REPO", lambda: found(registries=(), docker_repo=place)),
+        ("field `registries`", lambda: found(named)),
+        ("field `repository`", lambda: found(replace(IMAGE, repository=place))),
+    ]
+    for where, call in calls:
+        with pytest.raises(KoPantsError) as e:
+            call()
+        assert where in str(e.value)
+        assert "a user or password before an @ is not read" in str(e.value)
+        assert "s3" not in str(e.value)
+        assert "cret" not in str(e.value)
 
 
 @given(st.text(), st.text(), st.text(), st.text())

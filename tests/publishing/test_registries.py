@@ -53,6 +53,22 @@ def test_a_mistake_in_the_option_names_the_entry(entry: object, words: list[str]
         assert word in str(e.value)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"address": "user:s3cret@r.example.com"},
+        {"address": "https://user:s3cret@r.example.com"},
+        {"adress": "https://user:s3cret@r.example.com"},
+        "https://user:s3cret@r.example.com",
+    ],
+)
+def test_credentials_in_the_option_are_not_shown(entry: object) -> None:
+    with pytest.raises(KoPantsError) as e:
+        parse_registries({"prod": entry})
+    assert "'prod'" in str(e.value)
+    assert "s3cret" not in str(e.value)
+
+
 # Clashes
 
 

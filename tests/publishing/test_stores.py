@@ -82,6 +82,12 @@ def test_a_damaged_layout_is_an_error_before_anything_is_done(tmp_path: Path) ->
         Run(tmp_path).check(app(tmp_path))
 
 
+def test_a_layout_that_is_no_directory_names_the_option(tmp_path: Path) -> None:
+    (tmp_path / "dist").write_text("a file")
+    with pytest.raises(KoPantsError, match=r"dist is a file; .*option \[ko\]\.layout_path"):
+        Run(tmp_path).check(app(tmp_path))
+
+
 def test_a_layout_and_a_registry_in_one_run(registry: FaultRegistry, tmp_path: Path) -> None:
     image = app(tmp_path)
     run = Run(tmp_path, registry)

@@ -67,6 +67,20 @@ def test_a_refused_tag_is_told_and_the_others_move(registry: FaultRegistry, tmp_
     assert registry.tags["first", "v1"] == sha256_digest(b"theirs")
 
 
+def test_a_layout_that_cannot_be_named_in_fails_all_its_images(tmp_path: Path) -> None:
+    memory = new_memory()
+    run = Run(tmp_path, memory=memory)
+    uploads = [run.upload(app(tmp_path, name), name) for name in ("first", "second")]
+    run.run.uploads.wait(uploads, silent)
+    (tmp_path / "dist/oci/index.json").mkdir()
+    failures = run.commit(*uploads)
+    assert set(failures) == {0, 1}
+    for text in failures.values():
+        assert text.startswith("OCI layout ")
+        assert "index.json is a directory" in text
+    assert len(memory) == 0
+
+
 def test_what_failed_is_not_remembered(registry: FaultRegistry, tmp_path: Path) -> None:
     memory = new_memory()
     run = Run(tmp_path, registry, memory)

@@ -13,11 +13,19 @@ from typing import Any
 
 import pytest
 from fault_registry import PASSWORD, USERNAME, FaultRegistry, fault_registry
-from registry_support import FakeTime, auth_env, client_for
+from registry_support import FakeTime, auth_env, client_for, reply_of, request_to
 
 from ko_pants.oci import media_types
 from ko_pants.oci.reference import Reference
+from ko_pants.registry.authenticator import Authenticator
+from ko_pants.registry.challenge import NO_SCOPES, PULL, PUSH, Scopes, repository_scopes
 from ko_pants.registry.client import RegistryError
+from ko_pants.registry.contacts import Contacts
+from ko_pants.registry.credentials import CredentialStore
+from ko_pants.registry.redaction import Redactor
+from ko_pants.registry.request import Reply, Request
+from ko_pants.registry.token_servers import TokenServers
+from ko_pants.registry.tokens import TokenStore
 
 
 @pytest.fixture
@@ -191,3 +199,120 @@ def test_a_missing_helper_is_named_where_credentials_are_wanted(
     with pytest.raises(RegistryError, match="docker-credential-not-there is not on PATH") as caught:
         client_for(env).session().head_manifest(Reference(registry.host, "app", "v1"))
     assert caught.value.status == 401
+
+
+# Without a registry
+
+
+class World:
+    """An authenticator for `r.io`, whose token server hands out numbered tokens."""
+
+    def __init__(self, directory: Path, **entry: str) -> None:
+        if entry:
+            _write(directory / "config.json", auths={"r.io": entry})
+        redactor, clock = Redactor(), FakeTime().clock()
+        credentials = CredentialStore({"DOCKER_CONFIG": str(directory)}, redactor)
+        self.contacts = Contacts(frozenset(), lambda origin: None)
+        self.asked: list[str] = []
+        servers = TokenServers(self._answer, credentials, redactor, frozenset(), clock)
+        self.authenticator = Authenticator(credentials, self.contacts, TokenStore(clock), servers)
+        self.request = request_to("https://r.io/v2/app/manifests/v1")
+
+    def _answer(self, request: Request) -> Reply:
+        self.asked.append(request.url.partition("?")[2])
+        return reply_of(200, request.url, body=b'{"token": "token-%d"}' % len(self.asked))
+
+    def meet(self, challenge: str = "") -> None:
+        """The registry answers for the first time, with a challenge or without."""
+        self.contacts.of("r.io").learn(self.refusal(challenge) if challenge else reply_of(200))
+
+    def refusal(self, challenge: str = "") -> Reply:
+        return reply_of(401, WWW_Authenticate=challenge)
+
+    def authorization(self) -> str | None:
+        return self.authenticator.authorization(self.request)
+
+    def answer(self, challenge: str, sent: str | None) -> tuple[bool, Scopes]:
+        return self.authenticator.answer_challenge(self.request, self.refusal(challenge), sent)
+
+
+LOGIN = base64.b64encode(b"user:password").decode()
+BASIC = f"Basic {LOGIN}"
+BEARER = 'Bearer realm="https://auth.io/token"'
+
+
+def test_nothing_is_said_before_somebody_asks(tmp_path: Path) -> None:
+    world = World(tmp_path, auth=LOGIN)
+    assert world.authorization() is None
+    world.meet()
+    assert world.authorization() is None
+    world.meet("Basic realm=x")
+    assert world.authorization() == BASIC
+    assert World(tmp_path / "none").authorization() is None
+
+
+def test_a_password_that_was_refused_is_not_sent_again(tmp_path: Path) -> None:
+    world = World(tmp_path, auth=LOGIN)
+    assert world.answer("Basic realm=x", None) == (True, NO_SCOPES)
+    assert world.answer("Basic realm=x", BASIC) == (False, NO_SCOPES)
+    assert World(tmp_path / "none").answer("Basic realm=x", None) == (False, NO_SCOPES)
+
+
+def test_a_token_that_was_refused_is_replaced_with_one_for_what_was_named(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.meet(BEARER)
+    assert world.authorization() == "Bearer token-1"
+    assert world.authorization() == "Bearer token-1"
+    named = repository_scopes("app", PULL)
+    assert world.answer(f'{BEARER},scope="repository:app:pull"', "Bearer token-1") == (True, named)
+    assert world.authorization() == "Bearer token-2"
+
+
+def test_a_gateway_that_drops_the_challenge_of_an_expired_token(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.meet(BEARER)
+    assert world.authorization() == "Bearer token-1"
+    assert world.answer("", "Bearer token-1") == (True, NO_SCOPES)
+    assert world.authorization() == "Bearer token-2"
+    # One that we do not know, or none at all: another try would be the same.
+    assert world.answer("", "Bearer token-1") == (False, NO_SCOPES)
+    assert world.answer("", None) == (False, NO_SCOPES)
+
+
+def test_a_registry_token_is_sent_as_it_is_and_once(tmp_path: Path) -> None:
+    world = World(tmp_path, registrytoken="mine")
+    world.meet(BEARER)
+    assert world.authorization() == "Bearer mine"
+    assert world.answer(BEARER, None) == (True, NO_SCOPES)
+    assert world.answer(BEARER, "Bearer mine") == (False, NO_SCOPES)
+    assert world.asked == []
+
+
+def test_a_token_is_for_what_the_request_does_and_for_what_it_needs_beyond(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.meet(BEARER)
+    world.request = request_to(
+        "https://r.io/v2/app", "POST", actions=PUSH, scopes=repository_scopes("base", PULL)
+    )
+    world.authorization()
+    assert world.asked == ["scope=repository:app:pull%2Cpush&scope=repository:base:pull"]
+
+
+@pytest.mark.parametrize(
+    ("challenge", "login", "known", "value"),
+    [
+        ("", True, True, None),
+        ("Basic realm=x", True, True, BASIC),
+        ("Basic realm=x", False, True, None),
+        (BEARER, True, False, None),
+    ],
+)
+def test_what_is_known_without_a_request(
+    tmp_path: Path, challenge: str, login: bool, known: bool, value: str | None
+) -> None:
+    world = World(tmp_path, **({"auth": LOGIN} if login else {}))
+    find = world.authenticator.authorization_without_request
+    assert find("r.io", "app") == (False, None)
+    world.meet(challenge)
+    assert find("r.io", "app") == (known, value)
+    assert world.asked == []

@@ -116,3 +116,21 @@ def test_importing_the_client_is_cheap() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_look_at_a_registry_does_not_import_what_a_push_needs() -> None:
+    code = (
+        "import sys; import ko_pants.registry.client as c;"
+        "c.RegistryClient(c.RegistryConfig({})).parts();"
+        "prefix = 'ko_pants.registry.';"
+        "print([m for m in ('uploads', 'manifest_puts', 'referrers', 'downloads', 'requester')"
+        " if prefix + m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": ":".join(p for p in sys.path if p)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "['requester']"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Iterator
 
 import pytest
 from registry_support import reply_of
@@ -92,6 +92,9 @@ def test_the_last_challenge_counts_and_one_without_is_ignored() -> None:
     contact = Contact("r.io", False, direct)
     contact.learn(reply_of(200))
     assert contact.challenge is None
+    other = Contact("else.io", False, direct)
+    other.learn(reply_of(401, "https://else.io/v2/", WWW_Authenticate=BEARER))
+    assert other.challenge is not None
     assert contact.note_challenge(reply_of(401, WWW_Authenticate="Basic realm=x"))
     found = contact.note_challenge(reply_of(401, WWW_Authenticate=BEARER))
     assert found is contact.challenge
@@ -109,49 +112,81 @@ def test_registries_are_known_apart() -> None:
     assert not contacts.of("r.io:5000").known
 
 
-def waiting(contact: Contact, then: Callable[[], None]) -> list[bool]:
-    """What three threads find that wait for the first one, who does `then`."""
-    entered = threading.Barrier(4)
+class CountedWaits(threading.Condition):
+    """A condition that tells how many wait for it."""
 
-    def wait() -> bool:
-        entered.wait(20)
-        with contact.first() as mine:
-            return mine
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = threading.Semaphore(0)
 
-    with contact.first() as mine, ThreadPoolExecutor(3) as pool:
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.release()
+        assert super().wait(20), "nobody said that anything has changed"
+        return True
+
+
+class Crowd:
+    """A first one in this thread, and three others that wait for it."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.contact = Contact("r.io", False, direct)
+        self._waits = self.contact._changed = CountedWaits()
+        self._pool = pool
+        self.others: list[Future[bool]] = []
+
+    def wait(self) -> None:
+        """Let the others enter, and come back when they wait."""
+
+        def enter() -> bool:
+            with self.contact.first() as mine:
+                return mine
+
+        self.others = [self._pool.submit(enter) for _ in range(3)]
+        for _ in range(3):
+            assert self._waits.waits.acquire(timeout=20)
+
+    def found(self) -> list[bool]:
+        return [future.result(20) for future in self.others]
+
+
+@pytest.fixture
+def crowd() -> Iterator[Crowd]:
+    with ThreadPoolExecutor(3) as pool:
+        yield Crowd(pool)
+
+
+def test_others_go_on_as_soon_as_the_first_has_a_reply(crowd: Crowd) -> None:
+    contact = crowd.contact
+    with contact.first() as mine:
         assert mine
-        futures = [pool.submit(wait) for _ in range(3)]
-        entered.wait(20)
-        then()
-        if contact.known:
-            # They go on as soon as there is a reply, not only when the first has ended.
-            return [future.result(20) for future in futures]
-        assert not any(future.done() for future in futures)
-        with contact.first() as again:
-            assert again, "the first one has to wait for itself"
-        assert not any(future.done() for future in futures)
+        crowd.wait()
         contact.learn(reply_of(200))
-        return [future.result(20) for future in futures]
-
-
-def test_others_wait_until_the_first_has_a_reply() -> None:
-    contact = Contact("r.io", False, direct)
-    assert waiting(contact, lambda: contact.learn(reply_of(200))) == [False] * 3
+        assert crowd.found() == [False] * 3
+    assert not contact.failed
     with contact.first() as mine:
         assert not mine
+
+
+def test_the_first_one_may_enter_again_while_others_wait(crowd: Crowd) -> None:
+    with crowd.contact.first():
+        crowd.wait()
+        with crowd.contact.first() as again:
+            assert again
+        assert not any(future.done() for future in crowd.others)
+        assert not crowd.contact.failed
+        crowd.contact.learn(reply_of(200))
+        assert crowd.found() == [False] * 3
+
+
+def test_after_a_failure_others_go_on_and_the_next_may_be_first(crowd: Crowd) -> None:
+    contact = crowd.contact
     assert not contact.failed
-
-
-def test_the_first_one_may_enter_again_while_others_wait() -> None:
-    contact = Contact("r.io", False, direct)
-    assert waiting(contact, lambda: None) == [False] * 3
-
-
-def test_after_a_failure_others_go_on_and_the_next_may_be_first() -> None:
-    contact = Contact("r.io", False, direct)
-    with ThreadPoolExecutor(1) as pool:
-        with contact.first():
-            other = pool.submit(lambda: contact.first().__enter__())
-        other.result(20)
+    with contact.first():
+        crowd.wait()
+    assert crowd.found() == [False] * 3
     assert contact.failed
     assert not contact.known
+    with contact.first() as mine:
+        assert mine
+        contact.learn(reply_of(200))
+    assert not contact.failed

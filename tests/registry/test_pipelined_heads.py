@@ -23,6 +23,7 @@ from ko_pants.registry import pipelined_heads
 from ko_pants.registry.client import RegistryClient, RegistryConfig, RegistrySession
 from ko_pants.registry.endpoints import Origin
 from ko_pants.registry.pipelined_heads import HeadConnection, head_request
+from ko_pants.registry.retry import RetryPolicy
 
 OK = b"HTTP/1.1 200 OK\r\nDocker-Content-Digest: sha256:aa\r\ncontent-length: 7\r\n\r\n"
 ABSENT = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n"
@@ -270,3 +271,31 @@ def test_nothing_goes_around_a_proxy(registry: FaultRegistry) -> None:
     ref = Reference("r.lan", "app0", "v1")
     assert client.session().head_manifest(ref)
     assert client.head_manifests([(client.session(), ref)] * 2) == [(False, None)] * 2
+
+
+def test_a_registry_that_does_not_answer_at_first_is_left_to_the_sessions(
+    registry: FaultRegistry,
+) -> None:
+    client = client_for({}, retry=RetryPolicy(attempts=1))
+    registry.fail("HEAD manifest", "reset before", None)
+    for _ in range(2):
+        assert client.head_manifests(questions(client, registry)) == [(False, None)] * 8
+    assert len(registry.seen) == 1
+    registry.heal()
+    assert [bool(found) for found in one_by_one(questions(client, registry))] == [True, False] * 4
+    assert all(answered for answered, _ in client.head_manifests(questions(client, registry)))
+
+
+def test_a_connection_is_used_again_until_the_client_is_closed(registry: FaultRegistry) -> None:
+    client = client_for({})
+    for _ in range(3):
+        client.head_manifests(questions(client, registry))
+    # One of the general client for the first contact, and one for all in a row.
+    assert registry.connections == 2
+    client.close()
+    assert all(answered for answered, _ in client.head_manifests(questions(client, registry)))
+    assert registry.connections == 3
+
+
+def test_no_questions_are_no_requests(registry: FaultRegistry) -> None:
+    assert client_for({}).head_manifests([]) == []

@@ -9,7 +9,7 @@ from registry_support import request_to
 
 from ko_pants.registry.challenge import PULL, repository_scopes
 from ko_pants.registry.endpoints import Origin, UnsafeUrl
-from ko_pants.registry.request import Reply, StreamBody
+from ko_pants.registry.request import SMALL_REPLY_BYTES, Reply, StreamBody, TransferFailure
 
 
 def test_a_changed_request_is_another_one() -> None:
@@ -27,6 +27,16 @@ def test_a_changed_request_is_another_one() -> None:
         frozenset(),
     )
     assert (second.session, second.method, second.ref) == (first.session, first.method, first.ref)
+
+
+def test_what_a_request_and_a_failure_are_unless_told_otherwise() -> None:
+    request = request_to("/v2/")
+    assert (request.retry, request.stream, request.body) == (True, False, None)
+    assert (request.actions, request.scopes) == (PULL, frozenset())
+    assert request.max_reply_bytes == SMALL_REPLY_BYTES == 1 << 18
+    failure = TransferFailure("reset")
+    assert str(failure) == "reset"
+    assert not any((failure.connect, failure.permanent, failure.tls, failure.origin))
 
 
 def test_a_path_has_no_origin() -> None:

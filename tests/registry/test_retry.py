@@ -12,6 +12,7 @@ from registry_support import FakeTime, reply_of
 from ko_pants.registry.endpoints import Origin
 from ko_pants.registry.request import Reply, TransferFailure
 from ko_pants.registry.retry import (
+    RETRIABLE,
     Attempts,
     Pace,
     RetryBudget,
@@ -74,6 +75,14 @@ def test_attempts_are_bounded_and_wait_longer_each_time() -> None:
     # Half a second, doubled each time; the chance of 0.5 takes a quarter off.
     assert world.time.slept == [0.375, 0.75, 1.5, 3.0]
     assert attempts.gave_up == "tried 5 times"
+
+
+def test_the_bounds_are_those_of_the_documentation() -> None:
+    # docs/registries.md, "Retries".
+    assert frozenset({408, 425, 429, 500, 502, 503, 504}) == RETRIABLE
+    policy = RetryPolicy()
+    assert (policy.attempts, policy.connect_attempts, policy.run_budget) == (6, 3, 300)
+    assert (policy.first_delay, policy.max_delay, policy.max_retry_after) == (0.5, 15.0, 180.0)
 
 
 def test_a_wait_has_an_upper_limit() -> None:

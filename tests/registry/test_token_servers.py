@@ -59,6 +59,7 @@ def test_a_token_for_several_scopes() -> None:
     assert request.method == "GET"
     assert request.session is world.session
     assert dict(request.headers) == {}
+    assert request.max_reply_bytes == 1 << 20
     url, _, query = request.url.partition("?")
     assert url == REALM
     assert urllib.parse.parse_qsl(query) == [
@@ -91,6 +92,7 @@ def test_an_identity_token_is_posted() -> None:
         "refresh_token": "refresh&me",
     }
     assert request.headers == {"Content-Type": "application/x-www-form-urlencoded"}
+    assert request.max_reply_bytes == 1 << 20
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from ko_pants.products import GoExecutable, HostTools, HostToolsRequest, LayerRe
 from ko_pants.rules.image import executable_content
 from ko_pants.rules.settings import Settings, layer_settings
 
-# Nothing of this machine: neither its environment nor its caches.
+# Tests use neither the caches nor the environment of this machine.
 _CACHES = tempfile.TemporaryDirectory(prefix="ko_pants_test_caches_")
 _BOOTSTRAP = (
     f"--named-caches-dir={_CACHES.name}/named",
@@ -34,17 +34,25 @@ _BOOTSTRAP = (
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "KOCACHE": f"{_CACHES.name}/kocache"}
 
 
+def rules_of_backend() -> list[Any]:
+    """The rules of the plugin, and what they need of Pants' core."""
+    return [
+        *register.rules(),
+        *package.rules(),  # type: ignore[no-untyped-call]
+        *publish.rules(),  # type: ignore[no-untyped-call]
+        *distdir.rules(),  # type: ignore[no-untyped-call]
+        *core_targets.rules(),  # type: ignore[no-untyped-call]
+    ]
+
+
 def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
     """An engine that answers `queries` (product, requests)."""
     runner = RuleRunner(
         rules=[
-            *register.rules(),
-            *package.rules(),  # type: ignore[no-untyped-call]
-            *publish.rules(),  # type: ignore[no-untyped-call]
-            *distdir.rules(),  # type: ignore[no-untyped-call]
-            *core_targets.rules(),  # type: ignore[no-untyped-call]
+            *rules_of_backend(),
             *(QueryRule(product, inputs) for product, inputs in queries),
         ],
+        objects=dict(register.build_file_aliases().objects),
         target_types=[
             *register.target_types(),
             core_targets.FileTarget,
@@ -57,7 +65,7 @@ def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
 
 
 def layer_request(runner: RuleRunner, platform: Platform, content: LayerContent) -> LayerRequest:
-    """A layer as the options of this run say; links what its process needs."""
+    """The request for a layer with the options of this run. Makes the links of its process."""
     tools = runner.request(HostTools, [HostToolsRequest(python_only=True)])
     settings = runner.request(Settings, [])
     return LayerRequest(platform, content, settings.layer_encoding, layer_settings(settings, tools))
@@ -69,7 +77,7 @@ def layer_of_executable(runner: RuleRunner, executable: GoExecutable) -> LayerRe
 
 
 def configure(runner: RuleRunner, *options: str, **env: str) -> None:
-    """A new run, with these options, and nothing of the environment but these variables."""
+    """Begin a new run with these options, and with no other variables than these."""
     runner.set_options([*_BOOTSTRAP, *options], env={**_ENVIRONMENT, **env})
 
 
@@ -77,9 +85,9 @@ def error_of(runner: RuleRunner, product: type, inputs: Sequence[Any]) -> str:
     """The text that a user would see; it must be an error that is meant for users."""
     with pytest.raises(ExecutionError) as e:
         runner.request(product, inputs)
-    causes = e.value.wrapped_exceptions
+    causes: tuple[BaseException, ...] = e.value.wrapped_exceptions
     assert len(causes) == 1
-    cause: BaseException = causes[0]
+    (cause,) = causes
     assert isinstance(cause, KoPantsError), repr(cause)
     return str(cause)
 

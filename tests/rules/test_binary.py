@@ -8,7 +8,7 @@ from pants.engine.addresses import Address
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
 from ko_pants.errors import KoPantsError
 from ko_pants.products import GoBuild
-from ko_pants.rules.binary import executable_build
+from ko_pants.rules.binary import build_of_fields
 from ko_pants.target_types import (
     GoExecutableEnvField,
     GoExecutableFlagsField,
@@ -26,7 +26,7 @@ def build(
     directory: str = "services/app",
 ) -> GoBuild:
     address = Address(directory, target_name="exe")
-    return executable_build(
+    return build_of_fields(
         address,
         GoExecutableMainField(main, address),
         GoExecutableFlagsField(flags, address),
@@ -79,3 +79,23 @@ def test_errors_name_target_and_field() -> None:
         KoPantsError, match=r"^services/app:exe, field `env`: expected `NAME=value`"
     ):
         build(env=("A",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "word"),
+    [
+        ({"flags": ("-overlay", "o.json")}, "flags", "-overlay"),
+        ({"flags": ("-pgo=/tmp/cpu.pprof",)}, "flags", "-pgo=/tmp/cpu.pprof"),
+        ({"flags": ("netgo",)}, "flags", "found 'netgo'"),
+        ({"ldflags": ("-s", "-extld=/bin/x")}, "ldflags", "-extld"),
+        ({"env": ("GOFLAGS=-toolexec=/bin/x",)}, "env", "GOFLAGS: the flag '-toolexec=/bin/x'"),
+        ({"env": ("GOCACHEPROG=/bin/x",)}, "env", "GOCACHEPROG"),
+    ],
+)
+def test_what_would_decide_the_result_beside_the_inputs_is_refused(
+    fields: dict[str, tuple[str, ...]], field: str, word: str
+) -> None:
+    with pytest.raises(KoPantsError) as error:
+        build(**fields)  # type: ignore[arg-type]
+    assert str(error.value).startswith(f"services/app:exe, field `{field}`: ")
+    assert word in str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Sequence
 
 import pytest
@@ -122,3 +123,82 @@ def test_a_directory_without_a_module_names_the_target() -> None:
     text = error_of(runner, Addresses, [image(runner, "image", "a")])
     assert text.startswith("a:image: ")
     assert "go.mod" in text
+
+
+def test_files_whose_names_are_wildcards_are_owned_and_depended_on() -> None:
+    runner = new_runner([(Addresses, [DependenciesRequest]), (Owners, [OwnersRequest])])
+    odd = ("[id].js", "d/[slug]/page.js", "what?", "st*r", "!not", "a b")
+    runner.write_files(
+        {
+            "go.mod": "module example.com/app\ngo 1.21\n",
+            "BUILD": "go_sources(name='go')\n",
+            "cmd/BUILD": "go_oci_image(name='image', platforms=['linux/amd64'])\n",
+            "cmd/main.go": (
+                'package main\nimport _ "embed"\n//go:embed static\nvar s string\nfunc main() {}\n'
+            ),
+            "cmd/static/i.js": "decoy",
+            **{f"cmd/static/{name}": name for name in odd},
+        }
+    )
+    for name in odd:
+        # Pants looks for the changed file with its name as a glob, and so finds the decoy too.
+        assert f"cmd/static/{name}" in owners(runner, f"cmd/static/{name}")
+    # Go takes a name with `?` or `*` for one that no module can have, and does not embed it.
+    embedded = {f"cmd/static/{name}" for name in odd if not {"?", "*"} & set(name)}
+    found = dependencies(runner, "image")
+    assert {path for path in found if path.startswith("cmd/static/")} == {
+        *embedded,
+        "cmd/static/i.js",
+    }
+
+
+@pytest.mark.parametrize("leads_to", ["/etc/hosts", "."], ids=["absolute", "to its own directory"])
+def test_a_link_that_pants_cannot_follow_names_the_option(leads_to: str) -> None:
+    runner = new_runner([(Owners, [OwnersRequest])])
+    runner.write_files({"a/BUILD": "go_sources()", "a/main.go": "package main\n"})
+    os.symlink(leads_to, os.path.join(runner.build_root, "a", "link"))
+    text = error_of(runner, Owners, [OwnersRequest(("a/main.go",))])
+    assert text.startswith("a:a, field `sources`: ")
+    assert "a/link" in text
+    assert "[GLOBAL].pants_ignore" in text
+
+
+@pytest.mark.parametrize(
+    "main", ["cmd/main.go", "./cmd/main.go", "nats.go", "nats.go/nats.go", "x.io/cmd"]
+)
+def test_main_may_be_a_file_as_in_ko_and_a_directory_may_look_like_one(main: str) -> None:
+    runner = new_runner([(Addresses, [DependenciesRequest])])
+    directory = "cmd" if "cmd/main" in main else main.replace("/nats.go", "")
+    runner.write_files(
+        {
+            "app/BUILD": f"go_sources(name='go')\ngo_executable(name='exe', main={main!r})\n",
+            "app/go.mod": "module example.com/app\ngo 1.21\n",
+            f"app/{directory}/{'nats' if 'nats' in main else 'main'}.go": "package main\n",
+        }
+    )
+    request = image(runner, "exe", "app")
+    found = {address.filename for address in runner.request(Addresses, [request])}
+    name = "nats.go" if "nats" in main else "main.go"
+    assert found == {"app/go.mod", f"app/{directory}/{name}"}
+
+
+@pytest.mark.parametrize(
+    ("main", "found"),
+    [
+        ("cmd/absent.go", "'cmd/absent.go', which is no file"),
+        ("example.com/app/cmd", "'example.com/app/cmd', which is no directory with Go files"),
+        ("x.go/y", "'x.go/y', which is no directory"),
+    ],
+)
+def test_main_that_is_no_directory_says_what_is_wanted(main: str, found: str) -> None:
+    runner = new_runner([(Addresses, [DependenciesRequest])])
+    runner.write_files(
+        {
+            "app/BUILD": f"go_executable(name='exe', main={main!r})\n",
+            "app/go.mod": "module example.com/app\ngo 1.21\n",
+            "app/cmd/main.go": "package main\n",
+        }
+    )
+    text = error_of(runner, Addresses, [image(runner, "exe", "app")])
+    assert text.startswith("app:exe, field `main`: expected the directory of a main package")
+    assert found in text

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pants.core.util_rules import distdir
 from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.testutil.rule_runner import QueryRule, RuleRunner
-from rules.engine_runner import layer_request
+from rules.engine_runner import layer_request, rules_of_backend
 
-import ko_pants.engine  # noqa: F401  (first: it chooses the spelling of the rules)
 from ko_pants import target_types
 from ko_pants.golang.closure_search import ClosureSearch
 from ko_pants.golang.directory import analyze_directory
@@ -26,21 +24,7 @@ from ko_pants.products import (
     Layer,
     LayerRequest,
 )
-from ko_pants.rules import (
-    base_image,
-    dependencies,
-    go_closure,
-    go_directory,
-    go_executable,
-    go_modules,
-    host_tools,
-    image,
-    layer,
-    layer_blob,
-    module_files,
-    registry_access,
-    settings,
-)
+from ko_pants.rules import go_closure, go_directory, settings
 
 LINUX = Platform.parse("linux/amd64")
 WINDOWS = Platform.parse("windows/amd64")
@@ -69,21 +53,7 @@ class Runner:
         ]
         self.rules = RuleRunner(
             rules=[
-                *distdir.rules(),
-                *target_types.rules(),
-                *settings.rules(),
-                *host_tools.rules(),
-                *go_modules.rules(),
-                *go_directory.rules(),
-                *go_closure.rules(),
-                *module_files.rules(),
-                *go_executable.rules(),
-                *layer_blob.rules(),
-                *layer.rules(),
-                *registry_access.rules(),
-                *base_image.rules(),
-                *image.rules(),
-                *dependencies.rules(),
+                *rules_of_backend(),
                 QueryRule(GoClosure, [GoClosureRequest]),
                 QueryRule(Layer, [LayerRequest]),
                 QueryRule(settings.Settings, []),
@@ -142,7 +112,7 @@ def existing(closure: GoClosure) -> set[str]:
 
 def test_closure_of_each_platform(runner: Runner) -> None:
     linux = {"mono/go.mod", "mono/app/main.go", "mono/lib/lib.go"}
-    windows = {"mono/lib/lib_windows.go", "mono/deep/deep.go", "mono/deep/text"}
+    windows = {"mono/lib/lib_windows.go", "mono/deep/deep.go"}
 
     assert existing(find(runner, LINUX)) == linux
     assert existing(find(runner, LINUX, WINDOWS)) == linux | windows

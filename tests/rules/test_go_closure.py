@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pants.testutil.rule_runner import RuleRunner
 from rules.engine_runner import error_of, new_runner
 
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.embed import EmbedFilter
+from ko_pants.golang.input_views import Embedded
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     AnalyzedDirectory,
@@ -75,7 +80,7 @@ def test_the_closure_has_what_the_build_reads_and_nothing_else(runner: RuleRunne
     assert not found & {"lib/lib_test.go", "lib/win_windows.go", "other/other.go"}
 
 
-def test_embedded_files_are_in_the_closure(runner: RuleRunner) -> None:
+def test_what_packages_embed_is_in_the_closure(runner: RuleRunner) -> None:
     runner.write_files(
         {
             "lib/lib.go": 'package lib\nimport _ "embed"\n//go:embed data/*.txt\nvar s string\n',
@@ -84,9 +89,8 @@ def test_embedded_files_are_in_the_closure(runner: RuleRunner) -> None:
         }
     )
     found = closure(runner)
-    assert found.embedded == ("lib/data/a.txt",)
-    runner.write_files({"lib/data/c.txt": "c"})
-    assert closure(runner).embedded == ("lib/data/a.txt", "lib/data/c.txt")
+    assert found.closure.embeds == (EmbedFilter("lib", ("data/*.txt",)),)
+    assert Embedded(found.closure.embeds[0]) in found.views
 
 
 def test_replaced_modules_of_the_repo_are_in_the_closure(runner: RuleRunner) -> None:
@@ -123,3 +127,36 @@ def test_flags_and_variables_decide_about_the_closure() -> None:
         "cmd", PLATFORMS, tags=("a", "b"), mod="mod", use_go_work=False
     )
     assert closure_request(GoBuild("a:b", ""), PLATFORMS, {}) == GoClosureRequest("", PLATFORMS)
+
+
+def test_flags_from_outside_have_the_bans_of_the_field() -> None:
+    outside = {"GOFLAGS": "-v -toolexec=/bin/x"}
+    with pytest.raises(KoPantsError) as error:
+        closure_request(GoBuild("a:b", "cmd"), PLATFORMS, outside)
+    assert str(error.value).startswith(
+        "a:b: GOFLAGS (of the environment, or in option [ko].go_env_vars): the flag "
+        "'-toolexec=/bin/x' cannot be used: "
+    )
+    # The target's own value is used in its place.
+    own = GoBuild("a:b", "cmd", env=(("GOFLAGS", "-v"),))
+    assert closure_request(own, PLATFORMS, outside) == GoClosureRequest("cmd", PLATFORMS)
+
+
+@pytest.mark.parametrize("where", ["flags", "env", "outside"])
+def test_the_profile_that_a_flag_names_is_an_input(runner: RuleRunner, where: str) -> None:
+    flag = "-pgo=prof/cpu.pprof"
+    build = GoBuild(
+        "a:b",
+        "svc/cmd",
+        (flag,) if where == "flags" else (),
+        env=(("GOFLAGS", flag),) if where == "env" else (),
+    )
+    request = closure_request(build, PLATFORMS, {"GOFLAGS": flag} if where == "outside" else {})
+    runner.write_files({"svc/go.mod": "module e.com/svc\n", "svc/cmd/main.go": "package main\n"})
+    text = error_of(runner, GoClosure, [request])
+    assert "-pgo names 'prof/cpu.pprof', and svc/prof/cpu.pprof does not exist" in text
+    assert "relative to svc/go.mod" in text
+    runner.write_files({"svc/prof/cpu.pprof": "profile"})
+    found = runner.request(GoClosure, [request])
+    assert "svc/prof/cpu.pprof" in found.closure.files
+    Path(runner.build_root, "svc/prof/cpu.pprof").unlink()

@@ -98,10 +98,12 @@ class Engine:
         assert request == MergeDigests([WHOLE, PART])
         return BOTH
 
-    async def go_closure(self, request: GoClosureRequest) -> GoClosure:
+    async def complete_closure(
+        self, request: GoClosureRequest, root: str
+    ) -> tuple[GoClosureRequest, GoClosure]:
         """A closure with the extra imports."""
         self.closures.append(request)
-        return closure(request.directory, request.extra_imports)
+        return request, closure(request.directory, request.extra_imports)
 
 
 def compile_with(
@@ -113,7 +115,13 @@ def compile_with(
     embedded: tuple[str, ...] = ("embedded.txt",),
 ) -> Any:
     """Compile `cmd/app` with made up answers."""
-    for name in ("run_process", "module_files", "digest_of_files", "merge_digests", "go_closure"):
+    for name in (
+        "run_process",
+        "module_files",
+        "digest_of_files",
+        "merge_digests",
+        "complete_closure",
+    ):
         monkeypatch.setattr(go_compile, name, getattr(engine, name))
     build = build or GoBuild("a:b", "cmd/app")
     request = GoExecutableRequest(
@@ -121,7 +129,7 @@ def compile_with(
     )
     wanted = GoClosureRequest(build.directory, platforms, tags=("t",), mod="")
     found = dataclasses.replace(closure(build.directory), embedded=embedded)
-    return asyncio.run(go_compile.compile_package(request, build, wanted, found))
+    return asyncio.run(go_compile.compile_package(request, build, wanted, found, "/root"))
 
 
 def test_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,14 +292,16 @@ def test_packages_that_only_a_third_party_module_imports(monkeypatch: pytest.Mon
 
 def test_a_package_that_stays_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(Result(stderr=b"# x\nno example.com/m/none"), can_reduce=False)
-    monkeypatch.setattr(engine, "go_closure", _without_extra_imports)
+    monkeypatch.setattr(engine, "complete_closure", _without_extra_imports)
     with pytest.raises(KoPantsError, match=r"no example.com/m/none$"):
         compile_with(engine, monkeypatch)
     assert len(engine.processes) == 2
 
 
-async def _without_extra_imports(request: GoClosureRequest) -> GoClosure:
-    return closure(request.directory)
+async def _without_extra_imports(
+    request: GoClosureRequest, root: str
+) -> tuple[GoClosureRequest, GoClosure]:
+    return request, closure(request.directory)
 
 
 def test_tries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

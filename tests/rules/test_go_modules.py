@@ -1,4 +1,4 @@
-"""The module files of the repo."""
+"""The module files of directories."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ from rules.engine_runner import new_runner
 
 from ko_pants.products import GoModules, GoModulesRequest
 
+FILES = {
+    "b/go.mod": "module b\n",
+    "b/go.sum": "",
+    "a/go.work": "go 1.22\n",
+    "go.mod": "malformed",
+    "b/vendor/modules.txt": "# x v1\n",
+    "vendor/modules.txt": "# y v1\n",
+    "other/modules.txt": "",
+    "b/main.go": "package main\n",
+}
 
-def test_every_module_file_of_the_repo() -> None:
+
+def test_the_module_files_of_some_directories() -> None:
     runner = new_runner([(GoModules, [GoModulesRequest])])
-    files = {
-        "b/go.mod": "module b\n",
-        "b/go.sum": "",
-        "a/go.work": "go 1.22\n",
-        "go.mod": "malformed",
-        "b/vendor/modules.txt": "# x v1\n",
-        "vendor/modules.txt": "# y v1\n",
-        "other/modules.txt": "",
-        "b/main.go": "package main\n",
-    }
-    runner.write_files(files)
-    found = runner.request(GoModules, [GoModulesRequest()]).files
-    expected = ["a/go.work", "b/go.mod", "b/vendor/modules.txt", "go.mod", "vendor/modules.txt"]
-    assert found == tuple((path, files[path].encode()) for path in expected)
-
-
-def test_a_repo_without_any() -> None:
-    runner = new_runner([(GoModules, [GoModulesRequest])])
-    assert runner.request(GoModules, [GoModulesRequest()]) == GoModules(())
+    runner.write_files(FILES)
+    found = runner.request(GoModules, [GoModulesRequest(("", "b", "none"))]).files
+    expected = ["b/go.mod", "b/vendor/modules.txt", "go.mod", "vendor/modules.txt"]
+    assert found == tuple((path, FILES[path].encode()) for path in expected)
+    assert runner.request(GoModules, [GoModulesRequest(("none",))]) == GoModules(())

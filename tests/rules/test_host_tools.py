@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -12,14 +13,14 @@ from pants.testutil.rule_runner import RuleRunner
 from rules.engine_runner import configure, error_of, new_runner
 
 from ko_pants.products import HostTools, HostToolsRequest
-from ko_pants.rules.settings import Settings
+from ko_pants.rules.settings import GoEnvironment, Settings
 
 PYTHON = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 
 
 @pytest.fixture(scope="module")
 def runner() -> RuleRunner:
-    return new_runner([(HostTools, [HostToolsRequest]), (Settings, [])])
+    return new_runner([(HostTools, [HostToolsRequest]), (Settings, []), (GoEnvironment, [])])
 
 
 def fake_go(directory: Path, version: str, content: str = "") -> str:
@@ -164,3 +165,111 @@ def test_a_link_that_leads_nowhere_any_more_is_renewed(runner: RuleRunner, tmp_p
     os.rename(tmp_path / "old", tmp_path / "moved")
     assert found(runner, str(tmp_path / "moved/bin")) == tools
     assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "moved")
+
+
+def goes_to(runner: RuleRunner, tools: HostTools) -> str:
+    return os.path.realpath(link(runner, "ko_pants_go", tools.go))
+
+
+def test_a_link_that_leads_to_another_toolchain_is_replaced(
+    runner: RuleRunner, tmp_path: Path
+) -> None:
+    path = fake_go(tmp_path / "go", "go1.23.1")
+    tools = found(runner, path)
+    place = link(runner, "ko_pants_go", tools.go)
+    place.unlink()
+    place.symlink_to(tmp_path)
+    assert found(runner, path) == tools
+    assert goes_to(runner, tools) == str(tmp_path / "go")
+
+
+def test_a_toolchain_that_is_upgraded_in_its_place(runner: RuleRunner, tmp_path: Path) -> None:
+    """1.23.2 at `go/`, upgraded there to 1.23.3, then 1.23.2 from `sdk/`: never the other one."""
+    path = fake_go(tmp_path / "go", "go1.23.2")
+    old = found(runner, path)
+    shutil.rmtree(tmp_path / "go")
+    new = found(runner, fake_go(tmp_path / "go", "go1.23.3"))
+    assert new.go.startswith("go1.23.3-")
+    assert found(runner, fake_go(tmp_path / "sdk", "go1.23.2")) == old
+    assert goes_to(runner, old) == str(tmp_path / "sdk")
+    assert goes_to(runner, new) == str(tmp_path / "go")
+    identity = link(runner, "ko_pants_go", f"{old.go}.identity")
+    assert identity.read_text() == "go1.23.2\n\n"
+
+
+def test_a_toolchain_behind_a_shim_that_is_upgraded_in_its_place(
+    runner: RuleRunner, tmp_path: Path
+) -> None:
+    fake_go(tmp_path / "real", "go1.23.4")
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    (shims / "go").write_text(f"#!/bin/sh\necho {tmp_path}/real\n")
+    (shims / "go").chmod(0o755)
+    assert found(runner, str(shims)).go.startswith("go1.23.4-")
+    shutil.rmtree(tmp_path / "real")
+    fake_go(tmp_path / "real", "go1.23.5")
+    # A release is unpacked with its own times.
+    os.utime(tmp_path / "real/bin/go", (1, 1))
+    assert found(runner, str(shims)).go.startswith("go1.23.5-")
+
+
+def test_two_that_want_one_name_both_work(runner: RuleRunner, tmp_path: Path) -> None:
+    paths = [fake_go(tmp_path / name, "go1.23.6") for name in ("a", "b")]
+    for path in (*paths, *paths):
+        tools = found(runner, path)
+        assert goes_to(runner, tools) == os.path.dirname(path)
+        identity = link(runner, "ko_pants_go", f"{tools.go}.identity")
+        assert identity.read_text() == "go1.23.6\n\n"
+
+
+def test_a_link_that_leads_to_another_python_is_replaced(runner: RuleRunner) -> None:
+    search(runner)
+    place = link(runner, "ko_pants_python", PYTHON)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        place.unlink()
+    place.symlink_to("/bin/sh")
+    runner.request(HostTools, [HostToolsRequest(python_only=True)])
+    assert os.path.realpath(place) != os.path.realpath("/bin/sh")
+
+
+def test_a_stale_goroot_does_not_keep_a_shim_from_being_asked(
+    runner: RuleRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOROOT", str(tmp_path / "gone"))
+    fake_go(tmp_path / "real", "go1.25.2")
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    text = f'#!/bin/sh\n[ -z "${{GOROOT-}}" ] || exit 2\necho {tmp_path}/real\n'
+    (shims / "go").write_text(text)
+    (shims / "go").chmod(0o755)
+    assert found(runner, str(shims)).go.startswith("go1.25.2-")
+
+
+def test_a_wrapper_may_need_goroot(
+    runner: RuleRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_go(tmp_path / "real", "go1.25.3")
+    monkeypatch.setenv("GOROOT", str(tmp_path / "real"))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/go").write_text('#!/bin/sh\n[ -n "${GOROOT-}" ] && echo "$GOROOT"\n')
+    (tmp_path / "bin/go").chmod(0o755)
+    assert found(runner, str(tmp_path / "bin")).go.startswith("go1.25.3-")
+
+
+def test_the_private_environment_is_a_file_for_its_owner_and_of_this_run(
+    runner: RuleRunner, tmp_path: Path
+) -> None:
+    path = fake_go(tmp_path / "go", "go1.22.2")
+    files = []
+    for password in ("first", "second"):
+        proxy = f"https://u:{password}@proxy.example.com"
+        configure(runner, f"--ko-go-search-paths=['{path}']", GOPROXY=proxy)
+        tools = runner.request(HostTools, [HostToolsRequest()])
+        environment = runner.request(GoEnvironment, [])
+        assert password not in f"{tools}{environment}{dict(environment.variables)}"
+        file = link(runner, "ko_pants_go", environment.private_file)
+        assert password in file.read_text()
+        assert file.stat().st_mode & 0o777 == 0o600
+        files.append(file)
+    assert files[0] == files[1]

@@ -191,3 +191,9 @@ def test_a_file_that_is_no_program_of_the_platform(
     assert text.startswith("app:image, field `binary`: app/server.bin: found ")
     assert "linux/amd64" in text
     assert found in text
+
+
+def test_platforms_with_commas_are_several(runner: RuleRunner) -> None:
+    # As in `platforms=[env("PLATFORMS")]`.
+    image = built(runner, "platforms=['linux/amd64,linux/amd64/v3'], base_image='scratch'").image
+    assert image.platform_names == "linux/amd64, linux/amd64/v3"

@@ -88,8 +88,8 @@ def binary_layer(runner: RuleRunner, **more: Any) -> Layer:
 
 def kodata_layer(runner: RuleRunner, content: dict[str, bytes], epoch: int = 0) -> Layer:
     digest = files(runner, content) if content else EMPTY_DIGEST
-    content = TreeContent("kodata", digest, mtime=epoch)
-    return runner.request(Layer, [layer_request(runner, LINUX, content)])
+    tree = TreeContent("kodata", digest, mtime=epoch)
+    return runner.request(Layer, [layer_request(runner, LINUX, tree)])
 
 
 def maps(kocache: Path) -> dict[str, Any]:

@@ -89,3 +89,38 @@ def test_patterns_below_directories(runner: RuleRunner) -> None:
     assert found == {"a/x.txt", "a/y.txt", "tree/2", "tree/deep/er/1"}
     assert paths(runner, MatchesRequest((("", ("*.txt",)),))) == {"top.txt"}
     assert paths(runner, MatchesRequest(())) == set()
+
+
+# Names that are wildcards, with a decoy that each of them would match as a pattern.
+ODD = {
+    "odd/[id].js": "odd/i.js",
+    "odd/d/[slug]/page.js": "odd/d/s/page.js",
+    "odd/*": "odd/star",
+    "odd/wh?t": "odd/what",
+    "odd/{a,b}": "odd/a",
+    "odd/!not": "odd/not",
+    "!top": "top",
+    "odd/[!x]": "odd/y",
+    "odd/back\\slash": "odd/backslash",
+    "odd/ blank ": "odd/blank",
+    "odd/**": "odd/more",
+}
+
+
+@pytest.fixture(scope="module")
+def odd(runner: RuleRunner) -> RuleRunner:
+    runner.write_files({path: path for pair in ODD.items() for path in pair})
+    return runner
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_a_path_is_no_pattern(odd: RuleRunner, path: str) -> None:
+    assert paths(odd, FilesRequest((path,))) == {path}
+
+
+@pytest.mark.parametrize("directory", ["tr[e]e", "!tree", "t*e", "t?e"])
+def test_a_directory_is_no_pattern(runner: RuleRunner, directory: str) -> None:
+    runner.write_files({f"{directory}/in/x.txt": f"{directory}/in/x.txt"})
+    assert paths(runner, FilesRequest((), (directory,))) == {f"{directory}/in/x.txt"}
+    found = paths(runner, MatchesRequest(((f"{directory}/in", ("*.txt",)),)))
+    assert found == {f"{directory}/in/x.txt"}

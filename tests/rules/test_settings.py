@@ -80,6 +80,53 @@ def test_option_over_variable_over_default(
     assert getattr(settings(runner, **{variable[0]: ""}), name) == default
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--ko-default-platforms=linux/amd64,linux/arm64",),
+        ("--ko-default-platforms=linux/amd64, linux/arm64,",),
+        ("--ko-default-platforms=['linux/amd64,linux/arm64']",),
+        ("--ko-default-platforms=linux/amd64", "--ko-default-platforms=linux/arm64"),
+    ],
+)
+def test_platforms_with_commas_are_several(runner: RuleRunner, options: tuple[str, ...]) -> None:
+    assert settings(runner, *options).platforms == ("linux/amd64", "linux/arm64")
+
+
+def test_the_variable_of_an_option_takes_commas(runner: RuleRunner) -> None:
+    found = settings(
+        runner,
+        PANTS_KO_DEFAULT_PLATFORMS="linux/amd64,linux/arm64",
+        PANTS_KO_GO_SEARCH_PATHS="/go/bin,<PATH>",
+        PATH="/a:/b",
+    )
+    assert found.platforms == ("linux/amd64", "linux/arm64")
+    # Pants adds what is no list in brackets to what was there.
+    assert found.search_path == ("/a", "/b", "/go/bin", "/a", "/b")
+
+
+def test_other_lists_take_commas_too(runner: RuleRunner) -> None:
+    configure(
+        runner,
+        "--ko-insecure-registries=r:80,s:80",
+        "--ko-registry-env-vars=['A,B']",
+        # A value with commas is one value.
+        "--ko-go-env-vars=['GOFLAGS,GOWORK', 'GOPROXY=http://p,direct']",
+        A="1",
+        B="2",
+        GOFLAGS="-tags=a,b",
+        GOWORK="off",
+    )
+    found = runner.request(RegistryEnvironment, [])
+    assert found.insecure == ("r:80", "s:80")
+    assert (found.variables["A"], found.variables["B"]) == ("1", "2")
+    assert dict(runner.request(GoEnvironment, []).variables) == {
+        "GOFLAGS": "-tags=a,b",
+        "GOWORK": "off",
+        "GOPROXY": "http://p,direct",
+    }
+
+
 def test_times_come_from_the_environment(runner: RuleRunner) -> None:
     found = settings(runner)
     assert (found.created, found.kodata_created) == (None, None)
@@ -142,9 +189,14 @@ def test_the_search_path_of_go(runner: RuleRunner) -> None:
 def test_what_go_gets_of_the_environment(runner: RuleRunner) -> None:
     configure(runner, GOPROXY="https://proxy.example.com", AWS_SECRET_ACCESS_KEY="no")
     found = runner.request(GoEnvironment, [])
-    assert dict(found.variables) == {"GOPROXY": "https://proxy.example.com"}
-    configure(runner, "--ko-go-env-vars=['A', 'B=2']", A="1", GOPROXY="x")
-    assert dict(runner.request(GoEnvironment, []).variables) == {"A": "1", "B": "2"}
+    assert found.variables["GOPROXY"] == "https://proxy.example.com"
+    assert "AWS_SECRET_ACCESS_KEY" not in found.variables
+    configure(runner, "--ko-go-env-vars=['GOA', 'GOB=2', 'C']", GOA="1", GOPROXY="x", C="s3cret")
+    found = runner.request(GoEnvironment, [])
+    public = {"GOA": "1", "GOB": "2", "KO_PANTS_PRIVATE_ENVIRONMENT": found.private_file}
+    assert dict(found.variables) == public
+    assert b"s3cret" in found.private_content
+    assert "s3cret" not in repr(found)
 
 
 def test_what_a_registry_client_gets_shows_in_no_log(runner: RuleRunner) -> None:

@@ -10,7 +10,7 @@ This module imports nothing but the standard library, so every other module may 
 from __future__ import annotations
 
 import threading
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Iterator, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -61,6 +61,11 @@ class BoundedMemory(Generic[K, V]):
         """Remove an entry and return its value, or None if there is none."""
         with self._lock:
             return self._entries.pop(key, None)
+
+    def __iter__(self) -> Iterator[K]:
+        """The keys, oldest first, as they are now."""
+        with self._lock:
+            return iter(list(self._entries))
 
     def values(self) -> list[V]:
         """The values, oldest first, as they are now."""

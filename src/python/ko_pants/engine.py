@@ -49,6 +49,10 @@ from ko_pants.products import (
     GoExecutableRequest,
     GoModules,
     GoModulesRequest,
+    HiddenDigest,
+    HiddenDigestRequest,
+    HiddenFiles,
+    HiddenFilesRequest,
     HostTools,
     HostToolsRequest,
     Layer,
@@ -280,6 +284,30 @@ else:
 
 if HAS_GET:
 
+    async def hidden_digest(request: HiddenDigestRequest) -> HiddenDigest:
+        return await Get(HiddenDigest, HiddenDigestRequest, request)
+
+else:
+    from ko_pants.rules.hidden_digest import make_hidden_digest
+
+    async def hidden_digest(request: HiddenDigestRequest) -> HiddenDigest:
+        return await make_hidden_digest(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def hidden_files(request: HiddenFilesRequest) -> HiddenFiles:
+        return await Get(HiddenFiles, HiddenFilesRequest, request)
+
+else:
+    from ko_pants.rules.hidden_files import hidden_files as _hidden_files
+
+    async def hidden_files(request: HiddenFilesRequest) -> HiddenFiles:
+        return await _hidden_files(request, **implicitly())
+
+
+if HAS_GET:
+
     async def go_modules(request: GoModulesRequest) -> GoModules:
         return await Get(GoModules, GoModulesRequest, request)
 
@@ -287,7 +315,7 @@ else:
     from ko_pants.rules.go_modules import find_go_modules
 
     async def go_modules(request: GoModulesRequest) -> GoModules:
-        return await find_go_modules(request)
+        return await find_go_modules(request, **implicitly())
 
 
 if HAS_GET:
@@ -303,7 +331,7 @@ else:
     async def analyzed_directories(
         requests: Iterable[GoDirectoryRequest],
     ) -> tuple[AnalyzedDirectory, ...]:
-        return await concurrently(analyze_go_directory(r) for r in requests)
+        return await concurrently(analyze_go_directory(r, **implicitly()) for r in requests)
 
 
 if HAS_GET:
@@ -339,7 +367,7 @@ else:
     from ko_pants.rules.go_executable import go_executable
 
     async def go_executables(requests: Iterable[GoExecutableRequest]) -> tuple[GoExecutable, ...]:
-        return await concurrently(go_executable(r) for r in requests)
+        return await concurrently(go_executable(r, **implicitly()) for r in requests)
 
 
 if HAS_GET:

@@ -9,9 +9,11 @@ from pants.engine.fs import EMPTY_DIGEST, Digest
 from pants.engine.process import ProcessResultMetadata
 from pants.util.frozendict import FrozenDict
 
+from ko_pants.disk.disk import HiddenFile
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.executable import ExecutableHeader
+from ko_pants.golang.input_views import View
 from ko_pants.golang.workspace import Workspace
 from ko_pants.kocache.keys import build_key
 from ko_pants.layer_contents import LayerContent
@@ -44,10 +46,48 @@ class HostToolsRequest:
 
 
 @dataclass(frozen=True)
+class HiddenFilesRequest:
+    """Ask for the files that builds read and that Pants does not see, as they are now."""
+
+
+@dataclass(frozen=True)
+class HiddenFiles:
+    """These files, of all builds that this daemon has done.
+
+    :param names: stands for the names of the files that are embedded, hidden or not.
+    :param forgotten: how often it has forgotten where to look.
+    :param problems: what is there and cannot be read.
+    """
+
+    files: tuple[HiddenFile, ...] = ()
+    names: str = ""
+    forgotten: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HiddenDigestRequest:
+    """Ask for hidden files as a digest."""
+
+    files: tuple[HiddenFile, ...]
+
+
+@dataclass(frozen=True)
+class HiddenDigest:
+    """Hidden files at their paths."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True)
 class GoDirectoryRequest:
-    """Analyze the Go files of one directory of the repo ("" for its root)."""
+    """Analyze the Go files of one directory of the repo ("" for its root).
+
+    :param hidden: the files of the directory that Pants does not see.
+    """
 
     path: str
+    hidden: tuple[HiddenFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,12 +99,15 @@ class AnalyzedDirectory:
 
 @dataclass(frozen=True)
 class GoModulesRequest:
-    """Ask for the modules of the repo (every go.mod and go.work)."""
+    """Ask for the module files of some directories of the repo ("" for its root), sorted."""
+
+    directories: tuple[str, ...]
+    hidden: tuple[HiddenFile, ...] = ()
 
 
 @dataclass(frozen=True)
 class GoModules:
-    """The module files of the repo, by path, sorted: go.mod, go.work and vendor/modules.txt."""
+    """The module files that exist, by path, sorted: go.mod, go.work and vendor/modules.txt."""
 
     files: tuple[tuple[str, bytes], ...]
 
@@ -73,7 +116,9 @@ class GoModules:
 class GoClosureRequest:
     """Ask for the first-party closure of a main package, the union over `platforms`.
 
-    `extra_imports` are first-party packages that only third-party modules import.
+    :param extra_imports: first-party packages that only third-party modules import.
+    :param hidden: the files that the build reads and that Pants does not see, as far as known.
+    :param profile: the file that `-pgo` names, relative to the main module.
     """
 
     directory: str
@@ -82,15 +127,24 @@ class GoClosureRequest:
     mod: str = ""
     use_go_work: bool = True
     extra_imports: tuple[str, ...] = ()
+    hidden: tuple[HiddenFile, ...] = ()
+    profile: str = ""
 
 
 @dataclass(frozen=True)
 class GoClosure:
-    """The closure, the modules that it was found in, and the files that it embeds."""
+    """The closure, and the modules that it was found in.
+
+    :param embedded: the files that it embeds, which `complete_closure` adds.
+    :param hidden: those of its files that Pants does not see.
+    :param views: where hidden files can be.
+    """
 
     closure: Closure
     workspace: Workspace
-    embedded: tuple[str, ...]
+    embedded: tuple[str, ...] = ()
+    hidden: tuple[HiddenFile, ...] = ()
+    views: tuple[View, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -116,6 +170,7 @@ class ModuleFilesRequest:
     mod: str
     go: str
     environment: FrozenDict[str, str]
+    hidden: tuple[HiddenFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,10 +205,12 @@ class PrebuiltFile:
 class GoExecutableRequest:
     """Ask for one executable: compiled, or a prebuilt file, for `platform`.
 
-    `platforms` are all that the image wants: the closure is shared by all of them. `go` is
-    `HostTools.go`, and `environment` what `go build` gets from the outside. They come with the
-    request, because a step that looks at the machine or its environment is looked at in every run,
-    and all above it.
+    Go, its environment and hidden files come with the request. A step that looks at the machine is
+    looked at in every run, with all steps above it: so only the step on top looks.
+
+    :param platforms: all that the image wants; they share the closure.
+    :param go: `HostTools.go`.
+    :param environment: what `go build` gets from the outside.
     """
 
     platform: Platform
@@ -162,6 +219,7 @@ class GoExecutableRequest:
     prebuilt: PrebuiltFile | None = None
     go: str = ""
     environment: FrozenDict[str, str] = field(default_factory=FrozenDict)
+    hidden: HiddenFiles = HiddenFiles()
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ import pkgutil
 from types import ModuleType
 from typing import Iterator
 
+from pants.build_graph.build_file_aliases import BuildFileAliases
 from pants.engine.rules import collect_rules
 from pants.engine.target import Target
 
 from ko_pants import goals
 from ko_pants import rules as rule_modules
 from ko_pants import target_types as targets
+from ko_pants.bazel_build_files import refusing_functions
 
 
 def _modules() -> Iterator[ModuleType]:
@@ -38,3 +40,8 @@ def rules() -> tuple[object, ...]:
 def target_types() -> list[type[Target]]:
     """Every target of the backend."""
     return targets.target_types()
+
+
+def build_file_aliases() -> BuildFileAliases:
+    """What BUILD files can call beside targets."""
+    return BuildFileAliases(objects=refusing_functions())

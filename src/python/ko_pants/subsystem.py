@@ -30,7 +30,8 @@ class KoSubsystem(Subsystem):
         default=[],
         help=(
             "The platforms of targets without `platforms`, as `os/arch[/variant]`, or `all`. "
-            "Default: `$KO_DEFAULTPLATFORMS` (separated by commas), else `linux/amd64`."
+            "Commas separate several, as in ko: `linux/amd64,linux/arm64`. "
+            "Default: `$KO_DEFAULTPLATFORMS`, else `linux/amd64`."
         ),
     )
     default_repository = StrOption(
@@ -144,10 +145,15 @@ class KoSubsystem(Subsystem):
             "no_proxy",
             "SSL_CERT_FILE",
             "SSL_CERT_DIR",
+            "HOME",
+            "NETRC",
+            "GOAUTH",
+            "SSH_AUTH_SOCK",
         ],
         advanced=True,
         help=(
             "Environment variables for `go build`: `NAME` copies the value of Pants' environment, "
-            "`NAME=value` sets it. They are part of the cache key."
+            "`NAME=value` sets it. Those of Go (`GO...`, `CGO_...`) and PATH are part of the cache "
+            "key, without user and password in URLs; all others are not."
         ),
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Optional
 
 from pants.core.goals.package import OutputPathField, PackageFieldSet
+from pants.engine.addresses import Address
 from pants.engine.rules import collect_rules
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
@@ -13,6 +14,7 @@ from pants.engine.target import (
     BoolField,
     Dependencies,
     DictStringToStringField,
+    InvalidTargetException,
     MultipleSourcesField,
     SingleSourceField,
     StringField,
@@ -22,7 +24,29 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from ko_pants.literal_globs import literal_glob
 from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES
+
+
+class NamedTarget(Target):
+    """A target that has to have a name.
+
+    Elsewhere a target without one has the name of its directory. The build root has no name, and
+    Pants takes no address that has neither directory nor name: it says so only later, and only
+    where the address is used (`--changed-since`, `{name}`).
+    """
+
+    def validate(self) -> None:
+        """Refuse a target without a name.
+
+        :raises InvalidTargetException: it has none. Pants puts file and line before the text.
+        """
+        super().validate()
+        if not self.address.target_name:
+            raise InvalidTargetException(
+                f"a `{self.alias}` in the BUILD file at the build root has no name by default; "
+                f'expected a field `name`, for example `{self.alias}(name="app")`'
+            )
 
 
 class GoOciImageDependenciesField(Dependencies):
@@ -98,7 +122,7 @@ class GoOciImageSkipPushField(BoolField):
     help = "If true, `publish` builds the image but does not push it."
 
 
-class GoOciImageTarget(Target):
+class GoOciImageTarget(NamedTarget):
     alias = "go_oci_image"
     core_fields = (
         *COMMON_TARGET_FIELDS,
@@ -115,8 +139,8 @@ class GoOciImageTarget(Target):
     )
     help = (
         "An OCI image of a Go program, built without Docker.\n\n"
-        "Beside a `main.go`, `go_oci_image()` is enough. `package` writes the image's descriptor, "
-        "`publish` pushes what is missing."
+        "Beside a `main.go`, `go_oci_image()` is enough; at the build root it needs a `name`. "
+        "`package` writes the image's descriptor, `publish` pushes what is missing."
     )
 
 
@@ -142,7 +166,7 @@ class GoExecutableMainField(StringField):
     default = "."
     help = (
         "The directory of the main package, relative to the BUILD file (`.` is the default), "
-        "for example `cmd/server`."
+        "for example `cmd/server`. A Go file stands for its directory, as in ko."
     )
 
 
@@ -168,7 +192,7 @@ class GoExecutableDependenciesField(Dependencies):
     pass
 
 
-class GoExecutableTarget(Target):
+class GoExecutableTarget(NamedTarget):
     alias = "go_executable"
     core_fields = (
         *COMMON_TARGET_FIELDS,
@@ -186,7 +210,17 @@ class GoExecutableTarget(Target):
 
 
 class GoSourceField(SingleSourceField):
-    pass
+    """A path, whatever characters it has: the generator puts files here that it has found."""
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        # Without the checks of the base class, which takes `*` and `!` for globs.
+        return StringField.compute_value.__func__(cls, raw_value, address)  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """The path as a glob that matches it alone."""
+        return (literal_glob(self.value),)
 
 
 class GoSourceDependenciesField(Dependencies):
@@ -219,7 +253,7 @@ class GoSourcesField(MultipleSourcesField):
     )
 
 
-class GoSourcesTarget(TargetGenerator):
+class GoSourcesTarget(TargetGenerator, NamedTarget):
     alias = "go_sources"
     generated_target_cls = GoSourceTarget
     core_fields = (*COMMON_TARGET_FIELDS, GoSourcesField)
@@ -227,8 +261,9 @@ class GoSourcesTarget(TargetGenerator):
     moved_fields = (GoSourceDependenciesField,)
     help = (
         "Owns the Go files at and below the BUILD file, one `go_source` each, so that "
-        "`--changed-since` and `dependencies` see them. One `go_sources()` at the root of a module "
-        "is enough. Not needed where Pants' Go backend owns the files (`go_mod`, `go_package`)."
+        "`--changed-since` and `dependencies` see them. One `go_sources(name='go')` at the root of "
+        "a module is enough. Not needed where Pants' Go backend owns the files (`go_mod`, "
+        "`go_package`)."
     )
 
 

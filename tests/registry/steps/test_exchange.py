@@ -151,6 +151,22 @@ def test_a_streamed_reply_holds_a_place_of_its_own_until_it_is_closed(world: Wor
     pool.stream_slots.release()
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_connection_serves_one_request_after_the_other(world: World, method: str) -> None:
+    for _ in range(3):
+        world.exchange.send(world.request(method, "/v2/app/manifests/v1"))
+    assert world.registry.connections == 1
+
+
+def test_a_part_of_a_blob_is_streamed_too(world: World) -> None:
+    digest = world.registry.put_blob("app", b"0123456789")
+    reply = world.exchange.send(
+        world.request("GET", BLOB + digest, headers={"Range": "bytes=7-"}, stream=True)
+    )
+    assert (reply.status, reply.body, reply.raw.read()) == (206, b"", b"789")
+    reply.close()
+
+
 def test_a_refusal_of_a_streamed_request_is_read(world: World) -> None:
     reply = world.exchange.send(world.request("GET", BLOB + "sha256:none", stream=True))
     assert reply.status == 404

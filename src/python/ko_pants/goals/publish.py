@@ -160,7 +160,7 @@ def _package(
     return ImagePublishPackages(
         names=publication.destination.names,
         process=process,
-        description=description_of(publication, found),
+        description=description_of(publication, found, result),
         built=built,
         result=result,
         reader=reader,

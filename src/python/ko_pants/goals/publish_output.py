@@ -47,8 +47,38 @@ class ImagePublishPackages(PublishPackages):
         return cast(PublishOutputData, data)
 
 
-def description_of(publication: Publication, found: Found | None) -> str:
-    """What the line on the terminal says of an image; `found` is None if it is not pushed."""
+class Description(str):
+    """What the line on the terminal says of an image that is pushed.
+
+    Pants asks for it before the tags move, and writes it when the run is over. Then it ends with
+    the reason, if the image was not tagged: what had been missing before says nothing.
+
+    :param result: what has become of the image.
+    """
+
+    #: The text without what had been missing.
+    destination: str
+    result: Callable[[], Published]
+
+    def __new__(cls, destination: str, lacked: str, result: Callable[[], Published]) -> Description:
+        made = super().__new__(cls, f"{destination}: {lacked}")
+        made.destination = destination
+        made.result = result
+        return made
+
+    def __format__(self, spec: str) -> str:
+        failure = self.result().failure
+        text = f"{self.destination}: {failure.splitlines()[0]}" if failure else str(self)
+        return format(text, spec)
+
+
+def description_of(
+    publication: Publication, found: Found | None, result: Callable[[], Published]
+) -> str:
+    """What the line on the terminal says of an image; `found` is None if it is not pushed.
+
+    :param result: what has become of it; called when the run is over.
+    """
     image, destination = publication.image, publication.destination
     digest, platforms = image.descriptor.digest, image.platform_names
     if found is None:
@@ -56,7 +86,7 @@ def description_of(publication: Publication, found: Found | None) -> str:
     if found.up_to_date:
         return f"up to date: {digest} ({platforms})"
     place = destination.layout or destination.registry
-    return f"{place} as {digest} ({platforms}): {_what_lacked(found)}"
+    return Description(f"{place} as {digest} ({platforms})", _what_lacked(found), result)
 
 
 def _what_lacked(found: Found) -> str:

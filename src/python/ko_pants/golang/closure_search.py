@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from typing import Collection, Iterable, Iterator, Mapping
+from typing import Collection, Iterable, Mapping
 
 from ko_pants.golang.build_context import BuildContext
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import DEFAULT_PROFILE, READABLE_ENDINGS, GoDirectory
 from ko_pants.golang.embed import EmbedFilter
 from ko_pants.golang.import_path import candidate_directories, has_prefix, import_path_of
-from ko_pants.golang.repo_paths import is_within, join
+from ko_pants.golang.repo_paths import is_within, join, parents
 from ko_pants.golang.source_file import GoFile, OtherFile
 from ko_pants.golang.workspace import Workspace
 from ko_pants.oci.platform import Platform
@@ -54,6 +54,10 @@ class _Package:
                     imports[import_path] = imports.get(import_path, 0) | mask
         return cls(directory, masks, tuple(imports.items()))
 
+    def imports_for(self, platforms: int) -> list[tuple[str, int]]:
+        """What it imports on some of the platforms, each with these platforms."""
+        return [(path, mask & platforms) for path, mask in self.imports if mask & platforms]
+
     def built(self, platforms: int) -> list[GoFile]:
         """The Go files that Go may use for at least one of the platforms."""
         return [file for file, mask in self.masks if mask & platforms]
@@ -80,14 +84,18 @@ class ClosureSearch:
         self._main = main_directory
         self._context = BuildContext.of(platforms, tags)
         self._extra = tuple(sorted(set(extra_imports)))
-        self._boundaries = frozenset(workspace.boundaries)
-        # Directory -> mask of the platforms that reach it; directory -> its analysis.
+        # Directory -> its analysis; the nested modules are among them.
+        self._known: dict[str, GoDirectory] = {}
+        self._boundaries = set(workspace.boundaries)
+        # Directory -> mask of the platforms that reach it; directory -> its package.
         self._reached: dict[str, int] = {}
         self._packages: dict[str, _Package] = {}
         # Directories of packages with files that include others.
         self._including: set[str] = set()
         # Import path -> the directories where it may be.
         self._resolved: dict[str, tuple[str, ...]] = {}
+        # Import paths, with platforms, that wait for the analysis of directories above them.
+        self._waiting: list[tuple[str, int]] = []
         self._third_party: set[str] = set()
 
     def start(self) -> tuple[str, ...]:
@@ -96,55 +104,81 @@ class ClosureSearch:
         :raises KoPantsError: the main package is in no module of the workspace.
         """
         import_path_of(self._main, self._workspace)
-        first = {self._main}
-        for import_path in self._extra:
-            first.update(self._resolve(import_path))
-        for directory in first:
-            self._reached[directory] = self._context.all_platforms
-        return tuple(sorted(first))
+        everywhere = self._context.all_platforms
+        self._reached[self._main] = everywhere
+        wanted = self._follow([(import_path, everywhere) for import_path in self._extra])
+        return tuple(sorted({self._main, *wanted}))
 
     def step(self, analyzed: Mapping[str, GoDirectory]) -> tuple[str, ...]:
         """Take in analyses; the directories to analyze next, none at the end.
 
         A directory that does not exist is analyzed as one without files.
         """
-        # A package comes up again when a platform reaches it that did not before.
-        pending: list[tuple[_Package, int]] = []
+        self._known.update(analyzed)
+        self._boundaries.update(p for p, directory in analyzed.items() if directory.has_go_mod)
+        imports, self._waiting = self._waiting, []
         for path, directory in analyzed.items():
-            package = self._packages[path] = _Package.of(directory, self._context)
             if any(file.includes for file in directory.other_files):
                 self._including.add(path)
-            # A directory of included files may be no package of the closure.
             if path in self._reached:
-                pending.append((package, self._reached[path]))
-        wanted: set[str] = set()
-        while pending:
-            package, platforms = pending.pop()
-            for target, added in self._newly_reached(package, platforms):
-                known = self._packages.get(target)
-                if known is None:
-                    wanted.add(target)
-                else:
-                    pending.append((known, added))
+                imports += self._package(path).imports_for(self._reached[path])
+        wanted = self._follow(imports)
         for path in self._including.intersection(self._reached):
             for included in self._included_files(path):
                 if included.endswith(READABLE_ENDINGS):
                     wanted.add(posixpath.dirname(included))
-        return tuple(sorted(wanted - self._packages.keys()))
+        return tuple(sorted(wanted - self._known.keys()))
 
-    def _newly_reached(self, package: _Package, platforms: int) -> Iterator[tuple[str, int]]:
-        """The directories that a package imports, with the platforms that reach them only now."""
-        for import_path, mask in package.imports:
-            built_for = mask & platforms
-            if not built_for:
-                continue
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Every directory that was analyzed, sorted, with or without files."""
+        return tuple(sorted(self._known))
+
+    def _package(self, path: str) -> _Package:
+        package = self._packages.get(path)
+        if package is None:
+            package = self._packages[path] = _Package.of(self._known[path], self._context)
+        return package
+
+    def _follow(self, imports: list[tuple[str, int]]) -> set[str]:
+        """Follow import paths, each with platforms; the directories that have to be analyzed."""
+        wanted: set[str] = set()
+        while imports:
+            import_path, platforms = imports.pop()
             targets = self._resolved.get(import_path)
-            for target in self._resolve(import_path) if targets is None else targets:
+            if targets is None:
+                unknown = self._unknown_directories(import_path)
+                if unknown:
+                    wanted |= unknown
+                    self._waiting.append((import_path, platforms))
+                    continue
+                targets = self._resolve(import_path)
+            for target in targets:
                 reached = self._reached.get(target, 0)
-                added = built_for & ~reached
-                if added:
-                    self._reached[target] = reached | added
-                    yield target, added
+                added = platforms & ~reached
+                if not added:
+                    continue
+                self._reached[target] = reached | added
+                # A package comes up again when a platform reaches it that did not before.
+                if target in self._known:
+                    imports += self._package(target).imports_for(added)
+                else:
+                    wanted.add(target)
+        return wanted
+
+    def _unknown_directories(self, import_path: str) -> set[str]:
+        """The directories that may be the root of a nested module, and so hide a package."""
+        unknown = set()
+        for module in self._workspace.modules:
+            rest = import_path[len(module.path) + 1 :]
+            if not rest or not has_prefix(import_path, module.path):
+                continue
+            for directory in parents(join(module.directory, rest)):
+                if directory == module.directory:
+                    break
+                if directory not in self._known and directory not in self._boundaries:
+                    unknown.add(directory)
+        return unknown
 
     def _resolve(self, import_path: str) -> tuple[str, ...]:
         """Where Go looks for a package in the repo: in every module whose path is a prefix.
@@ -214,7 +248,7 @@ class ClosureSearch:
         """
         found: set[str] = set()
         pending = [
-            include for f in self._other_files(path, self._packages[path]) for include in f.includes
+            include for f in self._other_files(path, self._package(path)) for include in f.includes
         ]
         while pending:
             target = posixpath.normpath(posixpath.join(path, pending.pop()))
@@ -222,10 +256,10 @@ class ClosureSearch:
                 continue
             found.add(target)
             directory, name = posixpath.split(target)
-            if directory in self._packages:
-                others = self._packages[directory].directory.other_files
+            if directory in self._known:
+                others = self._known[directory].other_files
                 pending += [include for f in others if f.name == name for include in f.includes]
         return found
 
     def _boundaries_below(self, path: str) -> tuple[str, ...]:
-        return tuple(b for b in self._workspace.boundaries if b != path and is_within(b, path))
+        return tuple(sorted(b for b in self._boundaries if b != path and is_within(b, path)))

@@ -23,7 +23,7 @@ DEFAULT_PROFILE = "default.pgo"
 
 # The files of a directory whose content `analyze_directory` wants, and those whose name is enough.
 CONTENT_GLOBS = ("*.go", *("*" + ext for ext in READABLE_ENDINGS))
-NAME_GLOBS = ("*" + _OBJECT_ENDING, DEFAULT_PROFILE)
+NAME_GLOBS = ("*" + _OBJECT_ENDING, DEFAULT_PROFILE, "go.mod")
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,13 @@ class GoDirectory:
     :param path: relative to the repo's root; `""` for the root.
     :param files: sorted by name.
     :param other_files: assembly, headers, .syso objects, default.pgo, sorted by name.
+    :param has_go_mod: it is the root of a module.
     """
 
     path: str
     files: tuple[GoFile, ...] = ()
     other_files: tuple[OtherFile, ...] = ()
+    has_go_mod: bool = False
 
 
 def analyze_directory(
@@ -64,7 +66,12 @@ def analyze_directory(
         for name in other_names
         if name.endswith(_OBJECT_ENDING) or name == DEFAULT_PROFILE
     ]
-    return GoDirectory(path, tuple(go_files), tuple(sorted(others, key=lambda file: file.name)))
+    return GoDirectory(
+        path,
+        tuple(go_files),
+        tuple(sorted(others, key=lambda file: file.name)),
+        has_go_mod="go.mod" in other_names,
+    )
 
 
 def main_package_problem(

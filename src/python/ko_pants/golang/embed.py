@@ -23,7 +23,7 @@ _CLASS_MEMBER = re.compile(r"(\\.|[^\\])(?:-(\\.|[^\\]))?", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
-def _component(pattern: str) -> re.Pattern[str] | None:
+def component_pattern(pattern: str) -> re.Pattern[str] | None:
     """One component of a path.Match pattern as a regular expression.
 
     None if it is malformed, which Go reports.
@@ -66,7 +66,7 @@ def _class(negated: bool, members: str) -> str:
     return f"[{'^' if negated else ''}{''.join(ranges)}]"
 
 
-def _components(pattern: str) -> tuple[bool, list[str]]:
+def pattern_components(pattern: str) -> tuple[bool, list[str]]:
     """Whether a pattern has the prefix `all:`, and the components of its path.
 
     There are none if Go refuses the path, which has to be relative, without empty, `.` and `..`
@@ -98,7 +98,7 @@ class EmbedFilter:
         """
         found: set[str] = set()
         for pattern in self.patterns:
-            _, parts = _components(pattern)
+            _, parts = pattern_components(pattern)
             if parts:
                 wide = "/".join(map(_as_wide_glob, parts))
                 found.update((wide, wide + "/**"))
@@ -120,17 +120,17 @@ def _as_wide_glob(part: str) -> str:
 
     `{` and `}` are wildcards of Pants' globs, and `!` makes them exclusions.
     """
-    wide = re.sub(r"\[(?:\\.|[^\\\]])*\]|\\.|[?\[\]{}!\\*]+", "*", part, flags=re.DOTALL)
+    wide = re.sub(r"\[(?:\\.|[^\\\]])*\]|\\.|[?\[\]{}!\\*]", "*", part, flags=re.DOTALL)
     return re.sub(r"\*+", "*", wide)
 
 
 def _matches(pattern: str, parts: list[str]) -> bool:
     """True if a pattern matches a path, given by its components, or a directory above it."""
-    everything, wanted = _components(pattern)
+    everything, wanted = pattern_components(pattern)
     if not wanted or len(wanted) > len(parts):
         return False
     for expected, part in zip(wanted, parts):
-        compiled = _component(expected)
+        compiled = component_pattern(expected)
         if compiled is None or not compiled.fullmatch(part):
             return False
     below = parts[len(wanted) :]

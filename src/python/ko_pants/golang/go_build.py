@@ -5,18 +5,36 @@ from __future__ import annotations
 from typing import Sequence
 
 from ko_pants.golang.executable import HEAD_SIZE_BYTES
+from ko_pants.golang.private_environment import FILE_VARIABLE
 
 # Directories of the sandbox, relative to its root: links to toolchains, GOCACHE, GOPATH, output.
 GO_LINKS = ".ko_pants/go"
 GO_CACHE = ".ko_pants/gocache"
 GO_PATH = ".ko_pants/gopath"
 OUTPUT_DIRECTORY = ".ko_pants/out"
+# Ends the name of the file beside the link to a toolchain that says which one it is.
+IDENTITY_SUFFIX = ".identity"
 
 # $1: the link to the toolchain, $2: the directory of the main package's module.
+# `check_toolchain` makes sure that the link leads to what its name says, for the toolchain may be
+# replaced at any time. Beside the link is a file with the first line of VERSION and the build id of
+# the go command. `show` hides users in URLs: Go hides passwords only, and a user can be a token.
 _SET_UP = f"""
 set -eu
 root=$(pwd -P)
-GOROOT=$(cd -P "{GO_LINKS}/$1" && pwd)
+private=$root/{GO_LINKS}/${{{FILE_VARIABLE}:-none}}
+if [ -r "$private" ]; then . "$private"; fi
+toolchain=$root/{GO_LINKS}/$1
+GOROOT=$(cd -P "$toolchain" && pwd)
+check_toolchain() {{
+  {{ read -r version && read -r build_id; }} < "$toolchain{IDENTITY_SUFFIX}" &&
+    {{ read -r found || [ -n "$found" ]; }} < "$GOROOT/VERSION" && [ "$found" = "$version" ] &&
+    head -c {HEAD_SIZE_BYTES} "$GOROOT/bin/go" | grep -aqF -e "$build_id" && return
+  echo "the Go toolchain in $GOROOT was replaced while Pants worked with it: run Pants again" >&2
+  exit 1
+}}
+show() {{ sed 's#://[^/@[:space:]]*@#://***@#g' "$1" >&2; }}
+check_toolchain
 export GOROOT GOCACHE="$root/{GO_CACHE}" GOPATH="$root/{GO_PATH}"
 export GOMODCACHE="$GOPATH/pkg/mod" GOENV=off GOTOOLCHAIN=local TMPDIR="$root/.ko_pants/tmp"
 export HOME="${{HOME:-$root/.ko_pants/home}}" PATH="$GOROOT/bin:$PATH"
@@ -33,13 +51,14 @@ cd "./$module"
 _BUILD = f"""{_SET_UP}
 mode=$1 package=$2 name=$3 errors=$TMPDIR/errors
 shift 3
-if go build -trimpath -buildvcs=false "$@" -o "$root/{OUTPUT_DIRECTORY}/$name" "$package" \\
-  2> "$errors"
-then
-  cat "$errors" >&2
+built=yes
+go build -trimpath -buildvcs=false "$@" -o "$root/{OUTPUT_DIRECTORY}/$name" "$package" \\
+  2> "$errors" || built=no
+show "$errors"
+check_toolchain
+if [ "$built" = yes ]; then
   head -c {HEAD_SIZE_BYTES} "$root/{OUTPUT_DIRECTORY}/$name"
 else
-  cat "$errors" >&2
   [ "$mode" = reduced ] && grep -q -e 'no required module provides package' \\
     -e 'missing go.sum entry' -e 'updates to go.mod needed' "$errors"
 fi
@@ -49,7 +68,11 @@ fi
 # is no error: the build reports it if it matters.
 _LIST = f"""{_SET_UP}
 format='{{{{with .Module}}}}{{{{if not .Main}}}}{{{{.Path}}}}{{{{end}}}}{{{{end}}}}'
-go list -deps -e -f "$format" "$@" > "$TMPDIR/modules"
+listed=yes
+go list -deps -e -f "$format" "$@" > "$TMPDIR/modules" 2> "$TMPDIR/errors" || listed=no
+show "$TMPDIR/errors"
+check_toolchain
+[ "$listed" = yes ]
 sort -u "$TMPDIR/modules"
 """
 

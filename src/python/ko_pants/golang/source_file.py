@@ -99,8 +99,8 @@ def _embed_patterns(content: bytes) -> set[str]:
     for match in _LITERAL_OR_COMMENT.finditer(content):
         if not match[0].startswith(b"//go:embed"):
             continue
-        directive = _EMBED.fullmatch(match[0].decode("utf-8", "replace").rstrip("\r"))
-        arguments = ((directive and directive[1]) or "").rstrip()
+        directive = _EMBED.fullmatch(match[0].decode("utf-8", "replace"))
+        arguments = (directive and directive[1]) or ""
         position = 0
         while position < len(arguments):
             argument = _EMBED_ARGUMENT.match(arguments, position)

@@ -18,7 +18,9 @@ from ko_pants.kocache.shared_files import (
     NotReadable,
     create_atomically,
     file_state,
+    is_below_link,
     is_temporary,
+    make_directories,
     note_use,
     read_regular,
     sync_directory,
@@ -35,6 +37,8 @@ _INDEX = (
     json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": []}) + "\n"
 ).encode()
 
+_BLOBS = "img/blobs/sha256"
+
 
 class ContentStore:
     """The blobs in `img/`.
@@ -44,8 +48,9 @@ class ContentStore:
     """
 
     def __init__(self, root: str, problems: Problems) -> None:
+        self._root = root
         self._layout = os.path.join(root, "img")
-        self._blobs = os.path.join(self._layout, "blobs", "sha256")
+        self._blobs = os.path.join(root, _BLOBS)
         self._problems = problems
 
     def path(self, digest: str) -> str:
@@ -89,7 +94,7 @@ class ContentStore:
         with contextlib.suppress(NotReadable):
             if read_regular(path, MAX_CONTENT_BYTES) == content:
                 return True
-        os.makedirs(self._blobs, exist_ok=True)
+        make_directories(self._root, _BLOBS)
         for name, initial in (("oci-layout", _LAYOUT), ("index.json", _INDEX)):
             file = os.path.join(self._layout, name)
             if not os.path.lexists(file):
@@ -98,6 +103,10 @@ class ContentStore:
         write_atomically(path, content, locked=False)
         sync_directory(self._blobs)
         return True
+
+    def is_elsewhere(self) -> bool:
+        """True if symbolic links lead from the cache to the blobs: they are not ours to change."""
+        return is_below_link(self._root, _BLOBS)
 
     def digests(self) -> list[str]:
         """The digests of all blobs, sorted."""

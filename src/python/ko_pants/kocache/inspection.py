@@ -127,12 +127,12 @@ def _size_bytes(path: str) -> int:
 def _split(directory: str) -> tuple[str, str]:
     """Import path and platform of `bin/<import path>/<platform>`.
 
-    A platform has two or three components; three count if they are a known platform.
+    A platform has three components if they are one that Go knows, else two.
     """
     parts = directory.split("/")[1:]
-    for length in (3, 2):
-        with contextlib.suppress(KoPantsError):
-            platform = unescape_path("/".join(parts[-length:]))
-            Platform.parse(platform)
-            return unescape_path("/".join(parts[:-length])), platform
-    return unescape_path("/".join(parts[:-2])), unescape_path("/".join(parts[-2:]))
+    try:
+        Platform.parse(unescape_path("/".join(parts[-3:])))
+        first = -3
+    except KoPantsError:
+        first = -2
+    return unescape_path("/".join(parts[:first])), unescape_path("/".join(parts[first:]))

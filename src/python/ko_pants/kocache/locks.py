@@ -32,7 +32,7 @@ def exclusive_lock(path: str, no_locks: Callable[[OSError], None]) -> Iterator[b
     system has no locks.
 
     :raises LockBusy: somebody else has held the lock for 30 seconds.
-    :raises OSError: the lock file cannot be created.
+    :raises OSError: the lock file cannot be created, or is a symbolic link.
     """
     fd: int | None = None
     try:
@@ -51,10 +51,12 @@ def exclusive_lock(path: str, no_locks: Callable[[OSError], None]) -> Iterator[b
 
 
 def _acquire(path: str) -> int:
+    # Where a link leads is no place of ours: no file may be made there.
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     pause = _FIRST_PAUSE_SECONDS
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = os.open(path, flags, 0o666)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The cache may have been deleted meanwhile. A lock on a file without a name excludes
@@ -75,6 +77,6 @@ def _acquire(path: str) -> int:
 
 def _is_same_file(fd: int, path: str) -> bool:
     try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
     except FileNotFoundError:
         return False

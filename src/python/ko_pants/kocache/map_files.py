@@ -88,8 +88,14 @@ def descriptor_files(place: str) -> list[str]:
 
 
 def map_directories(root: str) -> Iterator[str]:
-    """Every directory with maps or unfinished writes, relative to `root`, in byte order."""
-    for place, directories, names in os.walk(os.path.join(root, "bin")):
+    """Every directory with maps or unfinished writes, relative to `root`, in byte order.
+
+    Symbolic links are not followed.
+    """
+    top = os.path.join(root, "bin")
+    if os.path.islink(top):
+        return
+    for place, directories, names in os.walk(top):
         directories.sort()
         if any(is_map(name) or is_temporary(name) for name in names):
             yield os.path.relpath(place, root).replace(os.sep, "/")

@@ -178,8 +178,6 @@ def foreign_layer(diff_id: str, value: object) -> CachedLayer | None:
             return None
     elif annotations is not None:
         return None
-    if not is_digest(diff_id):
-        return None
     try:
         if _OWN in json.dumps(value):
             return None

@@ -95,6 +95,8 @@ def _prune(root: CacheRoot, max_age_seconds: float, max_bytes: int) -> PruneResu
 
 
 def _blob_units(content: ContentStore) -> list[_Unit]:
+    if content.is_elsewhere():
+        return []
     digests = content.digests()
     try:
         kept_for_ko = content.referenced()
@@ -117,7 +119,7 @@ def _map_units(root: CacheRoot) -> list[_Unit]:
 
 def _remove_temporaries(root: CacheRoot, content: ContentStore, before: float) -> list[int]:
     """Delete unfinished writes that began `before` (seconds since the epoch); their sizes."""
-    paths = content.temporaries()
+    paths = [] if content.is_elsewhere() else content.temporaries()
     for directory in map_directories(root.path):
         paths += _paths(root, directory, is_temporary)
     removed_sizes: list[int] = []

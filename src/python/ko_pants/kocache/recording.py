@@ -21,7 +21,7 @@ from ko_pants.kocache.map_files import (
 )
 from ko_pants.kocache.maps import CachedLayer, LayerRecord
 from ko_pants.kocache.root import CacheRoot
-from ko_pants.kocache.shared_files import sync_directory, write_atomically
+from ko_pants.kocache.shared_files import make_directories, sync_directory, write_atomically
 from ko_pants.oci.descriptor import is_digest
 
 MAX_LAYERS = 64
@@ -71,6 +71,7 @@ class _MapChange:
     """
 
     def __init__(self, root: CacheRoot, directory: str, max_layers: int) -> None:
+        self._root = root.path
         self._problems = root.problems
         self._directory = directory
         self._place = os.path.join(root.path, directory)
@@ -131,7 +132,7 @@ class _MapChange:
             contents.append((BUILD_IDS, self._build_ids))
         if not contents:
             return
-        os.makedirs(self._place, exist_ok=True)
+        make_directories(self._root, self._directory)
         for name, content in contents:
             path = os.path.join(self._place, name)
             if os.path.isdir(path):

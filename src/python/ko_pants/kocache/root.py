@@ -14,7 +14,7 @@ from typing import Callable
 from ko_pants.errors import KoPantsError
 from ko_pants.kocache.locks import exclusive_lock
 from ko_pants.kocache.problems import Problems, log_warning
-from ko_pants.kocache.shared_files import DAY_SECONDS, reason
+from ko_pants.kocache.shared_files import DAY_SECONDS, make_directories, reason
 
 _LOCK_FILES = 16
 
@@ -41,9 +41,9 @@ class CacheRoot:
     def make_state_directory(self) -> None:
         """Create `ko-pants/` if it is absent.
 
-        :raises OSError: it cannot be created.
+        :raises OSError: it cannot be created, or is a symbolic link.
         """
-        os.makedirs(os.path.join(self.path, "ko-pants"), exist_ok=True)
+        make_directories(self.path, "ko-pants")
 
     def check_usable(self, *, writable: bool = False) -> None:
         """Make sure that the root is a directory, and create it if it is absent.
@@ -91,16 +91,17 @@ class CacheRoot:
         """
         stamp = self.state_file("pruned")
         try:
-            age_seconds = time.time() - os.stat(stamp).st_mtime
+            age_seconds = time.time() - os.lstat(stamp).st_mtime
         except OSError:
             with contextlib.suppress(OSError):
                 self.make_state_directory()
-                os.close(os.open(stamp, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                os.close(os.open(stamp, flags, 0o666))
             return False
         if age_seconds <= DAY_SECONDS:
             return False
         try:
-            os.utime(stamp)
+            os.utime(stamp, follow_symlinks=False)
         except OSError:
             return False
         return True

@@ -1,8 +1,13 @@
-"""Files that several processes read and write at once: bounded reads, atomic writes, last use."""
+"""Files that several processes read and write at once: bounded reads, atomic writes, last use.
+
+No symbolic link is followed for writing, so that nothing outside of the directory is changed. Reads
+follow links.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -41,7 +46,7 @@ def note_use(paths: Iterable[str], states: Iterable[FileState]) -> None:
     for path, state in zip(paths, states):
         if state is not None and state[1] < yesterday:
             with contextlib.suppress(OSError):
-                os.utime(path)
+                os.utime(path, follow_symlinks=False)
 
 
 def read_regular(path: str, max_bytes: int) -> bytes | None:
@@ -77,6 +82,40 @@ def read_regular(path: str, max_bytes: int) -> bytes | None:
         raise NotReadable(reason(error)) from None
     finally:
         os.close(fd)
+
+
+def make_directories(root: str, relative: str) -> str:
+    """Create a directory below `root` if it is absent; the path of it.
+
+    `root` itself may be a symbolic link: the user chose it.
+
+    :param relative: its path, relative to `root`.
+    :raises OSError: it cannot be created, or it or one above it, below `root`, is a symbolic link.
+    """
+    if not os.path.lexists(root):
+        os.makedirs(root, exist_ok=True)
+    path = root
+    for name in relative.split("/"):
+        path = os.path.join(path, name)
+        if not os.path.lexists(path):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path)
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            raise OSError(errno.ELOOP, f"{path} is a symbolic link, which is not followed", path)
+        if not stat.S_ISDIR(mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    return path
+
+
+def is_below_link(root: str, relative: str) -> bool:
+    """True if a path below `root` is a symbolic link, or leads through one."""
+    path = root
+    for name in relative.split("/"):
+        path = os.path.join(path, name)
+        if os.path.islink(path):
+            return True
+    return False
 
 
 def write_atomically(path: str, content: bytes, *, locked: bool) -> None:

@@ -6,7 +6,8 @@ failure is one line on stderr, exit status 1 and no output file.
 
 The spec is `{"content": {...}, "os": GOOS, "encoding": name, "level": N, "chunk_bytes": N,
 "output": path}`; `LayerEncoding.tool_spec` gives encoding, level and chunk_bytes. Optional:
-`"workers": N` processes that compress. Paths are relative to the working directory. Contents are:
+`"workers": N` processes that compress, and `"python": "cp39"`, the version that has to run this.
+Paths are relative to the working directory. Contents are:
 
 - `{"type": "executable", "file": path, "app_name": name}`, optionally `"capabilities": hex`, the
   value of the extended attribute `security.capability`;
@@ -67,10 +68,16 @@ CONTENTS: Dict[str, Callable[[Dict[str, Any], str], Iterator[TarEntry]]] = {
 def read_spec(argument: str) -> Tuple[Iterator[TarEntry], Encoder, str]:
     """The entries, the encoder and the output file that a spec asks for.
 
-    :raises KoPantsError: an unknown content or encoding, or one that cannot be had.
+    :raises KoPantsError: an unknown content or encoding, one that cannot be had, or another Python.
     :raises KeyError, TypeError, ValueError: the argument is not a spec.
     """
     spec = json.loads(argument)
+    python = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    if spec.get("python", python) != python:
+        raise KoPantsError(
+            f"this is Python {python} in the place of {spec['python']}: it was replaced while "
+            "Pants worked with it; run Pants again"
+        )
     content, output = spec["content"], spec["output"]
     entries = CONTENTS.get(content["type"])
     if entries is None:

@@ -56,16 +56,20 @@ def read_base_image(
     media_type = document_media_type(document, top.media_type)
     if media_type in mt.INDEX_TYPES:
         entries = read_index(document, where=f"base image {name}")
-        chosen = _choose(entries, wanted, name)
-        manifests = tuple(_base_manifest(source, entry, name=name) for entry in chosen)
-        return BaseImage(
-            name, top.digest, len(manifests) > 1, media_type == mt.DOCKER_INDEX, manifests, origin
+        manifests = tuple(
+            # The index says more than the config, which often lacks the variant.
+            replace(
+                _read_manifest(source, entry, source.read_manifest(entry), name=name),
+                platform=platform,
+            )
+            for entry, platform in _choose(entries, wanted, name)
         )
+        return BaseImage(name, top.digest, media_type == mt.DOCKER_INDEX, manifests, origin)
     if media_type not in mt.MANIFEST_TYPES:
         raise KoPantsError(
             f"base image {name}: expected an image or an image index, found {media_type!r}"
         )
-    manifest = _read_single(source, replace(top, media_type=media_type), content, name=name)
+    manifest = _read_manifest(source, top, content, name=name)
     if not is_go_platform(manifest.platform):
         raise KoPantsError(
             f"the base image {name} is for {manifest.platform}, for which Go cannot build. "
@@ -74,21 +78,21 @@ def read_base_image(
     missing = [p for p in wanted if not manifest.platform.matches(p)]
     if missing:
         raise _lacks(name, missing, [manifest.platform])
-    return BaseImage(name, top.digest, False, manifest.docker, (manifest,), origin)
+    return BaseImage(name, top.digest, manifest.docker, (manifest,), origin)
 
 
 def _choose(
     entries: Sequence[Descriptor], wanted: Sequence[Platform], name: str
-) -> list[Descriptor]:
-    """The entries of the index that match, in its order, as in ko."""
-    known = [e for e in entries if e.platform is not None]
-    offered = [e.platform for e in known if e.platform is not None]
+) -> list[tuple[Descriptor, Platform]]:
+    """The entries that match, with their platforms, in the order of the index as in ko."""
+    known = [(entry, entry.platform) for entry in entries if entry.platform is not None]
+    offered = [platform for _, platform in known]
     missing = [p for p in wanted if not any(o.matches(p) for o in offered)]
     if missing:
         raise _lacks(name, missing, offered)
     if wanted:
-        return [e for e in known if e.platform and any(e.platform.matches(p) for p in wanted)]
-    buildable = [e for e in known if e.platform and is_go_platform(e.platform)]
+        return [pair for pair in known if any(pair[1].matches(p) for p in wanted)]
+    buildable = [pair for pair in known if is_go_platform(pair[1])]
     if not buildable:
         raise KoPantsError(
             f"the base image {name} has no platform that Go can build for; it has "
@@ -105,12 +109,7 @@ def _lacks(name: str, missing: Sequence[Platform], offered: Sequence[Platform]) 
     )
 
 
-def _base_manifest(source: BaseSource, entry: Descriptor, *, name: str) -> BaseManifest:
-    manifest = _read_single(source, entry, source.read_manifest(entry), name=name)
-    return replace(manifest, platform=entry.platform or manifest.platform)
-
-
-def _read_single(
+def _read_manifest(
     source: BaseSource, entry: Descriptor, content: bytes, *, name: str
 ) -> BaseManifest:
     where = f"base image {name}, manifest {entry.digest}"

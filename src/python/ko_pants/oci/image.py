@@ -49,7 +49,6 @@ class BaseImage:
 
     name: str
     digest: str
-    is_index: bool
     docker: bool
     manifests: tuple[BaseManifest, ...]
     source: str = ""
@@ -141,7 +140,7 @@ class Image:
 def scratch_base(platforms: Iterable[Platform]) -> BaseImage:
     """The empty base for these platforms: no layers and no name."""
     manifests = tuple(BaseManifest(platform) for platform in platforms)
-    return BaseImage("", "", is_index=len(manifests) > 1, docker=False, manifests=manifests)
+    return BaseImage("", "", docker=False, manifests=manifests)
 
 
 def compose_image(

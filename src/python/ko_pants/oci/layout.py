@@ -6,8 +6,10 @@ lock: a reader sees either the old images or the new ones, and two writers keep 
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager, suppress
+from io import RawIOBase
 from typing import Any, BinaryIO, Iterator, Mapping
 
 from ko_pants.errors import KoPantsError
@@ -83,35 +85,52 @@ class Layout:
     def write_blob(self, descriptor: Descriptor, stream: BinaryIO) -> None:
         """Write a blob from a stream. It is verified before it gets its name.
 
-        :raises KoPantsError: the bytes have another digest or size than the descriptor says.
+        :raises KoPantsError: the bytes have another digest or size than the descriptor says, or the
+            layout cannot be written.
         """
-        import hashlib
         import tempfile
 
         path = self.blob_path(descriptor.digest)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        digest, size = hashlib.sha256(), 0
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".incoming-")
+        directory = os.path.dirname(path)
+        with self._explaining_failed_writes():
+            os.makedirs(directory, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=directory, prefix=".incoming-")
         try:
-            with os.fdopen(handle, "wb") as out:
-                while True:
-                    chunk = stream.read(_CHUNK_BYTES)
-                    if not chunk:
-                        break
-                    digest.update(chunk)
-                    size += len(chunk)
-                    out.write(chunk)
-            found = "sha256:" + digest.hexdigest()
+            found, size = self._copy(stream, handle)
             if found != descriptor.digest or size != descriptor.size:
                 raise KoPantsError(
                     f"blob {descriptor.digest} ({descriptor.size} bytes) arrived as {found} "
                     f"({size} bytes); nothing was written"
                 )
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+            with self._explaining_failed_writes():
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, path)
         except BaseException:
             _unlink(temporary)
             raise
+
+    def _copy(self, stream: BinaryIO, handle: int) -> tuple[str, int]:
+        """Copy a stream into the open file `handle`, and close that.
+
+        :returns: digest and size in bytes.
+        :raises KoPantsError: the file cannot be written.
+        """
+        import hashlib
+
+        digest, size = hashlib.sha256(), 0
+        # Without a buffer: what is left in one would be written once more on close.
+        with os.fdopen(handle, "wb", buffering=0) as out:
+            while True:
+                chunk = stream.read(_CHUNK_BYTES)
+                if not chunk:
+                    # Some file systems tell only now that there is no room.
+                    with self._explaining_failed_writes():
+                        out.close()
+                    return "sha256:" + digest.hexdigest(), size
+                digest.update(chunk)
+                size += len(chunk)
+                with self._explaining_failed_writes():
+                    _write_all(out, chunk)
 
     def update(self, references: Mapping[str, Descriptor]) -> None:
         """Name these descriptors in `index.json`, all at once. Every other entry stays as it is.
@@ -119,23 +138,27 @@ class Layout:
         The blobs must have been written.
 
         :param references: reference name to descriptor.
-        :raises KoPantsError: `index.json` is no index.
+        :raises KoPantsError: `index.json` is no index, or the layout cannot be written.
         """
-        os.makedirs(self.path, exist_ok=True)
-        with self._locked():
-            marker = os.path.join(self.path, "oci-layout")
-            if not os.path.exists(marker):
-                _replace(marker, b'{"imageLayoutVersion":"1.0.0"}')
-            document = self._index()
-            kept = [
-                entry for entry in document["manifests"] if _reference_name(entry) not in references
-            ]
-            for name in sorted(references):
-                entry = references[name].to_json()
-                entry["annotations"] = {**entry.get("annotations", {}), ANNOTATION_REF_NAME: name}
-                kept.append(entry)
-            document.update(schemaVersion=2, manifests=kept)
-            _replace(os.path.join(self.path, "index.json"), canonical_json(document))
+        with self._explaining_failed_writes():
+            os.makedirs(self.path, exist_ok=True)
+            with self._locked():
+                self._update(references)
+
+    def _update(self, references: Mapping[str, Descriptor]) -> None:
+        marker = os.path.join(self.path, "oci-layout")
+        if not os.path.exists(marker):
+            _replace(marker, b'{"imageLayoutVersion":"1.0.0"}')
+        document = self._index()
+        kept = [
+            entry for entry in document["manifests"] if _reference_name(entry) not in references
+        ]
+        for name in sorted(references):
+            entry = references[name].to_json()
+            entry["annotations"] = {**entry.get("annotations", {}), ANNOTATION_REF_NAME: name}
+            kept.append(entry)
+        document.update(schemaVersion=2, manifests=kept)
+        _replace(os.path.join(self.path, "index.json"), canonical_json(document))
 
     def _index(self) -> dict[str, Any]:
         path = os.path.join(self.path, "index.json")
@@ -145,13 +168,27 @@ class Layout:
         except FileNotFoundError:
             return {"manifests": []}
         except OSError as e:
-            raise KoPantsError(f"OCI layout {path} cannot be read: {e.strerror}") from None
+            raise KoPantsError(
+                f"OCI layout {self.path}: {path} cannot be read: {e.strerror}; {_way_out(e, path)}"
+            ) from None
         document = parse_document(content, where=path)
         # Go programs write an empty list as null.
         entries = document.get("manifests") or []
         if not isinstance(entries, list):
             raise KoPantsError(f"{path}: expected a list `manifests`, found {entries!r:.80}")
         return {**document, "manifests": entries}
+
+    @contextmanager
+    def _explaining_failed_writes(self) -> Iterator[None]:
+        """Let an `OSError` name the layout and say what can be done."""
+        try:
+            yield
+        except OSError as e:
+            where = e.filename2 or e.filename or self.path
+            raise KoPantsError(
+                f"OCI layout {self.path}: cannot write {where}: {e.strerror}; "
+                f"{_way_out(e, str(where))} (option [ko].layout_path)"
+            ) from None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -202,13 +239,48 @@ def _reference_name(entry: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def _way_out(error: OSError, path: str) -> str:
+    """What a user can do about a path of a layout that cannot be used."""
+    other = "or choose another place for the layout"
+    obstacle = _obstacle(error, path)
+    if obstacle:
+        return f"{obstacle}; move it away, {other}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"make room, {other}"
+    return f"make it accessible for this user, {other}"
+
+
+def _obstacle(error: OSError, path: str) -> str:
+    """What is in the way of a file at `path`, or of a directory above it; empty if nothing is."""
+    if error.errno == errno.EISDIR:
+        return f"expected a file, but {path} is a directory"
+    if error.errno not in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+        return ""
+    while path and not os.path.lexists(path):
+        path = os.path.dirname(path)
+    if not path or os.path.isdir(path):
+        return ""
+    found = "a file" if os.path.exists(path) else "a link that leads nowhere"
+    return f"expected a directory, but {path} is {found}"
+
+
+def _write_all(out: RawIOBase, content: bytes) -> None:
+    """Write all of `content`: a write without a buffer may take only a part of it."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[out.write(rest) or 0 :]
+
+
 def _replace(path: str, content: bytes) -> None:
     temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "wb") as f:
-        f.write(content)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb", buffering=0) as f:
+            _write_all(f, content)
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        _unlink(temporary)
+        raise
 
 
 def _unlink(path: str) -> None:

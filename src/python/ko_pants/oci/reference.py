@@ -16,6 +16,10 @@ _HOST = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
 )
 
+# What stands behind an @ in a reference, however malformed: a digest, in whatever form.
+_DIGEST_LIKE = re.compile(r"sha[0-9]+(?::|$)|[A-Za-z0-9+._-]+:[0-9a-fA-F]{16,}$")
+_UP_TO_AT = re.compile(r"\A(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)?.*@", re.DOTALL)
+
 _MAX_REPOSITORY_CHARACTERS = 255
 
 DOCKER_HUB = "index.docker.io"
@@ -61,6 +65,7 @@ class Reference:
         :param default_tag: the tag where the text has neither a tag nor a digest.
         :raises KoPantsError: the text is malformed; the message says which part and why.
         """
+        _refuse_credentials(text)
         rest, at, digest = text.partition("@")
         if at and not is_digest(digest):
             raise KoPantsError(
@@ -84,11 +89,33 @@ class Reference:
         return cls(registry, path, tag if colon else ("" if digest else default_tag), digest)
 
 
+def hide_credentials(text: str) -> str:
+    """`text` with `***` for what stands before an @: in a URL that is a user, often a password.
+
+    For messages about text that is malformed, so that everything before the @ may be secret.
+    """
+    return _UP_TO_AT.sub(r"\g<scheme>***@", text)
+
+
+def _refuse_credentials(*texts: str) -> None:
+    for text in texts:
+        name, *behind = text.split("@")
+        if behind == [""] and ":" not in name:
+            continue
+        if not all(map(_DIGEST_LIKE.match, behind)):
+            raise KoPantsError(
+                f"malformed reference {hide_credentials(text)!r}: a user or password before an @ "
+                "is not read; remove it, and have credentials where `docker login` writes them "
+                "(~/.docker/config.json)"
+            )
+
+
 def check_registry(registry: str, reference: str) -> None:
     """Check a registry; `reference` is for the message.
 
-    :raises KoPantsError: `registry` is no `host[:port]`.
+    :raises KoPantsError: `registry` is no `host[:port]`. The text has no credentials in it.
     """
+    _refuse_credentials(reference, registry)
     if not _HOST.fullmatch(registry):
         raise KoPantsError(
             f"malformed reference {reference!r}: expected a registry `host[:port]`, "
@@ -99,8 +126,10 @@ def check_registry(registry: str, reference: str) -> None:
 def check_repository(repository: str, reference: str) -> None:
     """Check a repository; `reference` is for the message.
 
-    :raises KoPantsError: `repository` is no repository name of the distribution-spec.
+    :raises KoPantsError: `repository` is no repository name of the distribution-spec. If
+        `reference` has credentials, the text is without.
     """
+    _refuse_credentials(reference)
     if not _REPOSITORY.fullmatch(repository) or len(repository) > _MAX_REPOSITORY_CHARACTERS:
         raise KoPantsError(
             f"malformed reference {reference!r}: the repository {repository!r} must be lower-case "

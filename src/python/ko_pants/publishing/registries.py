@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
-from ko_pants.oci.reference import check_registry
+from ko_pants.oci.reference import check_registry, hide_credentials
 
 #: The value of a target's field `registries` that stands for every registry with `default`.
 ALL_DEFAULT_REGISTRIES = "<all default registries>"
@@ -41,14 +41,17 @@ def parse_registries(options: Mapping[str, Any]) -> tuple[Registry, ...]:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("address"), str):
             raise KoPantsError(
                 f'{where}: expected a table with an `address` such as "registry.example.com", '
-                f"found {entry!r:.100}"
+                f"found {hide_credentials(repr(entry)):.100}"
             )
         unknown = sorted(set(entry) - set(_KEYS))
         if unknown:
             raise KoPantsError(
                 f"{where}: unknown key {', '.join(unknown)}; expected some of " + ", ".join(_KEYS)
             )
-        check_registry(entry["address"], f"{where}, address")
+        try:
+            check_registry(entry["address"], entry["address"])
+        except KoPantsError as e:
+            raise KoPantsError(f"{where}, address: {e}") from None
         registries.append(
             Registry(
                 address=entry["address"],

@@ -10,6 +10,7 @@ import os
 import threading
 from typing import BinaryIO, Callable, Protocol, Sequence, Tuple
 
+from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import Image
 from ko_pants.oci.layout import Layout
@@ -188,12 +189,19 @@ class Stores:
     def open(self, destination: Destination) -> Store:
         """A store for one image. The index of a layout is read once for all images of the run.
 
-        :raises KoPantsError: the layout is damaged.
+        :raises KoPantsError: the layout is damaged or cannot be read.
         """
         if not destination.layout:
             return RegistryStore(self._client, destination.reference)
         path = os.path.join(self._layout_root, destination.layout)
         with self._lock:
             if path not in self._references:
-                self._references[path] = Layout(path).references()
+                self._references[path] = _references(path)
             return LayoutStore(path, destination.repository, self._references[path])
+
+
+def _references(layout: str) -> dict[str, Descriptor]:
+    try:
+        return Layout(layout).references()
+    except KoPantsError as e:
+        raise KoPantsError(f"{e} (option [ko].layout_path says where images are written)") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import Callable, Protocol, Sequence
+from typing import Callable, Iterable, Mapping, Protocol, Sequence
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
@@ -39,32 +39,46 @@ def move_tags(
         return (f"not tagged: {e}",) * len(pending)
     lock = threading.Lock()
     failures = [""] * len(pending)
-    by_layout: dict[str, dict[str, Descriptor]] = {}
+    # Layout -> position in `pending` -> what its index has to take up.
+    by_layout: dict[str, dict[int, dict[str, Descriptor]]] = {}
 
     def move(position: int) -> None:
         upload = pending[position]
         publication = upload.publication
+        tags = upload.found.stale_tags
         try:
             named = publication.store.put_tags(
-                upload.found.stale_tags,
-                publication.image,
-                lambda missing: uploads.repair(upload, missing),
+                tags, publication.image, lambda missing: uploads.repair(upload, missing)
             )
         except KoPantsError as e:
             failures[position] = str(e)
             return
-        remember(memory, publication)
         if named:
             with lock:
-                by_layout.setdefault(publication.store.place, {}).update(named)
+                by_layout.setdefault(publication.store.place, {})[position] = named
+        else:
+            remember(memory, publication)
 
     group = pool.group()
     for position in range(len(pending)):
         pool.submit(lambda p=position: move(p), group)  # type: ignore[misc]
     group.wait()
-    for path, references in by_layout.items():
-        Layout(path).update(references)
+    for path, images in by_layout.items():
+        failure = _name_in_layout(path, images.values())
+        for position in images:
+            failures[position] = failure
+            if not failure:
+                remember(memory, pending[position].publication)
     return tuple(failures)
+
+
+def _name_in_layout(path: str, named: Iterable[Mapping[str, Descriptor]]) -> str:
+    """Write the index of a layout once; returns what went wrong, or nothing."""
+    try:
+        Layout(path).update({name: found[name] for found in named for name in found})
+    except KoPantsError as e:
+        return str(e)
+    return ""
 
 
 class MoveTags(Protocol):

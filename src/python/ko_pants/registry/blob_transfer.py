@@ -25,8 +25,7 @@ _SESSION_LOST = (404, 416)
 class BlobTransfer:
     """The bytes of one blob on their way to one repository. Not thread-safe.
 
-    :param is_there: asks the registry, once, whether it has the blob.
-    :raises Exception: see `run`.
+    :param is_there: asks the registry, without retries, whether it has the blob.
     """
 
     def __init__(

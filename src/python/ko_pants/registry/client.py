@@ -7,7 +7,7 @@ registry has are shared. A `RegistrySession` is a view of it that counts its req
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, BinaryIO, Callable, NamedTuple, Sequence
+from typing import TYPE_CHECKING, BinaryIO, Callable, Sequence
 
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.reference import Reference
@@ -19,10 +19,7 @@ from ko_pants.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from ko_pants.registry.manifest_puts import ManifestPuts
-    from ko_pants.registry.manifests import Manifests
-    from ko_pants.registry.pipelined_heads import PipelinedHeads
     from ko_pants.registry.referrers import Referrer, Referrers
-    from ko_pants.registry.requester import Requester
     from ko_pants.registry.uploads import Uploader
 
 __all__ = [
@@ -36,13 +33,56 @@ __all__ = [
 ]
 
 
-class _Parts(NamedTuple):
-    requester: Requester
-    uploader: Uploader
-    manifests: Manifests
-    manifest_puts: ManifestPuts
-    heads: PipelinedHeads
-    referrers: Referrers
+class _Parts:
+    """What does the work of a client. Thread-safe.
+
+    Parts that an up-to-date publication does not need are imported and made at their first use.
+    """
+
+    def __init__(self, config: RegistryConfig) -> None:
+        from ko_pants.registry.blob_ledger import BlobLedger
+        from ko_pants.registry.manifests import Manifests
+        from ko_pants.registry.pipelined_heads import PipelinedHeads
+        from ko_pants.registry.requester import Requester
+
+        self.requester = Requester(config)
+        self.manifests = Manifests(self.requester)
+        self.heads = PipelinedHeads(self.requester, self.manifests)
+        self._ledger = BlobLedger()
+        self._lock = threading.RLock()
+        self._uploader: Uploader | None = None
+        self._manifest_puts: ManifestPuts | None = None
+        self._referrers: Referrers | None = None
+
+    @property
+    def uploader(self) -> Uploader:
+        """Pushes blobs."""
+        with self._lock:
+            if self._uploader is None:
+                from ko_pants.registry.uploads import Uploader
+
+                self._uploader = Uploader(self.requester, self._ledger)
+            return self._uploader
+
+    @property
+    def manifest_puts(self) -> ManifestPuts:
+        """Stores manifests."""
+        with self._lock:
+            if self._manifest_puts is None:
+                from ko_pants.registry.manifest_puts import ManifestPuts
+
+                self._manifest_puts = ManifestPuts(self.requester, self.manifests, self._ledger)
+            return self._manifest_puts
+
+    @property
+    def referrers(self) -> Referrers:
+        """Lists and adds referrers."""
+        with self._lock:
+            if self._referrers is None:
+                from ko_pants.registry.referrers import Referrers
+
+                self._referrers = Referrers(self.requester, self.manifests, self.manifest_puts)
+            return self._referrers
 
 
 class RegistryClient:
@@ -84,30 +124,8 @@ class RegistryClient:
         if self._parts is None:
             with self._lock:
                 if self._parts is None:
-                    self._parts = _make_parts(self._config)
+                    self._parts = _Parts(self._config)
         return self._parts
-
-
-def _make_parts(config: RegistryConfig) -> _Parts:
-    from ko_pants.registry.manifest_puts import ManifestPuts
-    from ko_pants.registry.manifests import Manifests
-    from ko_pants.registry.pipelined_heads import PipelinedHeads
-    from ko_pants.registry.referrers import Referrers
-    from ko_pants.registry.requester import Requester
-    from ko_pants.registry.uploads import Uploader
-
-    requester = Requester(config)
-    uploader = Uploader(requester)
-    manifests = Manifests(requester)
-    manifest_puts = ManifestPuts(requester, manifests, uploader.ledger)
-    return _Parts(
-        requester,
-        uploader,
-        manifests,
-        manifest_puts,
-        PipelinedHeads(requester, manifests),
-        Referrers(requester, manifests, manifest_puts),
-    )
 
 
 class RegistrySession:

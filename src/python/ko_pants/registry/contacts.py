@@ -118,11 +118,13 @@ class Contact:
             return "http"
         with self._probing:
             if self.scheme is None:
-                self.scheme = "https"
-                if self._may_be_http:
-                    proxied = self._proxy_for(Origin("http", self.host, self.port or 80))
-                    self.scheme = "http" if proxied else self._probe()
+                self.scheme = self._insecure_scheme() if self._may_be_http else "https"
             return self.scheme
+
+    def _insecure_scheme(self) -> str:
+        """TLS where it is spoken; through a proxy nobody can tell."""
+        proxied = self._proxy_for(Origin("http", self.host, self.port or 80))
+        return "http" if proxied else self._probe()
 
     def _probe(self) -> str:
         speaks = tls.speaks_tls(self.host, self.port or 443, _PROBE_TIMEOUT_SECONDS)

@@ -16,7 +16,10 @@ class UnsafeUrl(ValueError):
 
 @dataclass(frozen=True)
 class Origin:
-    """Scheme, host (lower case, no brackets) and port: what credentials are bound to."""
+    """Scheme, host (lower case, no brackets) and port of a URL (RFC 6454).
+
+    Credentials for one origin are sent to no other.
+    """
 
     scheme: str
     host: str
@@ -26,7 +29,7 @@ class Origin:
     def of(cls, url: str) -> Origin:
         """The origin of an absolute http(s) URL.
 
-        :raises UnsafeUrl: it is none.
+        :raises UnsafeUrl: it is no such URL.
         """
         try:
             parts = urllib.parse.urlsplit(url)
@@ -77,8 +80,8 @@ def is_link_local(host: str) -> bool:
 def check_followed(target: Origin, source: Origin, insecure: Iterable[str]) -> None:
     """Check a redirect, upload location or token realm `target` that `source` sent.
 
-    Plain HTTP is followed only from plain HTTP, and then only to the same host, to loopback or to a
-    host of `insecure`; a server out there cannot point at this machine or a link-local address.
+    Plain HTTP is followed only from plain HTTP, and only to the same host, to loopback or to a host
+    of `insecure`. Nothing is followed to a link-local address, and to this machine only from it.
 
     :raises UnsafeUrl: it must not be followed.
     """
@@ -97,15 +100,15 @@ def check_followed(target: Origin, source: Origin, insecure: Iterable[str]) -> N
 
 
 def resolve_location(location: str, request_url: str) -> str:
-    """The absolute URL of a `Location` header (RFC 9110, 10.2.2), its query kept, no fragment.
+    """The absolute URL of a `Location` header (RFC 9110, 10.2.2), without its fragment.
 
-    A registry behind a proxy that ends TLS often spells its own URL with http: the same host and
-    port are then asked with the scheme that was used.
+    A registry behind a proxy that ends TLS often names itself with http. If host and port are those
+    of the request, https is used all the same.
 
-    :raises UnsafeUrl: no http(s) URL, or with a user name.
+    :raises UnsafeUrl: it is no http(s) URL, or has a user name in it.
     """
     location = location.strip(" \t")
-    # urllib drops some of these without a word.
+    # urllib would remove some of these silently.
     if not location.isascii() or any(ord(c) <= 32 or ord(c) == 127 for c in location):
         raise UnsafeUrl("it has characters in it that no URL has")
     try:
@@ -127,6 +130,6 @@ def resolve_location(location: str, request_url: str) -> str:
 
 
 def add_query(url: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """`url` with more query parameters, those that it has being kept as they are."""
+    """`url` with more query parameters. Those that it has stay as they are."""
     more = urllib.parse.urlencode(list(pairs), safe=":/")
     return url + ("&" if "?" in url else "?") + more if more else url

@@ -88,10 +88,12 @@ class ManifestPuts:
         tags: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
     ) -> Reply | None:
-        """Store it under one tag or its digest, in as many attempts as that takes.
+        """Store it under the tag or digest of `ref`, in several attempts if need be.
 
         Returns the registry's reply, or None where a look afterwards showed that it is stored.
 
+        :param tags: more tags, for registries that take `?tag=`.
+        :param headers: more headers of the request.
         :raises RegistryError: it is not stored.
         """
         attempts = self._requester.attempts()

@@ -30,7 +30,10 @@ class Manifests:
         self._requester = requester
 
     def head(self, session: Session, ref: Reference, *, retry: bool = True) -> Descriptor | None:
-        """See `RegistrySession.head_manifest`; without `retry` also raises TransferFailure."""
+        """See `RegistrySession.head_manifest`.
+
+        :raises TransferFailure: no reply came (without `retry`).
+        """
         reply = self._requester.send(
             Request(session, "HEAD", ref, manifest_path(ref), headers=_ACCEPT, retry=retry)
         )
@@ -57,7 +60,10 @@ class Manifests:
         return found
 
     def find(self, session: Session, ref: Reference) -> tuple[Descriptor, bytes] | None:
-        """As `get`; None if it is not there."""
+        """As `get`, but None if it is not there.
+
+        :raises RegistryError: refused, too large, or not what its digest says.
+        """
         reply = self._requester.send(
             Request(
                 session,

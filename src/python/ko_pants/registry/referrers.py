@@ -84,7 +84,7 @@ class Referrers:
     def push(
         self, session: Session, repository: Reference, media_type: str, content: bytes
     ) -> Descriptor:
-        """Store a manifest that has a subject, and see to it that the subject's referrers list it.
+        """Store a manifest that has a subject, and make the subject's referrers list it.
 
         :raises RegistryError: refused.
         """
@@ -102,7 +102,10 @@ class Referrers:
     def _api(
         self, session: Session, subject: Reference, artifact_type: str
     ) -> list[Referrer] | None:
-        """The answer of the referrers API; None if the registry does not have it."""
+        """The answer of the referrers API; None if the registry does not have it.
+
+        :raises RegistryError: refused, or the list goes on at another host.
+        """
         requester = self._requester
         path = f"/v2/{subject.repository}/referrers/{subject.digest}"
         where = path + (f"?artifactType={_quoted(artifact_type)}" if artifact_type else "")

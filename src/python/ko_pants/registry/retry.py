@@ -140,9 +140,7 @@ class Attempts:
         A `Retry-After` of the host delays every request to it, not only this operation's. Where
         there is no further attempt, `reply.note` says why.
         """
-        seconds = retry_after_seconds(reply, self._clock)
-        pace = None if seconds is None else self._pace_of(reply.origin)
-        again = self._again(retry_after=seconds, pace=pace)
+        again = self._again(reply=reply)
         if not again:
             reply.note = self.gave_up
         return again
@@ -151,10 +149,10 @@ class Attempts:
         self,
         *,
         connect: bool = False,
-        retry_after: float | None = None,
-        pace: Pace | None = None,
+        reply: Reply | None = None,
     ) -> bool:
         policy = self._policy
+        retry_after = retry_after_seconds(reply, self._clock) if reply is not None else None
         if self.made >= (policy.connect_attempts if connect else policy.attempts):
             self.gave_up = f"tried {self.made} times" if self.made > 1 else ""
             return False
@@ -166,9 +164,9 @@ class Attempts:
             return False
         delay = policy.delay(self.made, self._clock.random())
         self.made += 1
-        if pace is not None and retry_after is not None:
+        if reply is not None and retry_after is not None:
             # The jitter on top keeps many clients from coming back in the same instant.
-            pace.defer(retry_after + min(delay, 1.0))
+            self._pace_of(reply.origin).defer(retry_after + min(delay, 1.0))
         else:
             self._clock.sleep(delay)
         return True

@@ -27,9 +27,9 @@ Progress = Callable[[int], None]
 class Uploader:
     """Pushes blobs for one run. Thread-safe."""
 
-    def __init__(self, requester: Requester) -> None:
+    def __init__(self, requester: Requester, ledger: BlobLedger) -> None:
         self._requester = requester
-        self.ledger = BlobLedger()
+        self._ledger = ledger
 
     def has_blob(
         self, session: Session, ref: Reference, digest: str, *, push: bool, retry: bool = True
@@ -55,7 +55,7 @@ class Uploader:
             reply = self._requester.send(get)
             reply.close()
         if reply.status in (200, 206):
-            self.ledger.record(ref, digest)
+            self._ledger.record(ref, digest)
             return True
         if reply.status == 404:
             return False
@@ -90,12 +90,12 @@ class Uploader:
                 lambda: self.has_blob(session, ref, digest, push=True, retry=False),
             )
             outcome = self._mount_or_upload(ref, digest, upload, transfer, mount_from)
-            self.ledger.record(ref, digest)
+            self._ledger.record(ref, digest)
             return outcome
 
-        if self.ledger.has(ref, digest):
+        if self._ledger.has(ref, digest):
             return REUSED
-        return self.ledger.once(ref, digest, push)
+        return self._ledger.once(ref, digest, push)
 
     def _mount_or_upload(
         self,
@@ -116,13 +116,13 @@ class Uploader:
                     return True
             return False
 
-        if mounted([*self.ledger.repositories(ref.registry, digest), *mount_from]):
+        if mounted([*self._ledger.repositories(ref.registry, digest), *mount_from]):
             return MOUNTED
-        with self.ledger.upload_lock(ref.registry, digest):
+        with self._ledger.upload_lock(ref.registry, digest):
             # Another repository may have got the blob while this one waited.
-            if mounted(self.ledger.repositories(ref.registry, digest)):
+            if mounted(self._ledger.repositories(ref.registry, digest)):
                 return MOUNTED
             transfer.run()
             # Recorded before the lock is released, so that others that wait for it can mount.
-            self.ledger.record(ref, digest)
+            self._ledger.record(ref, digest)
         return UPLOADED

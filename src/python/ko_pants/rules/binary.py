@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 
 from pants.engine.addresses import Address, UnparsedAddressInputs
@@ -13,11 +14,12 @@ from pants.engine.target import (
     Target,
 )
 
-from ko_pants.engine import hydrate_sources, targets_of
+from ko_pants.engine import analyzed_directories, hydrate_sources, targets_of
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import parse_env_field
 from ko_pants.golang.build_flags import check_flags
-from ko_pants.products import GoBuild, PrebuiltFile
+from ko_pants.products import GoBuild, GoDirectoryRequest, PrebuiltFile
+from ko_pants.rules.repo_files import existing_files
 from ko_pants.target_types import (
     GoExecutableEnvField,
     GoExecutableFlagsField,
@@ -39,13 +41,14 @@ async def resolve_binary(
     owner = f"{binary.address}, field `binary`"
     target = await _one_target(binary.value, binary.address, owner)
     if target.has_field(GoExecutableMainField):
-        return executable_build(
+        build = await executable_build(
             target.address,
             target[GoExecutableMainField],
             target[GoExecutableFlagsField],
             target[GoExecutableLdflagsField],
             target[GoExecutableEnvField],
-        ), None
+        )
+        return build, None
     main = next((f for f in target.field_values.values() if f.alias == "main"), None)
     if target.alias == "go_binary" and main is not None:
         directory = target.address.spec_path
@@ -55,7 +58,7 @@ async def resolve_binary(
     return None, await _prebuilt(target, owner)
 
 
-def executable_build(
+async def executable_build(
     address: Address,
     main_field: GoExecutableMainField,
     flags_field: GoExecutableFlagsField,
@@ -63,6 +66,42 @@ def executable_build(
     env_field: GoExecutableEnvField,
 ) -> GoBuild:
     """How a `go_executable` is to be compiled.
+
+    As in ko, `main` may also name a Go file; its whole package is compiled.
+
+    :raises KoPantsError: `main` is no directory of the repo; a flag or variable that cannot be
+        used.
+    """
+    build = build_of_fields(address, main_field, flags_field, ldflags_field, env_field)
+    main = main_field.value or "."
+    is_file = main.endswith(".go")
+    if not is_file and not _may_be_import_path(main):
+        return build
+    (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory)])
+    if analyzed.directory.files:
+        return build
+    if is_file and await existing_files([build.directory]):
+        return dataclasses.replace(build, directory=posixpath.dirname(build.directory))
+    raise KoPantsError(
+        f"{build.owner}, field `main`: expected the directory of a main package relative to the "
+        f"BUILD file, for example `cmd/server`; found {main!r}, which is "
+        + ("no file" if is_file else "no directory with Go files (import paths are not taken)")
+    )
+
+
+def _may_be_import_path(main: str) -> bool:
+    first = main.partition("/")[0]
+    return "." in first and first not in (".", "..")
+
+
+def build_of_fields(
+    address: Address,
+    main_field: GoExecutableMainField,
+    flags_field: GoExecutableFlagsField,
+    ldflags_field: GoExecutableLdflagsField,
+    env_field: GoExecutableEnvField,
+) -> GoBuild:
+    """What the fields of a `go_executable` say, without a look at the repo.
 
     :raises KoPantsError: a directory outside of the repo, a flag or variable that cannot be used.
     """
@@ -76,6 +115,8 @@ def executable_build(
         )
     flags = flags_field.value or ()
     check_flags(flags, where=f"{owner}, field `flags`")
+    ldflags = " ".join(ldflags_field.value or ())
+    check_flags([f"-ldflags={ldflags}"], where=f"{owner}, field `ldflags`")
     env = parse_env_field(env_field.value or (), where=f"{owner}, field `env`")
     return GoBuild(
         owner, "" if directory == "." else directory, flags, ldflags_field.value or (), env

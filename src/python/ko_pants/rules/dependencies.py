@@ -10,8 +10,10 @@ import posixpath
 from dataclasses import dataclass
 from typing import Iterable
 
+from pants.base.build_root import BuildRoot
 from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.internals.graph import OwnersRequest
+from pants.engine.internals.native_engine import IntrinsicError
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
     FieldSet,
@@ -19,13 +21,15 @@ from pants.engine.target import (
     GenerateTargetsRequest,
     InferDependenciesRequest,
     InferredDependencies,
+    SourcesPaths,
     SourcesPathsRequest,
+    Target,
 )
 from pants.engine.unions import UnionMembership, UnionRule
 
 from ko_pants.engine import (
     analyzed_directories,
-    go_closure,
+    hidden_files,
     owners_of,
     source_paths,
     targets_of,
@@ -34,8 +38,9 @@ from ko_pants.errors import KoPantsError
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.embed import EmbedFilter
 from ko_pants.oci.platform import Platform, go_platforms
-from ko_pants.products import GoBuild, GoDirectoryRequest
+from ko_pants.products import GoBuild, GoDirectoryRequest, HiddenFilesRequest
 from ko_pants.rules.binary import executable_build, resolve_binary
+from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.image import wanted_platforms
 from ko_pants.rules.repo_files import existing_files, matching_files
@@ -91,12 +96,14 @@ class GenerateGoSources(GenerateTargetsRequest[GoSourcesTarget]):
 
 
 async def _closure_owners(
-    build: GoBuild, platforms: tuple[Platform, ...], outside: GoEnvironment
+    build: GoBuild, platforms: tuple[Platform, ...], outside: GoEnvironment, root: str
 ) -> tuple[Address, ...]:
     """The owners of the closure's files and of kodata beside the main package."""
     wanted = closure_request(build, platforms or go_platforms(), outside.variables)
+    # Looked at here, so that Pants infers again when these files change.
+    await hidden_files(HiddenFilesRequest())
     try:
-        closure = await go_closure(wanted)
+        _, closure = await complete_closure(wanted, root)
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
     # Only files that exist: for the owner of a missing go.sum Pants takes the target generator, and
@@ -108,7 +115,10 @@ async def _closure_owners(
 
 @rule
 async def infer_image_dependencies(
-    request: InferImageDependencies, settings: Settings, outside: GoEnvironment
+    request: InferImageDependencies,
+    settings: Settings,
+    outside: GoEnvironment,
+    build_root: BuildRoot,
 ) -> InferredDependencies:
     """The owners of the program's files, and the target of `binary`."""
     field_set = request.field_set
@@ -125,21 +135,24 @@ async def infer_image_dependencies(
     build, _ = await resolve_binary(field_set.binary)
     if build is not None:
         platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
-        found += await _closure_owners(build, platforms, outside)
+        found += await _closure_owners(build, platforms, outside, build_root.path)
     return InferredDependencies(address for address in found if address != field_set.address)
 
 
 @rule
 async def infer_executable_dependencies(
-    request: InferExecutableDependencies, settings: Settings, outside: GoEnvironment
+    request: InferExecutableDependencies,
+    settings: Settings,
+    outside: GoEnvironment,
+    build_root: BuildRoot,
 ) -> InferredDependencies:
     """The owners of the program's files, for the default platforms."""
     field_set = request.field_set
-    build = executable_build(
+    build = await executable_build(
         field_set.address, field_set.main, field_set.flags, field_set.ldflags, field_set.env
     )
     platforms = tuple(Platform.parse(p) for p in settings.platforms if p != "all")
-    return InferredDependencies(await _closure_owners(build, platforms, outside))
+    return InferredDependencies(await _closure_owners(build, platforms, outside, build_root.path))
 
 
 def _embeds(directories: Iterable[GoDirectory]) -> list[EmbedFilter]:
@@ -151,13 +164,30 @@ def _embeds(directories: Iterable[GoDirectory]) -> list[EmbedFilter]:
     return [EmbedFilter(path, tuple(sorted(found))) for path, found in patterns.items() if found]
 
 
+async def _matching_sources(generator: Target) -> SourcesPaths:
+    """The files that the globs of a generator match.
+
+    :raises KoPantsError: Pants cannot walk the tree: it follows every link, and takes no absolute
+        one and none that leads back to where it is.
+    """
+    try:
+        return await source_paths(SourcesPathsRequest(generator[GoSourcesField]))
+    except IntrinsicError as e:
+        raise KoPantsError(
+            f"{generator.address}, field `sources`: Pants cannot look for files there: {e}. If it "
+            "is a symbolic link, make it a relative one that stays in the repository, or have "
+            "Pants ignore it: add its path to [GLOBAL].pants_ignore in pants.toml, for example "
+            'pants_ignore.add = ["/path/of/the/link"]'
+        ) from None
+
+
 @rule
 async def generate_go_sources(
     request: GenerateGoSources, union_membership: UnionMembership
 ) -> GeneratedTargets:
     """One target for each file that the field's globs match or that such a Go file embeds."""
     generator = request.generator
-    paths = await source_paths(SourcesPathsRequest(generator[GoSourcesField]))
+    paths = await _matching_sources(generator)
     directories = {posixpath.dirname(path) for path in paths.files if path.endswith(".go")}
     analyzed = await analyzed_directories(GoDirectoryRequest(d) for d in sorted(directories))
     embeds = _embeds(a.directory for a in analyzed)

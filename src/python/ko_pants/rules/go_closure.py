@@ -6,13 +6,19 @@ module files of the repo. After an edit of one file, one directory is analyzed a
 
 from __future__ import annotations
 
-from typing import Mapping
+import dataclasses
+import posixpath
+from typing import Callable, Mapping
 
 from pants.engine.rules import rule
 
+from ko_pants.disk.disk import HiddenFile
 from ko_pants.engine import analyzed_directories, go_modules
-from ko_pants.golang.build_flags import build_settings
+from ko_pants.golang.build_flags import build_settings, check_goflags, profile_path
+from ko_pants.golang.closure import Closure
 from ko_pants.golang.closure_search import ClosureSearch
+from ko_pants.golang.input_views import Embedded, NamedFiles, PackageDirectory
+from ko_pants.golang.module_directories import module_directories, module_file_paths
 from ko_pants.golang.workspace import find_workspace
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
@@ -22,7 +28,6 @@ from ko_pants.products import (
     GoDirectoryRequest,
     GoModulesRequest,
 )
-from ko_pants.rules.repo_files import matching_files
 
 
 def closure_request(
@@ -31,29 +36,57 @@ def closure_request(
     """The request for the closure of a main package for all platforms of its image.
 
     :param outside: variables from the environment of Pants.
+    :raises KoPantsError: a flag in GOFLAGS that is refused; the text names the target.
     """
-    settings = build_settings(build.flags, {**outside, **dict(build.env)})
+    env = {**outside, **dict(build.env)}
+    where = f"{build.owner}: GOFLAGS (of the environment, or in option [ko].go_env_vars)"
+    check_goflags(env.get("GOFLAGS", ""), where=where)
+    settings = build_settings(build.flags, env)
     return GoClosureRequest(
         build.directory,
         platforms,
         tags=settings.tags,
         mod=settings.mod,
         use_go_work=settings.use_go_work,
+        profile=settings.profile,
     )
+
+
+def _hidden_of(request: GoClosureRequest, wanted: Callable[[str], bool]) -> tuple[HiddenFile, ...]:
+    return tuple(file for file in request.hidden if wanted(file.path))
+
+
+async def _module_files(request: GoClosureRequest) -> tuple[dict[str, bytes], frozenset[str]]:
+    """The module files that matter to the main package, by path, and where they were looked for."""
+    files: dict[str, bytes] = {}
+    read: frozenset[str] = frozenset()
+    while True:
+        wanted = module_directories(request.directory, files, use_go_work=request.use_go_work)
+        directories = tuple(sorted(wanted - read))
+        if not directories:
+            return files, read
+        names = set(module_file_paths(directories))
+        found = await go_modules(
+            GoModulesRequest(directories, _hidden_of(request, names.__contains__))
+        )
+        files.update(found.files)
+        read |= wanted
+
+
+def _with_profile(closure: Closure, path: str) -> Closure:
+    """The closure with the file that `-pgo` names."""
+    return dataclasses.replace(closure, files=tuple(sorted({*closure.files, path})))
 
 
 @rule
 async def find_go_closure(request: GoClosureRequest) -> GoClosure:
-    """Search the import graph from a main package.
+    """Search the import graph from a main package; without the embedded files.
 
     :raises KoPantsError: the package is in no module, or a module file is malformed.
     """
-    modules = await go_modules(GoModulesRequest())
+    files, module_places = await _module_files(request)
     workspace = find_workspace(
-        request.directory,
-        dict(modules.files),
-        mod=request.mod,
-        use_go_work=request.use_go_work,
+        request.directory, files, mod=request.mod, use_go_work=request.use_go_work
     )
     search = ClosureSearch(
         workspace,
@@ -62,13 +95,28 @@ async def find_go_closure(request: GoClosureRequest) -> GoClosure:
         request.tags,
         extra_imports=request.extra_imports,
     )
+    hidden: dict[str, list[HiddenFile]] = {}
+    for file in request.hidden:
+        hidden.setdefault(posixpath.dirname(file.path), []).append(file)
     wanted = search.start()
     while wanted:
-        analyzed = await analyzed_directories(GoDirectoryRequest(path) for path in wanted)
+        analyzed = await analyzed_directories(
+            GoDirectoryRequest(path, tuple(hidden.get(path, ()))) for path in wanted
+        )
         wanted = search.step({a.directory.path: a.directory for a in analyzed})
     closure = search.finish()
-    embedded: tuple[str, ...] = ()
-    if closure.embeds:
-        found = await matching_files({e.directory: e.globs() for e in closure.embeds})
-        embedded = tuple(path for path in found if closure.is_embedded(path))
-    return GoClosure(closure, workspace, embedded)
+    profile: tuple[str, ...] = ()
+    if request.profile:
+        profile = (profile_path(request.profile, workspace.main_module.directory),)
+        closure = _with_profile(closure, *profile)
+    return GoClosure(
+        closure,
+        workspace,
+        hidden=request.hidden,
+        views=(
+            *(PackageDirectory(path) for path in search.searched),
+            *(Embedded(embed) for embed in closure.embeds),
+            NamedFiles((*module_file_paths(sorted(module_places)), *closure.optional_files)),
+            NamedFiles(profile),
+        ),
+    )

@@ -17,11 +17,13 @@ from pants.engine.process import FallibleProcessResult, Process
 from pants.util.frozendict import FrozenDict
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import go_closure, merge_digests, module_files, run_process
+from ko_pants.disk.disk import HiddenFile
+from ko_pants.engine import merge_digests, module_files, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import build_environment
 from ko_pants.golang.closure import missing_imports
 from ko_pants.golang.go_build import OUTPUT_DIRECTORY, build_argv
+from ko_pants.golang.go_errors import explain_go_errors
 from ko_pants.golang.import_path import app_name
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
@@ -32,6 +34,8 @@ from ko_pants.products import (
     ModuleFiles,
     ModuleFilesRequest,
 )
+from ko_pants.rules.complete_closure import complete_closure
+from ko_pants.rules.hidden_files import with_hidden
 from ko_pants.rules.host_tools import GO_CACHES
 from ko_pants.rules.repo_files import digest_of_files
 
@@ -84,12 +88,22 @@ async def _module_part(
             attempt.closure_request.mod,
             request.go,
             FrozenDict({**request.environment, **dict(build.env)}),
+            _hidden_module_files(attempt.closure),
         )
     )
 
 
+def _hidden_module_files(closure: GoClosure) -> tuple[HiddenFile, ...]:
+    workspace = closure.workspace
+    paths = {*workspace.files, *workspace.optional_files}
+    return tuple(file for file in closure.hidden if file.path in paths)
+
+
 async def _sources(closure: GoClosure, part: ModuleFiles) -> Digest:
-    sources = await digest_of_files(path for path in closure.files if path not in part.paths)
+    hidden = {file.path: file for file in closure.hidden if file.path not in part.paths}
+    left_out = {*part.paths, *hidden}
+    sources = await digest_of_files(path for path in closure.files if path not in left_out)
+    sources = await with_hidden(sources, hidden.values())
     if not part.paths:
         return sources
     return await merge_digests(MergeDigests([sources, part.digest]))
@@ -162,12 +176,13 @@ async def _next_attempt(
     attempt: _Attempt,
     part: ModuleFiles,
     result: FallibleProcessResult,
+    root: str,
 ) -> _Attempt | None:
     """What to try after a failure; None if the program itself is at fault."""
     stderr = _stderr(result)
     closure_request = _with_missing_packages(attempt, stderr)
     if closure_request is not None:
-        return _Attempt(closure_request, await go_closure(closure_request), attempt.platforms)
+        return _Attempt(*await complete_closure(closure_request, root), attempt.platforms)
     if not part.paths:
         return None
     failed = bool(result.exit_code)
@@ -184,9 +199,11 @@ async def compile_package(
     build: GoBuild,
     closure_request: GoClosureRequest,
     closure: GoClosure,
+    root: str,
 ) -> FallibleProcessResult:
     """Run `go build`, and again if Go asks for a package or module that was not in its input.
 
+    :param root: the build root.
     :raises KoPantsError: the build failed; Go's own message.
     """
     attempt = _first_attempt(request, closure_request, closure)
@@ -195,11 +212,11 @@ async def compile_package(
         result = await _run_go_build(request, build, attempt.closure, part)
         if result.stdout:
             return result
-        following = await _next_attempt(request, attempt, part, result)
+        following = await _next_attempt(request, attempt, part, result, root)
         if following is None:
             break
         attempt = following
     raise KoPantsError(
         f"{build.owner}: `go build` failed for {request.platform} in "
-        f"{build.directory or 'the build root'}:\n{_stderr(result)}"
+        f"{build.directory or 'the build root'}:\n{explain_go_errors(_stderr(result))}"
     )

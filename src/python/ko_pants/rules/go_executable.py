@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 
+from pants.base.build_root import BuildRoot
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import analyzed_directories, go_closure, run_process
+from ko_pants.engine import analyzed_directories, run_process
 from ko_pants.errors import KoPantsError
+from ko_pants.golang.build_environment import check_go_work
 from ko_pants.golang.directory import main_package_problem
 from ko_pants.golang.executable import inspect_executable
 from ko_pants.golang.go_build import head_argv
@@ -22,22 +24,26 @@ from ko_pants.products import (
     PrebuiltFile,
     ResultSource,
 )
+from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.go_compile import compile_package
 from ko_pants.rules.single_file import single_file
 
 
-async def _compiled(request: GoExecutableRequest, build: GoBuild) -> GoExecutable:
+async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> GoExecutable:
     wanted = closure_request(build, request.platforms, request.environment)
+    variables = {**request.environment, **dict(build.env)}
     try:
-        closure = await go_closure(wanted)
+        wanted, closure = await complete_closure(wanted, root)
+        check_go_work(variables.get("GOWORK", ""), root, closure.workspace)
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
-    (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory)])
+    hidden = tuple(f for f in closure.hidden if posixpath.dirname(f.path) == build.directory)
+    (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory, hidden)])
     problem = main_package_problem(analyzed.directory, request.platforms, wanted.tags)
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")
-    result = await compile_package(request, build, wanted, closure)
+    result = await compile_package(request, build, wanted, closure, root)
     entry = await single_file(result.output_digest)
     import_path = closure.closure.import_path
     return GoExecutable(
@@ -94,7 +100,7 @@ async def _prebuilt(request: GoExecutableRequest, prebuilt: PrebuiltFile) -> GoE
 
 
 @rule(desc="Build Go executable", level=LogLevel.DEBUG)
-async def go_executable(request: GoExecutableRequest) -> GoExecutable:
+async def go_executable(request: GoExecutableRequest, build_root: BuildRoot) -> GoExecutable:
     """Compile a main package, or inspect a prebuilt file.
 
     :raises KoPantsError: not a main package, a build that fails (Go's own message), or a prebuilt
@@ -103,4 +109,4 @@ async def go_executable(request: GoExecutableRequest) -> GoExecutable:
     if request.prebuilt is not None:
         return await _prebuilt(request, request.prebuilt)
     assert request.build is not None
-    return await _compiled(request, request.build)
+    return await _compiled(request, request.build, build_root.path)

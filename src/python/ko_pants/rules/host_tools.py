@@ -4,8 +4,11 @@ A process names the link, such as `ko_pants_go/go1.26.8-<hash of a build id>`. S
 what decides the bytes and no path of this machine, and a remote cache serves everybody who has the
 same toolchain, wherever it is installed.
 
-They are looked for in each run, so that a new Go or a deleted cache is noticed. That costs a few
-stat calls, and if the result is equal the engine stops there.
+They are looked for in each run, so that a new Go, one that was upgraded in its place, another Pants
+that has changed the link, or a deleted cache is noticed. That costs a few stat calls, and if the
+result is equal the engine stops there. What is replaced later, the processes notice: beside the
+link to Go there is a file that says which Go it is (`golang/go_build.py`), and the layer process
+compares its Python with the name of the link.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import Tuple
 
 from pants.engine.rules import _uncacheable_rule
 
@@ -23,7 +27,7 @@ from ko_pants.golang import go_build
 from ko_pants.golang.executable import HEAD_SIZE_BYTES, inspect_executable
 from ko_pants.golang.toolchain import meets_minimum, parse_version
 from ko_pants.products import HostTools, HostToolsRequest
-from ko_pants.rules.settings import Settings
+from ko_pants.rules.settings import GoEnvironment, Settings
 
 GO_CACHE_NAME = "ko_pants_go"
 PYTHON_CACHE_NAME = "ko_pants_python"
@@ -37,27 +41,42 @@ GO_CACHES = {
 }
 
 
+# Modification time and change time in nanoseconds, inode and size. A file that was replaced or
+# changed has another one, even if its modification time was set to the old one.
+_Stamp = Tuple[int, int, int, int]
+
+
 @dataclass(frozen=True)
 class _Go:
-    """An installed Go; `key` is the name of its link."""
+    """An installed Go.
+
+    :param key: the name of its link.
+    :param identity: what a process compares it with: the first line of VERSION, and the build id.
+    :param stamp: of the `go` command in `goroot`, which may be another file than the one that was
+        found on the search path.
+    """
 
     goroot: str
     version: tuple[int, int, int]
     key: str
+    identity: bytes
+    stamp: _Stamp
 
 
-# Installed Go toolchains by (path of the `go` command, its modification time in nanoseconds).
-_known: BoundedMemory[tuple[str, int], _Go | None] = BoundedMemory(
+# Installed Go toolchains by path and stamp of the `go` command.
+_known: BoundedMemory[tuple[str, _Stamp], _Go | None] = BoundedMemory(
     name="rules.host_tools toolchains",
     bound=64,
     holds="what a `go` command on the search path turned out to be, None if it is none. A changed "
-    "command has another time. Kept because some commands (goenv, asdf) have to be run to tell.",
+    "command has another stamp. Kept because some commands (goenv, asdf) have to be run to tell.",
 )
 
 
 @_uncacheable_rule
-async def host_tools(request: HostToolsRequest, settings: Settings) -> HostTools:
-    """Link Python and Go, and name their links.
+async def host_tools(
+    request: HostToolsRequest, settings: Settings, outside: GoEnvironment
+) -> HostTools:
+    """Link Python and Go, and name their links. Write what processes of Go read beside them.
 
     :raises KoPantsError: the search path has no Go of at least 1.21.
     """
@@ -68,6 +87,10 @@ async def host_tools(request: HostToolsRequest, settings: Settings) -> HostTools
         return HostTools(go="", python=python)
     go = _find_go(settings.search_path)
     _link(settings.named_caches, GO_CACHE_NAME, go.key, go.goroot)
+    directory = os.path.join(settings.named_caches, GO_CACHE_NAME)
+    _write(os.path.join(directory, go.key + go_build.IDENTITY_SUFFIX), go.identity, 0o644)
+    if outside.private_file:
+        _write(os.path.join(directory, outside.private_file), outside.private_content, 0o600)
     return HostTools(go=go.key, python=python)
 
 
@@ -80,14 +103,13 @@ def _find_go(search_path: tuple[str, ...]) -> _Go:
     for directory in dict.fromkeys(search_path):
         path = os.path.join(directory, "go")
         try:
-            mtime = os.stat(path).st_mtime_ns
+            key = (path, _stamp(path))
         except OSError:
             continue
         if not os.access(path, os.X_OK):
             continue
-        key = (path, mtime)
         go = _known.get(key)
-        if go is None and key not in _known:
+        if key not in _known or (go is not None and not _is_unchanged(go)):
             go = _inspect_go(path)
             _known.put(key, go)
         if go is None:
@@ -103,24 +125,44 @@ def _find_go(search_path: tuple[str, ...]) -> _Go:
     )
 
 
+def _stamp(path: str) -> _Stamp:
+    """The stamp of a file.
+
+    :raises OSError: there is none.
+    """
+    status = os.stat(path)
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
+
+
+def _is_unchanged(go: _Go) -> bool:
+    try:
+        return _stamp(os.path.join(go.goroot, "bin", "go")) == go.stamp
+    except OSError:
+        return False
+
+
 def _inspect_go(path: str) -> _Go | None:
     """The Go that a `go` command belongs to; None if it cannot be found out."""
     goroot = os.path.dirname(os.path.dirname(os.path.realpath(path)))
     if not os.path.isfile(os.path.join(goroot, "VERSION")):
         goroot = _ask_goroot(path)
     try:
-        with open(os.path.join(goroot, "VERSION")) as f:
-            version = parse_version(f.readline())
-        with open(os.path.join(goroot, "bin", "go"), "rb") as binary:
+        command = os.path.join(goroot, "bin", "go")
+        # The stamp comes first: if the file is replaced meanwhile, the next run sees it.
+        stamp = _stamp(command)
+        with open(os.path.join(goroot, "VERSION"), errors="replace") as f:
+            first_line = f.readline().strip()
+        with open(command, "rb") as binary:
             build_id = inspect_executable(binary.read(HEAD_SIZE_BYTES)).build_id
     except OSError:
         return None
+    version = parse_version(first_line)
     if version is None:
         return None
     import hashlib
 
-    identity = hashlib.sha256(build_id.encode()).hexdigest()[:16]
-    return _Go(goroot, version, f"go{'.'.join(map(str, version))}-{identity}")
+    key = f"go{'.'.join(map(str, version))}-{hashlib.sha256(build_id.encode()).hexdigest()[:16]}"
+    return _Go(goroot, version, key, f"{first_line}\n{build_id}\n".encode(), stamp)
 
 
 def _ask_goroot(path: str) -> str:
@@ -128,29 +170,57 @@ def _ask_goroot(path: str) -> str:
 
     Empty if it cannot be run.
     """
-    try:
-        done = subprocess.run(
-            [path, "env", "GOROOT"],
-            env={**os.environ, "GOTOOLCHAIN": "local"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SHIM_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode("utf-8", "replace").strip()
+    env = {**os.environ, "GOTOOLCHAIN": "local"}
+    # A GOROOT that is out of date keeps Go from running. A wrapper script may need it.
+    without = {name: value for name, value in env.items() if name != "GOROOT"}
+    for environment in (without, env) if "GOROOT" in env else (env,):
+        try:
+            done = subprocess.run(
+                [path, "env", "GOROOT"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_SHIM_TIMEOUT_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        if done.returncode == 0:
+            return done.stdout.decode("utf-8", "replace").strip()
+    return ""
 
 
 def _link(named_caches: str, cache: str, name: str, target: str) -> None:
-    """Make the link `name` in a named cache, unless it is there and leads somewhere."""
-    directory = os.path.join(named_caches, cache)
-    link = os.path.join(directory, name)
-    if os.path.exists(link):
-        return
-    os.makedirs(directory, exist_ok=True)
-    temporary = f"{link}.{os.getpid()}.tmp"
-    if os.path.lexists(temporary):
-        os.unlink(temporary)
+    """Make the link `name` in a named cache, unless it is there and leads to `target`."""
+    link = os.path.join(named_caches, cache, name)
+    try:
+        if os.readlink(link) == target:
+            return
+    except OSError:
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+    temporary = _temporary(link)
     os.symlink(target, temporary)
     os.replace(temporary, link)
+
+
+def _write(path: str, content: bytes, mode: int) -> None:
+    """Make the file `path` with `content` and permissions, unless it is there. It is never half."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            if os.read(fd, len(content) + 1) == content:
+                return
+        finally:
+            os.close(fd)
+    except OSError:
+        pass
+    temporary = _temporary(path)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with open(fd, "wb") as file:
+        file.write(content)
+    os.replace(temporary, path)
+
+
+def _temporary(path: str) -> str:
+    # Another machine or container may have the same directory, and the same number for a process.
+    return f"{path}.{os.getpid()}-{os.urandom(4).hex()}.tmp"

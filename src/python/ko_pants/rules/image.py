@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import Sequence
 
+from pants.base.build_root import BuildRoot
 from pants.engine.addresses import Address
 from pants.engine.fs import EMPTY_DIGEST, Digest
 from pants.engine.rules import rule
@@ -13,12 +13,15 @@ from pants.util.logging import LogLevel
 from ko_pants.engine import (
     base_image,
     go_executables,
+    hidden_files,
     host_tools,
     layers,
     relocate,
 )
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import executable_problem
+from ko_pants.golang.input_views import KodataTree
+from ko_pants.golang.repo_paths import join
 from ko_pants.layer_contents import ExecutableContent, LayerContent, TreeContent
 from ko_pants.oci.descriptor import sorted_pairs
 from ko_pants.oci.image import AppLayer, BaseImage, Image, compose_image, scratch_base
@@ -31,15 +34,16 @@ from ko_pants.products import (
     GoBuild,
     GoExecutable,
     GoExecutableRequest,
+    HiddenFilesRequest,
     HostToolsRequest,
     LayerRequest,
     LayerSettings,
     PlatformImage,
-    PrebuiltFile,
 )
 from ko_pants.rules.binary import resolve_binary
+from ko_pants.rules.hidden_files import hidden_in, with_hidden
 from ko_pants.rules.repo_files import digest_of_files
-from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings
+from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
 
@@ -51,7 +55,7 @@ def wanted_platforms(
     :raises KoPantsError: a platform is unknown or malformed; the text names target and field, or
         the option.
     """
-    values = field.value or settings.platforms
+    values = split_commas(field.value or ()) or settings.platforms
     where = f"{address}, " + (
         "field `platforms`" if field.value else "option [ko].default_platforms"
     )
@@ -90,11 +94,20 @@ async def _base(
         raise KoPantsError(f"{where}: {e}") from None
 
 
-async def _kodata(build: GoBuild | None, prebuilt: PrebuiltFile | None) -> Digest:
-    """The tree `kodata` beside the main package, as a digest of this one directory."""
+async def _kodata(owner: str, build: GoBuild | None, root: str) -> Digest:
+    """The tree `kodata` beside the main package, as a digest of this one directory.
+
+    :raises KoPantsError: it has something that cannot go into an image.
+    """
     if build is None:
         return EMPTY_DIGEST
-    digest = await digest_of_files((), trees=(posixpath.join(build.directory, "kodata"),))
+    tree = join(build.directory, "kodata")
+    try:
+        # First, for Pants has no good message for a link that leaves the repo.
+        hidden = await hidden_in(root, [KodataTree(tree)])
+    except KoPantsError as e:
+        raise KoPantsError(f"{owner}: {e}") from None
+    digest = await with_hidden(await digest_of_files((), trees=(tree,)), hidden)
     if digest == EMPTY_DIGEST or not build.directory:
         return digest
     return await relocate(digest, build.directory)
@@ -193,7 +206,10 @@ def compose(base: BaseImage, platforms: Sequence[PlatformImage], config: ImageCo
 
 @rule(desc="Build image", level=LogLevel.DEBUG)
 async def build_image(
-    field_set: GoOciImageFieldSet, settings: Settings, outside: GoEnvironment
+    field_set: GoOciImageFieldSet,
+    settings: Settings,
+    outside: GoEnvironment,
+    build_root: BuildRoot,
 ) -> BuiltImage:
     """Everything of an image but the bytes of its layers.
 
@@ -206,12 +222,15 @@ async def build_image(
     build, prebuilt = await resolve_binary(field_set.binary)
     platforms = tuple(m.platform for m in base.manifests)
     tools = await host_tools(HostToolsRequest(python_only=build is None))
+    hidden = await hidden_files(HiddenFilesRequest())
     executables = await go_executables(
-        GoExecutableRequest(platform, platforms, build, prebuilt, tools.go, outside.variables)
+        GoExecutableRequest(
+            platform, platforms, build, prebuilt, tools.go, outside.variables, hidden
+        )
         for platform in platforms
     )
     check_executables(owner, field_set.binary.alias, base, executables)
-    kodata = await _kodata(build, prebuilt)
+    kodata = await _kodata(owner, build, build_root.path)
     added = await _add_layers(
         [(e.platform, _contents((e,), kodata, settings)) for e in executables],
         settings,

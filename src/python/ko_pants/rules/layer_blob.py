@@ -37,6 +37,7 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     spec = {
         "content": content.spec(),
         "os": layer.platform.os,
+        "python": layer.settings.python,
         **encoding.tool_spec(),
         "output": "layer",
     }

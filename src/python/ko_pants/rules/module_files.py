@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 
-from pants.engine.fs import CreateDigest, FileContent
+from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.engine.process import Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
@@ -17,6 +17,7 @@ from ko_pants.engine import create_digest, digest_contents, go_modules, run_proc
 from ko_pants.golang.build_environment import build_environment
 from ko_pants.golang.go_build import list_argv
 from ko_pants.golang.go_mod import parse_go_mod
+from ko_pants.golang.module_directories import module_file_paths
 from ko_pants.golang.needed_modules import (
     can_be_reduced,
     reduce_go_mod,
@@ -24,6 +25,7 @@ from ko_pants.golang.needed_modules import (
     with_replacements,
 )
 from ko_pants.products import GoModulesRequest, ModuleFiles, ModuleFilesRequest
+from ko_pants.rules.hidden_files import with_hidden
 from ko_pants.rules.host_tools import GO_CACHES
 from ko_pants.rules.repo_files import digest_of_files
 
@@ -31,12 +33,19 @@ from ko_pants.rules.repo_files import digest_of_files
 _UNREDUCED = ModuleFiles()
 
 
+async def _files(request: ModuleFilesRequest, paths: tuple[str, ...]) -> Digest:
+    """Module files as a digest, those that exist."""
+    hidden = {file.path: file for file in request.hidden if file.path in paths}
+    visible = await digest_of_files(tuple(path for path in paths if path not in hidden))
+    return await with_hidden(visible, hidden.values())
+
+
 async def _providers(request: ModuleFilesRequest) -> frozenset[str] | None:
     """The modules that provide the imports and what these import; None if Go cannot tell."""
     if not request.imports:
         return frozenset()
     workspace = request.workspace
-    sources = await digest_of_files((*workspace.files, *workspace.optional_files))
+    sources = await _files(request, (*workspace.files, *workspace.optional_files))
     found: set[str] = set()
     for platform in request.platforms:
         result = await run_process(
@@ -63,8 +72,10 @@ async def find_module_files(request: ModuleFilesRequest) -> ModuleFiles:
 
     :raises KoPantsError: a malformed go.mod.
     """
-    modules = await go_modules(GoModulesRequest())
     directory = request.workspace.main_module.directory
+    names = set(module_file_paths([directory]))
+    hidden = tuple(file for file in request.hidden if file.path in names)
+    modules = await go_modules(GoModulesRequest((directory,), hidden))
     path, sum_path = (posixpath.join(directory, name) for name in ("go.mod", "go.sum"))
     content = dict(modules.files)[path]
     go_mod = parse_go_mod(content, path)
@@ -79,7 +90,7 @@ async def find_module_files(request: ModuleFilesRequest) -> ModuleFiles:
     reduced = reduce_go_mod(content, path, needed)
     if reduced is None:
         return _UNREDUCED
-    sums = await digest_contents(await digest_of_files((sum_path,)))
+    sums = await digest_contents(await _files(request, (sum_path,)))
     files = [FileContent(path, reduced)]
     files += [FileContent(sum_path, reduce_go_sum(found.content, needed)) for found in sums]
     return ModuleFiles((path, sum_path), await create_digest(CreateDigest(files)))

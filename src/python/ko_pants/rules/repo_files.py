@@ -11,15 +11,27 @@ from typing import Iterable, Mapping
 from pants.engine.fs import Digest, PathGlobs
 
 from ko_pants.engine import digest_of_globs, paths_of_globs
+from ko_pants.literal_globs import literal_glob
 
 
 def _globs(files: Iterable[str], trees: Iterable[str]) -> PathGlobs:
-    return PathGlobs([*files, *(posixpath.join(tree, "**") for tree in trees)])
+    return PathGlobs(
+        [
+            *map(literal_glob, files),
+            *(posixpath.join(literal_glob(tree), "**") for tree in trees),
+        ]
+    )
 
 
 def _patterns(patterns: Mapping[str, Iterable[str]]) -> PathGlobs:
     return PathGlobs(
-        sorted({posixpath.join(d, pattern) for d, found in patterns.items() for pattern in found})
+        sorted(
+            {
+                posixpath.join(literal_glob(directory), pattern)
+                for directory, found in patterns.items()
+                for pattern in found
+            }
+        )
     )
 
 

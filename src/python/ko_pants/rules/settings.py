@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Iterable
 
 from pants.core.util_rules.distdir import DistDir
 from pants.engine.env_vars import EnvironmentVarsRequest
@@ -13,6 +14,7 @@ from pants.util.frozendict import FrozenDict
 
 from ko_pants.engine import environment_vars
 from ko_pants.errors import KoPantsError
+from ko_pants.golang.private_environment import split_environment
 from ko_pants.layers.encodings import LayerEncoding, encoding_of
 from ko_pants.products import HostTools, LayerSettings
 from ko_pants.publishing.registries import Registry, parse_registries
@@ -75,9 +77,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class GoEnvironment:
-    """The environment variables of Pants that `go build` gets."""
+    """The environment variables of Pants that `go build` gets.
+
+    :param variables: those of its process.
+    :param private_file: the name of a file in the named cache of toolchains.
+    :param private_content: of this file: what may be secret, and does not decide the result.
+    """
 
     variables: FrozenDict[str, str]
+    private_file: str = ""
+    private_content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,15 @@ class RegistryEnvironment:
 
     def __repr__(self) -> str:
         return "RegistryEnvironment(...)"
+
+
+def split_commas(entries: Iterable[str]) -> tuple[str, ...]:
+    """The items of a list option, of which an entry can hold several.
+
+    Pants takes `--ko-default-platforms=linux/amd64,linux/arm64`, and the variable PANTS_KO_... with
+    the same, for a list of one entry. ko takes such for several.
+    """
+    return tuple(item.strip() for entry in entries for item in entry.split(",") if item.strip())
 
 
 def layer_settings(settings: Settings, tools: HostTools) -> LayerSettings:
@@ -107,15 +125,17 @@ async def settings(
 ) -> Settings:
     """Options first, then ko's environment variables, then defaults."""
     env = await environment_vars(EnvironmentVarsRequest(_KO_VARIABLES))
-    path = [entry for entry in env.get("PATH", "").split(os.pathsep) if entry]
-    search = [p for entry in ko.go_search_paths for p in (path if entry == "<PATH>" else [entry])]
-    platforms = ko.default_platforms or [
-        p.strip() for p in env.get("KO_DEFAULTPLATFORMS", "").split(",") if p.strip()
+    path = tuple(entry for entry in env.get("PATH", "").split(os.pathsep) if entry)
+    search = [
+        p
+        for entry in split_commas(ko.go_search_paths)
+        for p in (path if entry == "<PATH>" else [entry])
     ]
+    platforms = split_commas(ko.default_platforms or [env.get("KO_DEFAULTPLATFORMS", "")])
     created = _epoch(env, "SOURCE_DATE_EPOCH")
     return Settings(
         base_image=ko.default_base_image or env.get("KO_DEFAULTBASEIMAGE") or KO_DEFAULT_BASE,
-        platforms=tuple(platforms or ["linux/amd64"]),
+        platforms=platforms or ("linux/amd64",),
         default_repository=ko.default_repository,
         registries=parse_registries(ko.registries),
         docker_repo=ko.docker_repo or env.get("KO_DOCKER_REPO") or "",
@@ -135,8 +155,15 @@ async def settings(
 @rule
 async def go_environment(ko: KoSubsystem) -> GoEnvironment:
     """The variables of `[ko].go_env_vars`."""
-    env = await environment_vars(EnvironmentVarsRequest(ko.go_env_vars))
-    return GoEnvironment(FrozenDict(env))
+    # A value can have commas in it.
+    wanted = [
+        name
+        for entry in ko.go_env_vars
+        for name in ([entry] if "=" in entry else split_commas([entry]))
+    ]
+    env = await environment_vars(EnvironmentVarsRequest(wanted))
+    split = split_environment(env, (entry.partition("=")[0] for entry in wanted))
+    return GoEnvironment(FrozenDict(split.public), split.file_name, split.file_content)
 
 
 @rule
@@ -145,10 +172,10 @@ async def registry_environment(
 ) -> RegistryEnvironment:
     """Where credentials, proxies and certificates are found."""
     env = await environment_vars(
-        EnvironmentVarsRequest((*_REGISTRY_VARIABLES, *ko.registry_env_vars))
+        EnvironmentVarsRequest((*_REGISTRY_VARIABLES, *split_commas(ko.registry_env_vars)))
     )
     return RegistryEnvironment(
-        FrozenDict(env), tuple(ko.insecure_registries), global_options.ca_certs_path
+        FrozenDict(env), split_commas(ko.insecure_registries), global_options.ca_certs_path
     )
 
 

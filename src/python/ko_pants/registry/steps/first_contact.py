@@ -65,7 +65,6 @@ class FirstContact:
                 raise
             # Others answer 400.
             if reply.status == 400 and contact.turns_out_tls(scheme):
-                reply.close()
                 continue
             contact.learn(reply)
             return self._send_authorized(resolved, reply)

@@ -1,0 +1,52 @@
+"""The closure of a main package, with the files that Pants does not see."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ko_pants.engine import go_closure
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.build_flags import profile_path
+from ko_pants.golang.input_views import Embedded, NamedFiles
+from ko_pants.golang.module_directories import module_file_paths
+from ko_pants.golang.repo_paths import join, parents
+from ko_pants.products import GoClosure, GoClosureRequest
+from ko_pants.rules.hidden_files import files_of, hidden_in
+
+
+def _check_profile(request: GoClosureRequest, closure: GoClosure, root: str) -> None:
+    """Make sure that the file that `-pgo` names exists.
+
+    :raises KoPantsError: it does not.
+    """
+    if not request.profile:
+        return
+    module = closure.workspace.main_module.directory
+    path = profile_path(request.profile, module)
+    if path not in files_of(root, NamedFiles((path,))):
+        raise KoPantsError(
+            f"the flag -pgo names {request.profile!r}, and {path} does not exist; expected a path "
+            f"relative to {join(module, 'go.mod')}"
+        )
+
+
+async def complete_closure(
+    request: GoClosureRequest, root: str
+) -> tuple[GoClosureRequest, GoClosure]:
+    """The closure with the files that Pants does not see, and the request that gives it.
+
+    :param root: the build root.
+    :raises KoPantsError: see `find_go_closure`; or there is something that Go reads and Pants
+        cannot.
+    """
+    above = NamedFiles(tuple(module_file_paths(parents(request.directory))))
+    request = dataclasses.replace(request, hidden=await hidden_in(root, [above]))
+    while True:
+        closure = await go_closure(request)
+        hidden = await hidden_in(root, (above, *closure.views))
+        if hidden == request.hidden:
+            break
+        request = dataclasses.replace(request, hidden=hidden)
+    _check_profile(request, closure, root)
+    embedded = {path for e in closure.closure.embeds for path in files_of(root, Embedded(e))}
+    return request, dataclasses.replace(closure, embedded=tuple(sorted(embedded)))

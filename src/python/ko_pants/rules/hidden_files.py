@@ -1,0 +1,155 @@
+"""Files that a build reads and that Pants does not see: by `pants_ignore`, or by `.gitignore`.
+
+They are read from the disk, and so Pants does not watch them. Instead every run looks at the state
+of the directories and files concerned (some `stat` calls), and hands what it finds to the steps
+below as part of their requests. As long as there are no such files, these requests are the same as
+without this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Iterable, Sequence
+
+from pants.base.build_root import BuildRoot
+from pants.engine.fs import Digest, MergeDigests
+from pants.engine.rules import _uncacheable_rule
+
+from ko_pants.daemon_memory import BoundedMemory
+from ko_pants.disk.disk import Disk, Entries, HiddenFile, State
+from ko_pants.engine import hidden_digest, merge_digests
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.input_views import View
+from ko_pants.products import HiddenDigestRequest, HiddenFiles, HiddenFilesRequest
+from ko_pants.rules.repo_files import existing_files
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a view had when it was looked at.
+
+    :param states: of every directory that it depends on.
+    :param files: paths of all files, sorted.
+    :param hidden: paths of the files that Pants does not find, sorted.
+    """
+
+    states: tuple[tuple[str, State], ...]
+    files: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+
+# A view that is dropped would not be looked at in the next run. Then all are dropped, and the
+# number tells the engine that everything has to be looked at again.
+_MAX_VIEWS = 200_000
+_views: BoundedMemory[tuple[str, View], _Seen] = BoundedMemory(
+    name="rules.hidden_files: views",
+    bound=_MAX_VIEWS,
+    holds="what the builds of this daemon read of the disk, so that the next run looks there again",
+)
+_forgotten: BoundedMemory[str, int] = BoundedMemory(
+    name="rules.hidden_files: times that the views were dropped",
+    bound=1,
+    holds="a number",
+)
+
+
+def _states_are(disk: Disk, seen: _Seen) -> bool:
+    return all(
+        state is not None and disk.state(directory) == state for directory, state in seen.states
+    )
+
+
+def _is_current(disk: Disk, root: str, view: View) -> bool:
+    seen = _views.get((root, view))
+    return seen is not None and _states_are(disk, seen)
+
+
+async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
+    """The files of views that Pants does not find, with what they hold now, sorted by path.
+
+    :raises KoPantsError: a view has something that cannot be read as Go or ko reads it.
+    """
+    disk = Disk(root)
+    unknown: dict[View, tuple[frozenset[str], tuple[tuple[str, State], ...]]] = {}
+    hidden: set[str] = set()
+    for view in views:
+        seen = _views.get((root, view))
+        if seen is not None and _states_are(disk, seen):
+            hidden.update(seen.hidden)
+        else:
+            unknown[view] = _look(disk, view)
+    wanted = sorted({path for files, _ in unknown.values() for path in files})
+    visible = set(await existing_files(wanted)) if wanted else set()
+    for view, (files, states) in unknown.items():
+        missing = tuple(sorted(files - visible))
+        hidden.update(missing)
+        _remember(root, view, _Seen(states, tuple(sorted(files)), missing))
+    return tuple(disk.hidden_file(path) for path in sorted(hidden))
+
+
+def files_of(root: str, view: View) -> tuple[str, ...]:
+    """The paths of all files of a view that `hidden_in` has looked at, sorted."""
+    seen = _views.get((root, view))
+    return seen.files if seen is not None else tuple(sorted(_look(Disk(root), view)[0]))
+
+
+def _look(disk: Disk, view: View) -> tuple[frozenset[str], tuple[tuple[str, State], ...]]:
+    states: dict[str, State] = {}
+
+    def entries(directory: str) -> Entries:
+        # The state is older than what is read: a change in between is seen in the next run.
+        states.setdefault(directory, disk.state(directory))
+        return disk.entries(directory)
+
+    return view.files(disk, entries), tuple(states.items())
+
+
+def _remember(root: str, view: View, seen: _Seen) -> None:
+    if len(_views) >= _MAX_VIEWS:
+        _views.clear()
+        _forgotten.put(root, (_forgotten.get(root) or 0) + 1)
+    _views.put((root, view), seen)
+
+
+@_uncacheable_rule
+async def hidden_files(request: HiddenFilesRequest, build_root: BuildRoot) -> HiddenFiles:
+    """Look again at all that builds of this daemon have looked at.
+
+    What cannot be read is no error here, for no target is known. It makes the result another one,
+    so that the targets concerned look for themselves.
+    """
+    root = build_root.path
+    disk = Disk(root)
+    views, problems = [], []
+    for place, view in _views:
+        if place != root:
+            continue
+        try:
+            if not _is_current(disk, root, view):
+                _look(disk, view)
+        except KoPantsError as e:
+            problems.append(str(e))
+        else:
+            views.append(view)
+    hidden = await hidden_in(root, views)
+    return HiddenFiles(
+        hidden, _names(root, views), _forgotten.get(root) or 0, tuple(sorted(problems))
+    )
+
+
+def _names(root: str, views: Iterable[View]) -> str:
+    """Stands for the names of all files of views that Pants does not watch as a whole."""
+    digest = hashlib.sha256()
+    for line in sorted(repr(files_of(root, view)) for view in views if view.names_matter):
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+async def with_hidden(digest: Digest, files: Iterable[HiddenFile]) -> Digest:
+    """A digest with hidden files added."""
+    wanted = tuple(files)
+    if not wanted:
+        return digest
+    hidden = await hidden_digest(HiddenDigestRequest(wanted))
+    return await merge_digests(MergeDigests([digest, hidden.digest]))
