@@ -1,7 +1,7 @@
 """The closures of all main packages of well-known modules, against what `go list` says of them.
 
-The modules come from the Go module proxy, once, into a directory of the user's cache. Without a
-network, and without this directory, the tests are skipped.
+The modules come from the Go module proxy, once, into a directory of the user's cache. Where they
+are not there and the proxy cannot be reached, the tests are skipped.
 
 Only the modules themselves are downloaded, not what they require, which would be gigabytes. Go is
 given a go.mod without requirements. It calls imports of other modules errors, and lists the files
@@ -25,7 +25,7 @@ from golang.trees import DiskTree, decode_packages, find_go, go_env, listed_file
 from ko_pants.golang.build_context import Tristate, evaluate
 from ko_pants.oci.platform import Platform
 
-# Each with the number of its main packages that have Go files for one of the platforms.
+# Each with the number of its main packages that have Go files for one of the platforms; 120 MB.
 MODULES = {
     "github.com/caddyserver/caddy/v2@v2.9.1": 1,
     "github.com/containerd/containerd/v2@v2.0.2": 12,
@@ -44,37 +44,56 @@ MODULES = {
 PLATFORMS = tuple(
     Platform.parse(p) for p in ("linux/amd64", "linux/arm/v7", "windows/amd64", "darwin/arm64")
 )
+DOWNLOAD_TIMEOUT_SECONDS = 300
 # What `go build` with CGO_ENABLED=0 reads of a package.
 FILE_FIELDS = ("GoFiles", "SFiles", "HFiles", "SysoFiles", "EmbedFiles")
 
 
-@pytest.fixture(scope="module")
-def module_cache() -> Path:
+class ModuleCache:
     """A module cache that outlives the run. It has nothing but the modules of this test."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    directory = Path(cache) / "ko_pants" / "modules_of_tests"
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
+
+    def __init__(self) -> None:
+        cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        self.directory = Path(cache) / "ko_pants" / "modules_of_tests"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # Why a module could not be had. The others are not tried then, which takes long where a
+        # network swallows what is sent.
+        self.failure = ""
+
+    def download(self, go: str, module: str) -> Path:
+        """The directory of a module; skips the test where the module cannot be had."""
+        found = self._download(go, module, GOPROXY="off")
+        if not found and not self.failure:
+            proxy = os.environ.get("GOPROXY") or "https://proxy.golang.org"
+            # The checksum database is asked too, through the proxy.
+            found = self._download(go, module, GOPROXY=proxy, GONOSUMDB="")
+        if not found:
+            pytest.skip(f"{module} is not in {self.directory}, and the proxy: {self.failure}")
+        return Path(found)
+
+    def _download(self, go: str, module: str, **variables: str) -> str:
+        env = go_env(PLATFORMS[0], GOMODCACHE=str(self.directory), GOFLAGS="-modcacherw")
+        try:
+            done = subprocess.run(
+                [go, "mod", "download", "-json", module],
+                cwd=self.directory,
+                env={**env, **variables},
+                capture_output=True,
+                text=True,
+                timeout=DOWNLOAD_TIMEOUT_SECONDS,
+            )
+        except subprocess.TimeoutExpired as e:
+            self.failure = str(e)
+            return ""
+        answer = json.loads(done.stdout or "{}")
+        if variables["GOPROXY"] != "off":
+            self.failure = answer.get("Error") or done.stderr
+        return str(answer.get("Dir", ""))
 
 
-def download(go: str, module: str, module_cache: Path) -> Path:
-    """The directory of a module; skips the test where the module cannot be had.
-
-    The checksum database is asked once, through the proxy, as for every `go mod download`.
-    """
-    variables = {"GOMODCACHE": str(module_cache), "GOFLAGS": "-modcacherw", "GONOSUMDB": ""}
-    proxy = os.environ.get("GOPROXY") or "https://proxy.golang.org"
-    done = subprocess.run(
-        [go, "mod", "download", "-json", module],
-        cwd=module_cache,
-        env=go_env(PLATFORMS[0], GOPROXY=proxy, **variables),
-        capture_output=True,
-        text=True,
-    )
-    answer = json.loads(done.stdout or "{}")
-    if done.returncode:
-        pytest.skip(f"{module} cannot be downloaded: {answer.get('Error') or done.stderr}")
-    return Path(answer["Dir"])
+@pytest.fixture(scope="module")
+def module_cache() -> ModuleCache:
+    return ModuleCache()
 
 
 def list_packages(go: str, root: Path, go_mod: Path, platform: Platform) -> list[dict[str, Any]]:
@@ -152,9 +171,11 @@ def may_be_built(tree: DiskTree, path: str, platform: Platform, listed: frozense
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_closure_is_what_go_reads(module: str, module_cache: Path, tmp_path: Path) -> None:
+def test_the_closure_is_what_go_reads(
+    module: str, module_cache: ModuleCache, tmp_path: Path
+) -> None:
     go = find_go()
-    root = download(go, module, module_cache)
+    root = module_cache.download(go, module)
     tree = DiskTree(root)
     go_mod = without_requirements(root / "go.mod", tmp_path / "go.mod")
     module_files = {name for name in ("go.mod", "go.sum") if (root / name).exists()}

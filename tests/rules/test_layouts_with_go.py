@@ -78,16 +78,7 @@ def built_by_pants(go: str, layout: Layout) -> str:
         return str(cause)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=[pytest.mark.xfail(strict=True, reason=layout.fault)] if layout.fault else [],
-        )
-        for name, layout in LAYOUTS.items()
-    ],
-)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_the_executable_is_that_of_go_build(name: str, go: str, tmp_path: Path) -> None:
     layout = LAYOUTS[name]
     if go_minor(go) < layout.go_minor:
