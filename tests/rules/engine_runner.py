@@ -45,11 +45,21 @@ def rules_of_backend() -> list[Any]:
     ]
 
 
-def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
-    """An engine that answers `queries` (product, requests)."""
+def new_runner(
+    queries: Iterable[tuple[type, Sequence[type]]],
+    *,
+    rules: Iterable[Any] = (),
+    options: Sequence[str] = (),
+) -> RuleRunner:
+    """An engine that answers `queries` (product, requests).
+
+    :param rules: more rules, those of a test.
+    :param options: those that an engine cannot change later, such as `--pants-ignore=...`.
+    """
     runner = RuleRunner(
         rules=[
             *rules_of_backend(),
+            *rules,
             *(QueryRule(product, inputs) for product, inputs in queries),
         ],
         target_types=[
@@ -57,7 +67,7 @@ def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
             core_targets.FileTarget,
             core_targets.FilesGeneratorTarget,
         ],
-        bootstrap_args=_BOOTSTRAP,
+        bootstrap_args=(*_BOOTSTRAP, *options),
     )
     configure(runner)
     return runner
