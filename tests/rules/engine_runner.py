@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("pants.testutil.rule_runner", reason="needs Pants' test library")
 
+from pants.base.build_root import BuildRoot
 from pants.core import target_types as core_targets
 from pants.core.goals import package, publish
 from pants.core.util_rules import distdir
@@ -87,6 +88,8 @@ def layer_of_executable(runner: RuleRunner, executable: GoExecutable) -> LayerRe
 
 def configure(runner: RuleRunner, *options: str, **env: str) -> None:
     """Begin a new run with these options, and with no other variables than these."""
+    # One for the whole process: that of the engine that was made last.
+    BuildRoot().path = runner.build_root
     runner.set_options([*_BOOTSTRAP, *options], env={**_ENVIRONMENT, **env})
 
 

@@ -68,15 +68,19 @@ async def look(_: _Look) -> _Looked:
     return _Looked(await hidden_files(HiddenFilesRequest()))
 
 
-@pytest.fixture(scope="module")
-def engine() -> RuleRunner:
+def new_engine(*options: str) -> RuleRunner:
+    """An engine with these options, in a repo of its own."""
     return new_runner(
         [(_Inputs, [_Request]), (_Looked, [_Look]), (DigestContents, [Digest])],
         rules=[inputs_of_cmd, look],
-        options=(
-            "--pants-ignore=['*.gen.go', '/ignored/', 'go.work', 'go.work.sum', '/static/dist/',"
-            " '/lib/static/dist/']",
-        ),
+        options=options,
+    )
+
+
+@pytest.fixture(scope="module")
+def engine() -> RuleRunner:
+    return new_engine(
+        "--pants-ignore=['*.gen.go', '/ignored/', 'go.work', 'go.work.sum', '/lib/static/dist/']"
     )
 
 
@@ -212,6 +216,67 @@ def test_embedded_files_that_are_ignored(runner: RuleRunner, pattern: str) -> No
     }
     other.unlink()
     assert inputs(runner) == {**before, "lib/static/.well-known/a": "edited"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("go.sum", "cmd/default.pgo", "lib/x_amd64.s", "lib/x.h", "lib/x.syso", "lib/up/inc.inc"),
+        "vendor/modules.txt",
+    ],
+)
+def test_other_files_that_are_ignored(path: str) -> None:
+    daemon_memory.clear_all()
+    runner = new_engine(f"--pants-ignore=['/{path}']")
+    runner.write_files(
+        {
+            "go.mod": "module example.com/app\ngo 1.21\n",
+            "cmd/main.go": MAIN,
+            "lib/lib.go": "package lib\n",
+            "lib/y_amd64.s": '#include "up/inc.inc"\n',
+        }
+    )
+    before = inputs(runner)
+    for text in ("// one\n", "// other\n"):
+        write(runner, path, text)
+        assert inputs(runner) == {**before, path: text}
+    Path(runner.build_root, path).unlink()
+    assert inputs(runner) == before
+
+
+def test_a_vendor_directory_that_is_ignored() -> None:
+    daemon_memory.clear_all()
+    runner = new_engine("--pants-ignore=['vendor/']")
+    runner.write_files(
+        {
+            "go.mod": "module example.com/app\ngo 1.21\nrequire example.org/x v1.0.0\n",
+            "cmd/main.go": MAIN.replace("example.com/app/lib", "example.org/x/a"),
+        }
+    )
+    vendored = {
+        "vendor/modules.txt": "# example.org/x v1.0.0\n## explicit\nexample.org/x/a\n",
+        "vendor/example.org/x/a/a.go": "package a\n",
+    }
+    for path, text in vendored.items():
+        write(runner, path, text)
+    assert set(inputs(runner)) == {"go.mod", "cmd/main.go", *vendored}
+    write(runner, "vendor/example.org/x/a/a.go", "package a // edited\n")
+    assert inputs(runner)["vendor/example.org/x/a/a.go"] == "package a // edited\n"
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [("lib/l.gen.go", "other.txt"), ("lib/l.go", "../gen/x.gen.go"), ("lib/l.gen.go", "../gen/x")],
+)
+def test_links_to_and_from_ignored_files(runner: RuleRunner, link: str, target: str) -> None:
+    before = inputs(runner)
+    place = Path(runner.build_root, link)
+    runner.write_files({f"lib/{target}": "package lib\n"})
+    place.symlink_to(target)
+    runner.scheduler.scheduler.invalidate_all()
+    assert inputs(runner) == {**before, link: "package lib\n"}
+    runner.write_files({f"lib/{target}": "package lib // edited\n"})
+    assert inputs(runner) == {**before, link: "package lib // edited\n"}
 
 
 def test_a_directory_that_comes_below_an_embedded_one(runner: RuleRunner) -> None:
