@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("pants.testutil.rule_runner", reason="needs Pants' test library")
 
+from pants.base.build_root import BuildRoot
 from pants.core import target_types as core_targets
 from pants.core.goals import package, publish
 from pants.core.util_rules import distdir
@@ -45,11 +46,21 @@ def rules_of_backend() -> list[Any]:
     ]
 
 
-def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
-    """An engine that answers `queries` (product, requests)."""
+def new_runner(
+    queries: Iterable[tuple[type, Sequence[type]]],
+    *,
+    rules: Iterable[Any] = (),
+    options: Sequence[str] = (),
+) -> RuleRunner:
+    """An engine that answers `queries` (product, requests).
+
+    :param rules: more rules, those of a test.
+    :param options: those that an engine cannot change later, such as `--pants-ignore=...`.
+    """
     runner = RuleRunner(
         rules=[
             *rules_of_backend(),
+            *rules,
             *(QueryRule(product, inputs) for product, inputs in queries),
         ],
         objects=dict(register.build_file_aliases().objects),
@@ -58,7 +69,7 @@ def new_runner(queries: Iterable[tuple[type, Sequence[type]]]) -> RuleRunner:
             core_targets.FileTarget,
             core_targets.FilesGeneratorTarget,
         ],
-        bootstrap_args=_BOOTSTRAP,
+        bootstrap_args=(*_BOOTSTRAP, *options),
     )
     configure(runner)
     return runner
@@ -78,6 +89,8 @@ def layer_of_executable(runner: RuleRunner, executable: GoExecutable) -> LayerRe
 
 def configure(runner: RuleRunner, *options: str, **env: str) -> None:
     """Begin a new run with these options, and with no other variables than these."""
+    # One for the whole process: that of the engine that was made last.
+    BuildRoot().path = runner.build_root
     runner.set_options([*_BOOTSTRAP, *options], env={**_ENVIRONMENT, **env})
 
 

@@ -49,4 +49,9 @@ async def complete_closure(
         request = dataclasses.replace(request, hidden=hidden)
     _check_profile(request, closure, root)
     embedded = {path for e in closure.closure.embeds for path in files_of(root, Embedded(e))}
-    return request, dataclasses.replace(closure, embedded=tuple(sorted(embedded)))
+    closure = dataclasses.replace(closure, embedded=tuple(sorted(embedded)))
+    # The views also have files that this build does not read, such as those of other platforms.
+    files = set(closure.files)
+    return request, dataclasses.replace(
+        closure, hidden=tuple(file for file in hidden if file.path in files)
+    )

@@ -38,7 +38,7 @@ async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> 
         check_go_work(variables.get("GOWORK", ""), root, closure.workspace)
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
-    hidden = tuple(f for f in closure.hidden if posixpath.dirname(f.path) == build.directory)
+    hidden = tuple(f for f in wanted.hidden if posixpath.dirname(f.path) == build.directory)
     (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory, hidden)])
     problem = main_package_problem(analyzed.directory, request.platforms, wanted.tags)
     if problem:
