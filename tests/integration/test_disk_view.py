@@ -48,7 +48,7 @@ GENERATED = """package gen
 func init() { Name = "generated" }
 """
 FILES = {
-    ".gitignore": "/dist/\n/.pants.d/\n/.pids/\n*.gen.go\n/app/static/dist/\n",
+    ".gitignore": "/dist/\n/.pants.d/\n/.pids/\n*.gen.go\n/app/static/dist/\n/made/ignored\n",
     "go.mod": go_mod("example.com/view"),
     "app/BUILD": "go_oci_image(platforms=['linux/amd64'])\n",
     "app/main.go": MAIN,
@@ -62,6 +62,12 @@ FILES = {
     "gen/gen.go": 'package gen\n\nvar Name = "none"\n',
     "gen/x.gen.go": GENERATED,
     ".git/HEAD": "ref: refs/heads/main\n",
+    "assets/x": "x",
+    ".assets/sub/y": "y",
+    "made/BUILD": "file(name='file', source='program')\n"
+    "go_oci_image(name='made', binary=':file', platforms=['linux/amd64'])\n"
+    "file(name='ignored', source='ignored')\n"
+    "go_oci_image(name='of-ignored', binary=':ignored', platforms=['linux/amd64'])\n",
 }
 EMBEDDED = {
     "static/plain.txt": "plain",
@@ -74,6 +80,8 @@ KODATA = {
     "plain.txt": b"plain",
     ".well-known/a": b"well known",
     "HEAD": b"ref: refs/heads/main\n",
+    "assets/x": b"x",
+    "dot/sub/y": b"y",
 }
 LINKS = {
     # Nothing of the image is there.
@@ -86,7 +94,11 @@ LINKS = {
     "app/static/directory": "d",
     # The idiom of Knative.
     "app/kodata/HEAD": "../../.git/HEAD",
+    "app/kodata/assets": "../../assets",
+    "app/kodata/dot": "../../.assets",
 }
+# Where files of the repo are below kodata.
+THROUGH_LINKS = {"app/kodata/": "", ".git/": "", "assets/": "assets/", ".assets/": "dot/"}
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +155,15 @@ def assert_up_to_date(run: Run) -> None:
     assert not run.processes
 
 
+def assert_one_error(run: Run, *says: str) -> None:
+    """The run failed with one error, meant for users, that has these texts."""
+    assert run.exit_code == 1, run.output
+    assert "IntrinsicError" not in run.output
+    assert "Traceback" not in run.output
+    (error,) = run.errors
+    assert [text for text in says if text not in error] == [], error
+
+
 def test_the_image_has_what_go_and_ko_read(published: Run, repo: Workspace, tmp_path: Path) -> None:
     image = image_of(repo)
     executable = image.manifests[0].executable()
@@ -182,6 +203,10 @@ CHANGES = [
     Change("app/kodata/.new/deep/c", "new", compiled=False),
     Change("app/kodata/.well-known/a", None, compiled=False),
     Change(".git/HEAD", "ref: refs/heads/other\n", compiled=False),
+    Change("assets/x", "edited", compiled=False),
+    Change("assets/.new/z", "new", compiled=False),
+    Change(".assets/sub/y", "edited", compiled=False),
+    Change(".assets/z", "new", compiled=False),
 ]
 
 
@@ -203,7 +228,9 @@ def test_a_change_is_seen_in_the_next_run(
     finally:
         _set(repo, change.path, old)
     if not change.compiled:
-        name = "HEAD" if change.path == ".git/HEAD" else change.path[len("app/kodata/") :]
+        name = change.path
+        for real, linked in THROUGH_LINKS.items():
+            name = linked + name[len(real) :] if name.startswith(real) else name
         expected = {k: v for k, v in KODATA.items() if k != name}
         if change.new is not None:
             expected[name] = change.new.encode()
@@ -285,12 +312,7 @@ def test_what_cannot_be_read_is_one_error(bad: Bad, repo: Workspace) -> None:
     # Also in the run after it: the error is not remembered as something else.
     for _ in range(2):
         run = repo.publish("app:app")
-        assert run.exit_code == 1, run.output
-        assert "IntrinsicError" not in run.output
-        assert "Traceback" not in run.output
-        (error,) = run.errors
-        for text in ("app:app", bad.shown, bad.says):
-            assert text in error, error
+        assert_one_error(run, "app:app", bad.shown, bad.says)
     (repo.root / bad.path).unlink()
     assert_up_to_date(repo.publish("app:app"))
 
@@ -311,3 +333,38 @@ def test_images_beside_it_are_published(published: Run, repo: Workspace) -> None
     finally:
         link.unlink()
         repo.remove("beside")
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("../../outside.go", "leads out of the repo"),
+        ("/etc/hostname", "absolute path '/etc/hostname'"),
+        ("nowhere", "does not exist"),
+        ("../app", "is not a file"),
+        ("", "is not a file"),
+    ],
+)
+def test_a_prebuilt_file_that_cannot_be_read(
+    repo: Workspace, target: str, says: str, tmp_path: Path
+) -> None:
+    path = repo.root / "made" / "program"
+    if target:
+        path.symlink_to(target)
+    else:
+        os.mkfifo(path)
+    try:
+        run = repo.publish("made:made")
+        path.unlink()
+        path.write_bytes(built_by_go(repo, tmp_path))
+        repo.publish("made:made").ok()
+    finally:
+        path.unlink()
+    assert_one_error(run, "made:made", "`binary`", "made/program", says)
+
+
+def test_a_prebuilt_file_that_pants_ignores(repo: Workspace, tmp_path: Path) -> None:
+    repo.write({"made/ignored": built_by_go(repo, tmp_path)})
+    run = repo.publish("made:of-ignored")
+    assert_one_error(run, "made:of-ignored", "`binary`", "'!/made/ignored'", "pants_ignore")
+    repo.pants("--pants-ignore=!/made/ignored", "publish", "made:of-ignored").ok()

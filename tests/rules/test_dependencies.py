@@ -127,6 +127,7 @@ def test_a_directory_without_a_module_names_the_target() -> None:
 
 def test_files_whose_names_are_wildcards_are_owned_and_depended_on() -> None:
     runner = new_runner([(Addresses, [DependenciesRequest]), (Owners, [OwnersRequest])])
+    # Go refuses to embed names with `?` or `*`.
     odd = ("[id].js", "d/[slug]/page.js", "!not", "a b")
     runner.write_files(
         {

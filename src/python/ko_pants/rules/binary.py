@@ -14,6 +14,7 @@ from pants.engine.target import (
     Target,
 )
 
+from ko_pants.disk.disk import Disk, Kind
 from ko_pants.engine import analyzed_directories, hydrate_sources, targets_of
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import parse_env_field
@@ -30,10 +31,11 @@ from ko_pants.target_types import (
 
 
 async def resolve_binary(
-    binary: GoOciImageBinaryField,
+    binary: GoOciImageBinaryField, root: str
 ) -> tuple[GoBuild | None, PrebuiltFile | None]:
     """Follow the field: one of the two is returned, the other is None.
 
+    :param root: the build root.
     :raises KoPantsError: it names a target that yields no executable.
     """
     if not binary.value:
@@ -55,7 +57,7 @@ async def resolve_binary(
         if isinstance(main.value, str):
             directory = (await _one_target(main.value, target.address, owner)).address.spec_path
         return GoBuild(f"{owner} ({target.address})", directory), None
-    return None, await _prebuilt(target, owner)
+    return None, await _prebuilt(target, owner, Disk(root))
 
 
 async def executable_build(
@@ -134,7 +136,7 @@ async def _one_target(value: str, relative_to: Address, owner: str) -> Target:
     return targets[0]
 
 
-async def _prebuilt(target: Target, owner: str) -> PrebuiltFile:
+async def _prebuilt(target: Target, owner: str, disk: Disk) -> PrebuiltFile:
     fields = [
         f
         for f in target.field_values.values()
@@ -146,6 +148,9 @@ async def _prebuilt(target: Target, owner: str) -> PrebuiltFile:
             "expected a `go_executable`, a `go_binary`, or a `file` with a prebuilt executable"
         )
     field: SourcesField = fields[0]
+    if isinstance(field, SingleSourceField) and field.value:
+        # First, for Pants has no good message for what it cannot read.
+        await _check_source(field.file_path, f"{owner}: {target.address}", disk)
     sources = await hydrate_sources(HydrateSourcesRequest(field))
     files = sources.snapshot.files
     if len(files) != 1:
@@ -153,3 +158,24 @@ async def _prebuilt(target: Target, owner: str) -> PrebuiltFile:
             f"{owner}: {target.address} has {len(files)} files; expected one executable"
         )
     return PrebuiltFile(owner, files[0], sources.snapshot.digest)
+
+
+async def _check_source(path: str, where: str, disk: Disk) -> None:
+    """Make sure that Pants can read a file; one that does not exist it reports itself.
+
+    :raises KoPantsError: it is a bad link or no file, or Pants ignores it.
+    """
+    kind = disk.kind(path)
+    if kind is None:
+        return
+    try:
+        kind = disk.kind(disk.resolve(path))
+    except KoPantsError as e:
+        raise KoPantsError(f"{where}: {e}") from None
+    if kind is not Kind.FILE:
+        raise KoPantsError(f"{where}: {path} is not a file; expected an executable")
+    if not await existing_files([path]):
+        raise KoPantsError(
+            f"{where}: {path} is there, but Pants ignores it (by .gitignore or by the option "
+            f"[GLOBAL].pants_ignore); add '!/{path}' to pants_ignore"
+        )

@@ -132,7 +132,7 @@ async def infer_image_dependencies(
             )
         )
         found += [target.address for target in targets]
-    build, _ = await resolve_binary(field_set.binary)
+    build, _ = await resolve_binary(field_set.binary, build_root.path)
     if build is not None:
         platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
         found += await _closure_owners(build, platforms, outside, build_root.path)

@@ -219,7 +219,7 @@ async def build_image(
     owner = str(field_set.address)
     wanted = wanted_platforms(field_set.address, field_set.platforms, settings)
     base = await _base(field_set, settings, wanted)
-    build, prebuilt = await resolve_binary(field_set.binary)
+    build, prebuilt = await resolve_binary(field_set.binary, build_root.path)
     platforms = tuple(m.platform for m in base.manifests)
     tools = await host_tools(HostToolsRequest(python_only=build is None))
     hidden = await hidden_files(HiddenFilesRequest())
