@@ -220,7 +220,7 @@ def test_the_answer_reaches_a_process_that_was_too_slow_for_the_lines_before_it(
     def commit(number: int, report: Report) -> str | None:
         begun.set()
         assert release.wait(SECONDS)
-        pipe = os.open(os.path.join(gate.directory, str(number)), os.O_WRONLY | os.O_NONBLOCK)
+        pipe = os.open(os.path.join(own.directory, str(number)), os.O_WRONLY | os.O_NONBLOCK)
         with contextlib.suppress(BlockingIOError):
             while True:
                 os.write(pipe, b"\n" * 4096)
@@ -230,13 +230,13 @@ def test_the_answer_reaches_a_process_that_was_too_slow_for_the_lines_before_it(
         os.close(pipe)
         return None
 
-    gate = CommitGate(commit)
-    process = subprocess.Popen(gate.enter(0))
+    own = CommitGate(commit)
+    process = subprocess.Popen(own.enter(0))
     assert begun.wait(SECONDS)
     process.send_signal(signal.SIGSTOP)
     os.waitpid(process.pid, os.WUNTRACED)
     release.set()
-    gone(gate)
+    gone(own)
     process.send_signal(signal.SIGCONT)
     assert process.wait(SECONDS) == 0
 
@@ -285,12 +285,12 @@ def test_a_gate_that_is_over_has_no_file_open(commits: Commits) -> None:
 
 def test_a_directory_that_a_cleaner_deleted_in_the_middle_of_a_run_is_no_fault() -> None:
     def commit(number: int, report: Report) -> str | None:
-        shutil.rmtree(gate.directory)
+        shutil.rmtree(own.directory)
         return None
 
-    gate = CommitGate(commit)
-    assert knock(gate.enter(0)) == (0, "")
-    gone(gate)
+    own = CommitGate(commit)
+    assert knock(own.enter(0)) == (0, "")
+    gone(own)
 
 
 @pytest.mark.parametrize("text", ["x" * 124, "\U0001f600" * 124])

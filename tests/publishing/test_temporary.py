@@ -63,9 +63,7 @@ def test_what_dead_processes_left_is_deleted_after_an_hour(place: Path, ended: i
     assert foreign.exists()
 
 
-def test_an_hour_is_3600_seconds(
-    place: Path, ended: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_hour_is_3600_seconds(place: Path, ended: int, monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock:
         @staticmethod
         def time() -> float:

@@ -134,9 +134,7 @@ def test_after_close_nothing_begins_and_who_waits_learns_it() -> None:
 
     dropped: list[str] = []
     pool.submit(busy, running)
-    pool.submit(
-        lambda: done.append("queued"), queued, lambda error: dropped.append(str(error))
-    )
+    pool.submit(lambda: done.append("queued"), queued, lambda error: dropped.append(str(error)))
     wait(begun)
     pool.close()
     pool.submit(lambda: done.append("late"), late)

@@ -137,10 +137,7 @@ class LayoutStore:
         found = self._references.get(f"{self._repository}:{tag}")
         # On disk anybody can delete a file: look, it costs nothing.
         return (
-            found is not None
-            and found.digest == image.descriptor.digest
-            and self.has_image(image)
-            and all(map(self._layout.has_blob, image.blobs().values()))
+            found is not None and found.digest == image.descriptor.digest and self.has_image(image)
         )
 
     def has_image(self, image: Image) -> bool:
