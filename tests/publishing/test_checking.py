@@ -147,7 +147,7 @@ def test_memory_of_another_image_saves_no_question(registry: FaultRegistry, tmp_
     assert found.stale_tags == ("v1",)
 
 
-def test_so_many_checks_are_asked_without_waiting_for_more(tmp_path: Path) -> None:
+def test_64_checks_are_asked_without_waiting_for_more(tmp_path: Path) -> None:
     run = Run(tmp_path)
     image = app(tmp_path)
     checks = [
@@ -205,7 +205,7 @@ def test_a_registry_that_does_not_answer_simply_is_asked_again(
     assert Run(tmp_path, registry).check(image, tags=tags).up_to_date
 
 
-def test_who_waits_for_a_check_of_a_run_that_is_over_learns_it(
+def test_waiting_for_a_check_of_a_closed_run_raises(
     registry: FaultRegistry, tmp_path: Path
 ) -> None:
     run = Run(tmp_path, registry)
@@ -217,7 +217,7 @@ def test_who_waits_for_a_check_of_a_run_that_is_over_learns_it(
     assert registry.seen == []
 
 
-def test_who_waits_for_a_check_learns_any_fault(
+def test_waiting_for_a_check_raises_any_fault_of_its_request(
     registry: FaultRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def head_manifests(self: RegistryClient, questions: object) -> object:

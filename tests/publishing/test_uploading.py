@@ -203,7 +203,7 @@ def test_no_manifest_is_sent_if_a_blob_was_refused(registry: FaultRegistry, tmp_
     assert registry.tags == {}
 
 
-def test_who_waits_for_an_upload_that_never_began_learns_it(
+def test_waiting_for_an_upload_of_a_closed_run_raises(
     registry: FaultRegistry, tmp_path: Path
 ) -> None:
     run = Run(tmp_path, registry)

@@ -158,7 +158,7 @@ def test_a_task_that_runs_in_the_callers_thread_counts_for_its_group() -> None:
     assert done == [threading.current_thread()]
 
 
-def test_a_failure_in_the_callers_thread_is_told_to_who_waits() -> None:
+def test_a_failure_in_the_callers_thread_is_raised_by_wait() -> None:
     def fail() -> None:
         raise RuntimeError("here")
 
