@@ -15,6 +15,9 @@ import pytest
 
 from ko_pants.publishing.commit_gate import CommitGate
 
+# The thread of a gate must not end with a traceback on the user's terminal.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
 SECONDS = 20.0
 Report = Callable[[str], None]
 
@@ -50,15 +53,6 @@ def gate(commits: Commits) -> Iterator[CommitGate]:
     yield gate
     gate.close()
     gone(gate)
-
-
-@pytest.fixture(autouse=True)
-def no_traceback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The thread of a gate never ends with a traceback on the user's terminal."""
-    tracebacks: list[object] = []
-    monkeypatch.setattr(threading, "excepthook", tracebacks.append)
-    yield
-    assert tracebacks == []
 
 
 def gone(gate: CommitGate) -> None:

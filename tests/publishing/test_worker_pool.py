@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 import threading
@@ -182,6 +183,43 @@ def test_threads_are_named_in_dumps_and_do_not_hold_the_exit() -> None:
     thread = run_in(WorkerPool(1))
     assert thread.name == "ko_pants worker"
     assert thread.daemon
+
+
+def test_groups_of_a_pool_are_waited_for_one_by_one() -> None:
+    pool, release = WorkerPool(2), threading.Event()
+    slow, fast = pool.group(), pool.group()
+    pool.submit(lambda: wait(release), slow)
+    pool.submit(lambda: None, fast)
+    assert fast.wait(SECONDS)
+    assert not slow.wait(0)
+    release.set()
+    assert slow.wait(SECONDS)
+
+
+def test_a_thread_that_is_idle_while_another_is_busy_takes_the_next_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    idle = threading.Event()
+
+    class ObservedQueue(queue.SimpleQueue):  # type: ignore[type-arg]
+        """Tells when a thread has found nothing to do."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> object:
+            try:
+                return super().get(block, timeout)
+            except queue.Empty:
+                idle.set()
+                raise
+
+    monkeypatch.setattr(queue, "SimpleQueue", ObservedQueue)
+    monkeypatch.setattr(worker_pool, "_IDLE_SECONDS", 0.01)
+    pool, busy, release = WorkerPool(2), TaskGroup(), threading.Event()
+    pool.submit(lambda: wait(release), busy)
+    run_in(pool)
+    wait(idle)
+    run_in(pool)
+    release.set()
+    assert busy.wait(SECONDS)
 
 
 def test_an_idle_thread_ends_and_a_later_task_gets_a_new_one(
