@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import BinaryIO, Callable, Iterator
 
 import pytest
 from fault_registry import FaultRegistry, fault_registry
@@ -207,3 +207,80 @@ def test_the_index_of_a_layout_is_read_once_for_a_run(
     for n in range(3):
         run.publication(app(tmp_path), f"app{n}")
     assert read == [str(tmp_path / "dist/oci")]
+
+
+def test_a_registry_has_an_image_or_a_blob_or_not(registry: FaultRegistry, tmp_path: Path) -> None:
+    ours, theirs = app(tmp_path, "ours"), app(tmp_path, "theirs")
+    Run(tmp_path, registry).publish(ours)
+    store = registry_store(registry)
+    assert store.has_image(ours.image) is True
+    assert store.has_image(theirs.image) is False
+    own = theirs.image.manifests[0].config_descriptor
+    assert store.has_blob(theirs.image.blobs()[ours.kodata]) is True
+    assert store.has_blob(own) is False
+
+
+def test_a_missing_blob_goes_to_a_registry_without_another_question(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    descriptor = image.image.blobs()[image.kodata]
+    sent: list[int] = []
+    done = registry_store(registry).put_blob(
+        descriptor, lambda: open(image.files[image.kodata], "rb"), (), sent.append
+    )
+    assert done == "uploaded"
+    assert sent[-1] == descriptor.size
+    assert registry.count("HEAD blob") == 0
+
+
+def test_a_blob_is_mounted_from_a_repository_that_has_it(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    registry.put_blob("base", Path(image.files[image.kodata]).read_bytes())
+
+    def open_blob() -> BinaryIO:
+        raise AssertionError("its bytes are not needed")
+
+    sent: list[int] = []
+    store = registry_store(registry)
+    blob = image.image.blobs()[image.kodata]
+    assert store.put_blob(blob, open_blob, ("base",), sent.append) == "mounted"
+    assert not any(sent)
+
+
+def test_a_registry_that_lacks_a_part_of_a_manifest_is_brought_it(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    store = registry_store(registry)
+    asked: list[tuple[str, ...]] = []
+
+    def bring_blobs(missing: tuple[str, ...]) -> None:
+        asked.append(missing)
+        for content in image.image.configs().values():
+            registry.put_blob("app", content)
+        for path in image.files.values():
+            registry.put_blob("app", Path(path).read_bytes())
+
+    def bring_second(missing: tuple[str, ...]) -> None:
+        asked.append(missing)
+        store.put_manifest(second.descriptor, second.manifest, no_repair)
+
+    first, second = image.image.children
+    store.put_manifest(first.descriptor, first.manifest, bring_blobs)
+    store.put_tags(["v1"], image.image, bring_second)
+    assert registry.complete("app", "v1")
+    assert len(asked) == 2
+
+
+def test_a_blob_that_was_written_into_a_layout_counts_as_sent(tmp_path: Path) -> None:
+    image = app(tmp_path)
+    descriptor = image.image.blobs()[image.kodata]
+    sent: list[int] = []
+    store = layout_store(tmp_path)
+    path = image.files[image.kodata]
+    assert store.put_blob(descriptor, lambda: open(path, "rb"), (), sent.append) == "written"
+    assert sent == [descriptor.size]
+    assert store.has_blob(descriptor)
