@@ -52,7 +52,7 @@ class Job:
 def targets_of(root: Path, names: list[str], tests: str | None) -> list[Target]:
     """The source files that the names stand for: folders and files below the package.
 
-    :raises SystemExit: when there is no such file, or no directory of tests for it.
+    :raises SystemExit: when there is no such file, or no tests for it.
     """
     found = []
     for name in names:
@@ -65,7 +65,7 @@ def targets_of(root: Path, names: list[str], tests: str | None) -> list[Target]:
         for file in files:
             inside = file.relative_to(root / PACKAGE)
             directory = tests or f"tests/{inside.parts[0]}"
-            if not (root / directory).is_dir():
+            if not (root / directory).exists():
                 raise SystemExit(f"mutate: no {directory} for {inside}; --tests names another")
             found.append(Target(str(file.relative_to(root)), directory))
     return list(dict.fromkeys(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import urllib.parse
 from pathlib import Path
 from typing import Iterator
 
@@ -22,6 +23,11 @@ def registry() -> Iterator[FaultRegistry]:
         yield registry
 
 
+def mounts(registry: FaultRegistry) -> list[str]:
+    """The requests for a mount from another repository."""
+    return [seen.path for seen in registry.seen if seen.endpoint == "POST mount"]
+
+
 def test_layers_of_a_base_on_the_same_registry_are_mounted(
     registry: FaultRegistry, tmp_path: Path
 ) -> None:
@@ -31,6 +37,10 @@ def test_layers_of_a_base_on_the_same_registry_are_mounted(
     assert done.outcome(digest) == ("mounted", 0)
     assert digest not in registry.commits
     assert registry.count("GET blob") == 0
+    # The base lacks the layers of the app, so no mount of them is tried.
+    assert [urllib.parse.unquote(path) for path in mounts(registry)] == [
+        f"/v2/app/blobs/uploads/?mount={digest}&from=bases/static"
+    ]
 
 
 def test_layers_of_a_base_elsewhere_are_copied(registry: FaultRegistry, tmp_path: Path) -> None:
@@ -40,6 +50,7 @@ def test_layers_of_a_base_elsewhere_are_copied(registry: FaultRegistry, tmp_path
         done = Run(tmp_path, registry).publish(image)
     assert done.outcome(digest) == ("uploaded", len(BASE_BLOB))
     assert registry.blobs["app", digest] == BASE_BLOB
+    assert mounts(registry) == []
     # The engine has no part in it.
     assert digest not in done.found.missing_layers
 
@@ -90,4 +101,9 @@ def test_files_of_layers_are_gone_after_the_commit(registry: FaultRegistry, tmp_
     assert run.commit(run.run.uploads.begin(found, files)) == {}
     assert registry.complete("app", "v1")
     assert not any(map(os.path.exists, files.values()))
-    assert not os.path.exists(os.path.dirname(next(iter(files.values()))))
+    directory = os.path.dirname(next(iter(files.values())))
+    # The name by which a later run finds what a killed process left.
+    assert os.path.basename(directory).startswith(f"ko_pants_blobs_{os.getpid()}_")
+    assert not os.path.exists(directory)
+    # The end of the run finds nothing to delete.
+    run.run.close()

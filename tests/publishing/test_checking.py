@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 import pytest
 from fault_registry import FaultRegistry, fault_registry
 from publishing.publish_runs import Run, new_memory
 from publishing.published_images import app
+from registry_support import client_for
 
 from ko_pants.errors import KoPantsError
+from ko_pants.publishing.run import PublishRun
+from ko_pants.registry.client import RegistryClient
+
+SECONDS = 20.0
 
 
 @pytest.fixture
@@ -120,3 +125,110 @@ def test_a_registry_that_cannot_be_asked_is_named(registry: FaultRegistry, tmp_p
     registry.fail("HEAD manifest", "403", None, "DENIED")
     with pytest.raises(KoPantsError, match=registry.host):
         Run(tmp_path, registry).check(app(tmp_path))
+
+
+def test_what_a_run_only_saw_is_remembered_too(registry: FaultRegistry, tmp_path: Path) -> None:
+    memory = new_memory()
+    image = app(tmp_path)
+    Run(tmp_path, registry).publish(image)
+    assert Run(tmp_path, registry, memory).check(image).up_to_date
+    registry.seen.clear()
+    Run(tmp_path, registry, memory).publish(image, tags=["v1", "v2"])
+    assert endpoints(registry) == ["HEAD manifest", "PUT tag"]
+
+
+def test_memory_of_another_image_saves_no_question(registry: FaultRegistry, tmp_path: Path) -> None:
+    memory = new_memory()
+    old, new = app(tmp_path, "old"), app(tmp_path, "new")
+    Run(tmp_path, registry, memory).publish(old)
+    # Somebody else publishes the new image meanwhile.
+    Run(tmp_path, registry).publish(new, tags=["v2"])
+    found = Run(tmp_path, registry, memory).check(new, tags=["v1", "v2"])
+    assert found.stale_tags == ("v1",)
+
+
+def test_64_checks_are_asked_without_waiting_for_more(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    image = app(tmp_path)
+    checks = [
+        run.run.checks.begin(run.publication(image, f"app{n}", target=f"//:{n}")) for n in range(63)
+    ]
+    assert not any(check.tasks.wait(0) for check in checks)
+    checks.append(run.run.checks.begin(run.publication(image, "app63", target="//:63")))
+    assert all(check.tasks.wait(SECONDS) for check in checks)
+
+
+def test_the_questions_for_one_registry_are_sent_in_a_row(
+    registry: FaultRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[list[str]] = []
+    head_manifests: Callable[..., Any] = RegistryClient.head_manifests
+
+    def counted(self: RegistryClient, questions: Sequence[tuple[object, object]]) -> Any:
+        rows.append([str(reference) for _, reference in questions])
+        return head_manifests(self, questions)
+
+    monkeypatch.setattr(RegistryClient, "head_manifests", counted)
+    run = Run(tmp_path, registry)
+    run.run = PublishRun(client_for({}), layout_root=str(tmp_path), memory=new_memory(), threads=1)
+    image = app(tmp_path)
+    checks = [run.run.checks.begin(run.publication(image, f"app{n}")) for n in range(4)]
+    assert all(run.run.checks.finish(check).stale_tags == ("v1",) for check in checks)
+    assert rows == [[f"{registry.host}/app{n}:v1" for n in range(4)]]
+
+
+def test_each_of_two_registries_is_asked_for_its_own_images(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    with fault_registry() as other:
+        image = app(tmp_path)
+        run = Run(tmp_path, registry)
+        run.run = PublishRun(
+            client_for({}), layout_root=str(tmp_path), memory=new_memory(), threads=1
+        )
+        # In the second round the client knows both registries, and sends questions in rows.
+        for repository in ("first", "second"):
+            Run(tmp_path, other).publish(image, repository)
+            checks = []
+            for run.registry in (registry, other):
+                checks.append(run.run.checks.begin(run.publication(image, repository)))
+            here, there = map(run.run.checks.finish, checks)
+            assert here.stale_tags == ("v1",)
+            assert there.up_to_date
+
+
+def test_a_registry_that_does_not_answer_simply_is_asked_again(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    tags = ["v1", "v2", "v3"]
+    Run(tmp_path, registry).publish(image, tags=tags)
+    # Its replies to HEAD do not tell the digest.
+    registry.head_digest = False
+    assert Run(tmp_path, registry).check(image, tags=tags).up_to_date
+
+
+def test_waiting_for_a_check_of_a_closed_run_raises(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, registry)
+    check = run.run.checks.begin(run.publication(app(tmp_path)))
+    run.run.close()
+    run.run.checks.ask()
+    with pytest.raises(InterruptedError):
+        check.tasks.wait(SECONDS)
+    assert registry.seen == []
+
+
+def test_waiting_for_a_check_raises_any_fault_of_its_request(
+    registry: FaultRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def head_manifests(self: RegistryClient, questions: object) -> object:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(RegistryClient, "head_manifests", head_manifests)
+    run = Run(tmp_path, registry)
+    check = run.run.checks.begin(run.publication(app(tmp_path)))
+    run.run.checks.ask()
+    with pytest.raises(OSError, match="too many open files"):
+        check.tasks.wait(SECONDS)

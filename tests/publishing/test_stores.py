@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import BinaryIO, Callable, Iterator
 
 import pytest
 from fault_registry import FaultRegistry, fault_registry
 from publishing.publish_runs import Run, outcome, silent
 from publishing.published_images import app
+from registry_support import client_for
 
 from ko_pants.errors import KoPantsError
+from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.layout import Layout
+from ko_pants.publishing.destinations import Destination
+from ko_pants.publishing.stores import LayoutStore, RegistryStore, Stores
 
 
 @pytest.fixture
@@ -100,3 +104,189 @@ def test_a_layout_and_a_registry_in_one_run(registry: FaultRegistry, tmp_path: P
     # A blob of the registry is no blob of the layout.
     assert outcome(remote, image.kodata)[0] == "uploaded"
     assert outcome(local, image.kodata)[0] == "written"
+
+
+def no_repair(missing: tuple[str, ...]) -> None:
+    raise AssertionError(f"nothing is missing, least of all {missing}")
+
+
+def registry_store(registry: FaultRegistry) -> RegistryStore:
+    destination = Destination("app", ("v1",), registry=registry.host)
+    store = Stores(client_for({}), "").open(destination)
+    assert isinstance(store, RegistryStore)
+    return store
+
+
+def layout_store(root: Path) -> LayoutStore:
+    destination = Destination("app", ("v1",), layout="dist/oci")
+    store = Stores(client_for({}), str(root)).open(destination)
+    assert isinstance(store, LayoutStore)
+    return store
+
+
+def test_a_tag_on_a_registry_names_an_image_or_another_or_nothing(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    ours, theirs = app(tmp_path, "ours"), app(tmp_path, "theirs")
+    Run(tmp_path, registry).publish(ours)
+    store = registry_store(registry)
+    assert store.tagged("v1", ours.image) is True
+    assert store.tagged("v1", theirs.image) is False
+    assert store.tagged("v2", ours.image) is False
+    assert store.requests == 3
+
+
+def test_tags_of_a_registry_have_moved_at_once(registry: FaultRegistry, tmp_path: Path) -> None:
+    image = app(tmp_path)
+    Run(tmp_path, registry).publish(image)
+    store = registry_store(registry)
+    # So there is nothing that the caller has to write.
+    assert store.put_tags(["v2", "v3"], image.image, no_repair) == {}
+    assert registry.tags == {("app", f"v{n}"): image.digest for n in (1, 2, 3)}
+
+
+def test_one_token_is_enough_to_ask_and_to_push(registry: FaultRegistry, tmp_path: Path) -> None:
+    registry.auth = "bearer"
+    registry.anonymous_actions = frozenset({"pull", "push"})
+    Run(tmp_path, registry).publish(app(tmp_path))
+    assert registry.complete("app", "v1")
+    assert registry.count("token") == 1
+
+
+def test_a_name_in_a_layout_names_an_image_or_another_or_nothing(tmp_path: Path) -> None:
+    ours, theirs = app(tmp_path, "ours"), app(tmp_path, "theirs")
+    Run(tmp_path).publish(ours)
+    # All parts of both are there.
+    Run(tmp_path).publish(theirs, "other")
+    store = layout_store(tmp_path)
+    assert store.tagged("v1", ours.image)
+    assert not store.tagged("v1", theirs.image)
+    assert not store.tagged("v2", ours.image)
+    assert store.has_image(ours.image)
+    assert store.has_image(theirs.image)
+
+
+@pytest.mark.parametrize("part", ["index", "child", "layer", "config"])
+def test_an_image_in_a_layout_is_there_only_as_a_whole(tmp_path: Path, part: str) -> None:
+    image = app(tmp_path)
+    Run(tmp_path).publish(image)
+    manifest = image.image.manifests[1]
+    digest = {
+        "index": image.digest,
+        "child": manifest.descriptor.digest,
+        "layer": manifest.layers[-1].descriptor.digest,
+        "config": manifest.config_descriptor.digest,
+    }[part]
+    os.unlink(Layout(str(tmp_path / "dist/oci")).blob_path(digest))
+    store = layout_store(tmp_path)
+    assert not store.has_image(image.image)
+    assert not store.tagged("v1", image.image)
+    Run(tmp_path).publish(image)
+    assert store.has_image(image.image)
+    assert store.tagged("v1", image.image)
+
+
+def test_a_manifest_that_is_in_a_layout_is_not_written_again(tmp_path: Path) -> None:
+    image = app(tmp_path)
+    Run(tmp_path).publish(image)
+    path = Layout(str(tmp_path / "dist/oci")).blob_path(image.digest)
+    before = os.stat(path)
+    assert layout_store(tmp_path).put_tags(["v2"], image.image, no_repair) == {
+        "app:v2": image.image.descriptor
+    }
+    after = os.stat(path)
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_the_index_of_a_layout_is_read_once_for_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    references: Callable[[Layout], dict[str, Descriptor]] = Layout.references
+
+    def counted(self: Layout) -> dict[str, Descriptor]:
+        read.append(self.path)
+        return references(self)
+
+    monkeypatch.setattr(Layout, "references", counted)
+    run = Run(tmp_path)
+    for n in range(3):
+        run.publication(app(tmp_path), f"app{n}")
+    assert read == [str(tmp_path / "dist/oci")]
+
+
+def test_a_registry_has_an_image_or_a_blob_or_not(registry: FaultRegistry, tmp_path: Path) -> None:
+    ours, theirs = app(tmp_path, "ours"), app(tmp_path, "theirs")
+    Run(tmp_path, registry).publish(ours)
+    store = registry_store(registry)
+    assert store.has_image(ours.image) is True
+    assert store.has_image(theirs.image) is False
+    own = theirs.image.manifests[0].config_descriptor
+    assert store.has_blob(theirs.image.blobs()[ours.kodata]) is True
+    assert store.has_blob(own) is False
+
+
+def test_a_missing_blob_goes_to_a_registry_without_another_question(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    descriptor = image.image.blobs()[image.kodata]
+    sent: list[int] = []
+    done = registry_store(registry).put_blob(
+        descriptor, lambda: open(image.files[image.kodata], "rb"), (), sent.append
+    )
+    assert done == "uploaded"
+    assert sent[-1] == descriptor.size
+    assert registry.count("HEAD blob") == 0
+
+
+def test_a_blob_is_mounted_from_a_repository_that_has_it(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    registry.put_blob("base", Path(image.files[image.kodata]).read_bytes())
+
+    def open_blob() -> BinaryIO:
+        raise AssertionError("its bytes are not needed")
+
+    sent: list[int] = []
+    store = registry_store(registry)
+    blob = image.image.blobs()[image.kodata]
+    assert store.put_blob(blob, open_blob, ("base",), sent.append) == "mounted"
+    assert not any(sent)
+
+
+def test_a_registry_that_lacks_a_part_of_a_manifest_is_brought_it(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    store = registry_store(registry)
+    asked: list[tuple[str, ...]] = []
+
+    def bring_blobs(missing: tuple[str, ...]) -> None:
+        asked.append(missing)
+        for content in image.image.configs().values():
+            registry.put_blob("app", content)
+        for path in image.files.values():
+            registry.put_blob("app", Path(path).read_bytes())
+
+    def bring_second(missing: tuple[str, ...]) -> None:
+        asked.append(missing)
+        store.put_manifest(second.descriptor, second.manifest, no_repair)
+
+    first, second = image.image.children
+    store.put_manifest(first.descriptor, first.manifest, bring_blobs)
+    store.put_tags(["v1"], image.image, bring_second)
+    assert registry.complete("app", "v1")
+    assert len(asked) == 2
+
+
+def test_a_blob_that_was_written_into_a_layout_counts_as_sent(tmp_path: Path) -> None:
+    image = app(tmp_path)
+    descriptor = image.image.blobs()[image.kodata]
+    sent: list[int] = []
+    store = layout_store(tmp_path)
+    path = image.files[image.kodata]
+    assert store.put_blob(descriptor, lambda: open(path, "rb"), (), sent.append) == "written"
+    assert sent == [descriptor.size]
+    assert store.has_blob(descriptor)

@@ -149,6 +149,8 @@ def test_a_config_that_the_registry_lost_is_brought_again(
     done = Run(tmp_path, registry).publish(image)
     assert done.outcome(lost)[0] == "uploaded"
     assert registry.complete("app", "v1")
+    # Two children, and again the one that was refused.
+    assert registry.count("PUT manifest") == 3
 
 
 def test_children_that_the_registry_lost_are_brought_with_the_tag(
@@ -161,6 +163,84 @@ def test_children_that_the_registry_lost_are_brought_with_the_tag(
         del registry.manifests["app", child.descriptor.digest]
     Run(tmp_path, registry).publish(image, tags=["v2"])
     assert registry.complete("app", "v2")
+
+
+def test_a_config_that_turns_out_lost_with_its_manifest_is_brought_too(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    Run(tmp_path, registry).publish(image)
+    lost = image.image.manifests[0]
+    del registry.manifests["app", lost.descriptor.digest]
+    del registry.blobs["app", lost.config_descriptor.digest]
+    done = Run(tmp_path, registry).publish(image, tags=["v2"])
+    assert registry.complete("app", "v2")
+    assert done.outcome(lost.config_descriptor.digest)[0] == "uploaded"
+
+
+def test_of_an_image_whose_blobs_are_all_there_only_the_manifests_are_sent(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    Run(tmp_path, registry).publish(image)
+    registry.manifests.clear()
+    registry.tags.clear()
+    registry.seen.clear()
+    done = Run(tmp_path, registry).publish(image)
+    assert not done.found.present
+    assert done.outcomes == {}
+    puts = [(seen.endpoint, seen.status) for seen in registry.seen if seen.method == "PUT"]
+    assert puts == [("PUT manifest", 201), ("PUT manifest", 201), ("PUT tag", 201)]
+
+
+def test_no_manifest_is_sent_if_a_blob_was_refused(registry: FaultRegistry, tmp_path: Path) -> None:
+    for endpoint in ("POST upload", "PUT upload"):
+        registry.fail(endpoint, "403", None, "DENIED")
+    run = Run(tmp_path, registry)
+    (failure,) = run.commit(run.upload(app(tmp_path))).values()
+    assert failure.startswith("not tagged: //:app: ")
+    assert registry.count("PUT manifest") == 0
+    assert registry.tags == {}
+
+
+def test_waiting_for_an_upload_of_a_closed_run_raises(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, registry)
+    image = app(tmp_path)
+    found = run.check(image)
+    run.run.close()
+    upload = run.run.uploads.begin(found, image.files)
+    with pytest.raises(InterruptedError):
+        run.run.uploads.wait([upload], silent)
+    assert registry.tags == {}
+
+
+def test_a_blob_that_two_images_of_a_layout_lack_is_written_once(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    first, second = app(tmp_path, "first"), app(tmp_path, "second")
+    founds = [run.check(first, "first"), run.check(second, "second")]
+    assert all(first.kodata in found.missing for found in founds)
+    uploads = [
+        run.run.uploads.begin(found, image.files) for found, image in zip(founds, (first, second))
+    ]
+    assert run.commit(*uploads) == {}
+    assert sorted(outcome(upload, first.kodata) for upload in uploads) == [
+        ("reused", 0),
+        ("written", len(b"kodata" * 20)),
+    ]
+
+
+def test_a_line_of_progress_tells_megabytes_and_megabytes_per_second() -> None:
+    progress = uploading.Progress()
+    progress.expect(30_000_000)
+    progress.expect(70_000_000)
+    progress.sent(20_000_000)
+    assert progress.line(4.0) == "Uploading: 20.0 of 100.0 MB, 5.0 MB/s"
+    # A terabyte has a million of them.
+    progress.expect(4_000_000_000_000 - 100_000_000)
+    progress.sent(2_000_000_000_000 - 20_000_000)
+    assert progress.line(4.0) == "Uploading: 2000000.0 of 4000000.0 MB, 500000.0 MB/s"
 
 
 def test_a_long_upload_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from typing import Callable
 
 import pytest
 
+from ko_pants.publishing import worker_pool
 from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool
 
 SECONDS = 20.0
@@ -70,7 +72,7 @@ def test_a_group_without_tasks_is_done() -> None:
 def test_waiting_has_an_end() -> None:
     pool, group, release = WorkerPool(1), TaskGroup(), threading.Event()
     pool.submit(lambda: wait(release), group)
-    assert not group.wait(0)
+    assert group.wait(0) is False
     release.set()
     assert group.wait(SECONDS)
 
@@ -131,8 +133,9 @@ def test_after_close_nothing_begins_and_who_waits_learns_it() -> None:
         wait(release)
         done.append("running")
 
+    dropped: list[str] = []
     pool.submit(busy, running)
-    pool.submit(lambda: done.append("queued"), queued)
+    pool.submit(lambda: done.append("queued"), queued, lambda error: dropped.append(str(error)))
     wait(begun)
     pool.close()
     pool.submit(lambda: done.append("late"), late)
@@ -140,9 +143,112 @@ def test_after_close_nothing_begins_and_who_waits_learns_it() -> None:
     # What has begun ends as it would.
     assert running.wait(SECONDS)
     for group in (queued, late):
-        with pytest.raises(InterruptedError):
+        with pytest.raises(InterruptedError, match=r"\Athe run is over\Z"):
             group.wait(SECONDS)
     assert done == ["running"]
+    assert dropped == ["the run is over"]
+
+
+def test_a_task_that_runs_in_the_callers_thread_counts_for_its_group() -> None:
+    group = TaskGroup()
+    done: list[threading.Thread] = []
+    group.begin()
+    assert not group.wait(0)
+    group.run(lambda: done.append(threading.current_thread()))
+    assert group.wait(0)
+    assert done == [threading.current_thread()]
+
+
+def test_a_failure_in_the_callers_thread_is_raised_by_wait() -> None:
+    def fail() -> None:
+        raise RuntimeError("here")
+
+    group = TaskGroup()
+    group.begin()
+    group.run(fail)
+    with pytest.raises(RuntimeError, match="here"):
+        group.wait(0)
+
+
+def run_in(pool: WorkerPool) -> threading.Thread:
+    """Run a task, and return the thread that it ran in."""
+    threads: list[threading.Thread] = []
+    group = TaskGroup()
+    pool.submit(lambda: threads.append(threading.current_thread()), group)
+    assert group.wait(SECONDS)
+    return threads[0]
+
+
+def test_threads_are_named_in_dumps_and_do_not_hold_the_exit() -> None:
+    thread = run_in(WorkerPool(1))
+    assert thread.name == "ko_pants worker"
+    assert thread.daemon
+
+
+def test_groups_of_a_pool_are_waited_for_one_by_one() -> None:
+    pool, release = WorkerPool(2), threading.Event()
+    slow, fast = pool.group(), pool.group()
+    pool.submit(lambda: wait(release), slow)
+    pool.submit(lambda: None, fast)
+    assert fast.wait(SECONDS)
+    assert not slow.wait(0)
+    release.set()
+    assert slow.wait(SECONDS)
+
+
+def test_a_thread_that_is_idle_while_another_is_busy_takes_the_next_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    idle = threading.Event()
+
+    class ObservedQueue(queue.SimpleQueue):  # type: ignore[type-arg]
+        """Tells when a thread has found nothing to do."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> object:
+            try:
+                return super().get(block, timeout)
+            except queue.Empty:
+                idle.set()
+                raise
+
+    monkeypatch.setattr(queue, "SimpleQueue", ObservedQueue)
+    monkeypatch.setattr(worker_pool, "_IDLE_SECONDS", 0.01)
+    pool, busy, release = WorkerPool(2), TaskGroup(), threading.Event()
+    pool.submit(lambda: wait(release), busy)
+    run_in(pool)
+    wait(idle)
+    run_in(pool)
+    release.set()
+    assert busy.wait(SECONDS)
+
+
+def test_an_idle_thread_ends_and_a_later_task_gets_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = WorkerPool(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker_pool, "_IDLE_SECONDS", 0.01)
+        group, threads = TaskGroup(), set()
+        for _ in range(3):
+            pool.submit(lambda: threads.add(threading.current_thread()), group)
+        assert group.wait(SECONDS)
+        (first,) = threads
+        first.join(SECONDS)
+        assert not first.is_alive()
+    # The pool still runs one task at a time.
+    begun, release, group = threading.Event(), threading.Event(), TaskGroup()
+
+    def busy() -> None:
+        begun.set()
+        wait(release)
+
+    before = threading.active_count()
+    pool.submit(busy, group)
+    wait(begun)
+    pool.submit(lambda: None, group)
+    assert threading.active_count() == before + 1
+    release.set()
+    assert group.wait(SECONDS)
 
 
 def test_a_task_that_never_ends_does_not_hold_the_exit() -> None:

@@ -136,12 +136,9 @@ class LayoutStore:
 
     def tagged(self, tag: str, image: Image) -> bool:
         found = self._references.get(f"{self._repository}:{tag}")
-        # On disk anybody can delete a file: look, it costs nothing.
+        # Anybody can delete a file of a layout, and a look at the disk is cheap.
         return (
-            found is not None
-            and found.digest == image.descriptor.digest
-            and self.has_image(image)
-            and all(map(self._layout.has_blob, image.blobs().values()))
+            found is not None and found.digest == image.descriptor.digest and self.has_image(image)
         )
 
     def has_image(self, image: Image) -> bool:
