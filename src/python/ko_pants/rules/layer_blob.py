@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from pants.engine.fs import CreateDigest, FileContent
-from pants.engine.process import Process
+from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
@@ -63,13 +63,21 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
             level=LogLevel.INFO,
         )
     )
+    return await _read_result(result, name, encoding.media_type)
+
+
+async def _read_result(result: FallibleProcessResult, name: str, media_type: str) -> LayerBlob:
+    """The layer that the process wrote.
+
+    :raises KoPantsError: the process failed; its own message.
+    """
     if result.exit_code:
         stderr = result.stderr.decode("utf-8", "replace").strip()
         raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
     entry = await single_file(result.output_digest)
     written = json.loads(result.stdout)
     descriptor = Descriptor(
-        encoding.media_type,
+        media_type,
         f"sha256:{entry.file_digest.fingerprint}",
         entry.file_digest.serialized_bytes_length,
         annotations=sorted_pairs(written["annotations"]),
