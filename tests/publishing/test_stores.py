@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Callable, Iterator
 
@@ -233,9 +232,9 @@ def test_a_missing_blob_goes_to_a_registry_without_another_question(
     image = app(tmp_path)
     descriptor = image.image.blobs()[image.kodata]
     sent: list[int] = []
-    done = registry_store(registry).put_blob(
-        descriptor, partial(open, image.files[image.kodata], "rb"), (), sent.append
-    )
+    path = Path(image.files[image.kodata])
+    store = registry_store(registry)
+    done = store.put_blob(descriptor, lambda: path.open("rb"), (), sent.append)
     assert done == "uploaded"
     assert sent[-1] == descriptor.size
     assert registry.count("HEAD blob") == 0
@@ -287,7 +286,7 @@ def test_a_blob_that_was_written_into_a_layout_counts_as_sent(tmp_path: Path) ->
     descriptor = image.image.blobs()[image.kodata]
     sent: list[int] = []
     store = layout_store(tmp_path)
-    path = image.files[image.kodata]
-    assert store.put_blob(descriptor, partial(open, path, "rb"), (), sent.append) == "written"
+    path = Path(image.files[image.kodata])
+    assert store.put_blob(descriptor, lambda: path.open("rb"), (), sent.append) == "written"
     assert sent == [descriptor.size]
     assert store.has_blob(descriptor)

@@ -20,6 +20,27 @@ _PYTHON_LINKS = ".ko_pants/python"
 _TOOL = ".ko_pants/tool"
 
 
+async def _read_result(result: FallibleProcessResult, name: str, media_type: str) -> LayerBlob:
+    """The layer that the process wrote.
+
+    :raises KoPantsError: the process failed; its own message.
+    """
+    if result.exit_code:
+        stderr = result.stderr.decode("utf-8", "replace").strip()
+        raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
+    entry = await single_file(result.output_digest)
+    written = json.loads(result.stdout)
+    descriptor = Descriptor(
+        media_type,
+        f"sha256:{entry.file_digest.fingerprint}",
+        entry.file_digest.serialized_bytes_length,
+        annotations=sorted_pairs(written["annotations"]),
+    )
+    return LayerBlob(
+        result.output_digest, written["diff_id"], descriptor, ResultSource(result.metadata)
+    )
+
+
 @rule(desc="Make layer", level=LogLevel.DEBUG)
 async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     """Run the layer process.
@@ -64,24 +85,3 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
         )
     )
     return await _read_result(result, name, encoding.media_type)
-
-
-async def _read_result(result: FallibleProcessResult, name: str, media_type: str) -> LayerBlob:
-    """The layer that the process wrote.
-
-    :raises KoPantsError: the process failed; its own message.
-    """
-    if result.exit_code:
-        stderr = result.stderr.decode("utf-8", "replace").strip()
-        raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
-    entry = await single_file(result.output_digest)
-    written = json.loads(result.stdout)
-    descriptor = Descriptor(
-        media_type,
-        f"sha256:{entry.file_digest.fingerprint}",
-        entry.file_digest.serialized_bytes_length,
-        annotations=sorted_pairs(written["annotations"]),
-    )
-    return LayerBlob(
-        result.output_digest, written["diff_id"], descriptor, ResultSource(result.metadata)
-    )
