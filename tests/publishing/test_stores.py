@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import BinaryIO, Callable, Iterator
@@ -227,7 +228,10 @@ def test_a_missing_blob_goes_to_a_registry_without_another_question(
     descriptor = image.image.blobs()[image.kodata]
     sent: list[int] = []
     done = registry_store(registry).put_blob(
-        descriptor, lambda: open(image.files[image.kodata], "rb"), (), sent.append
+        descriptor,
+        lambda: io.BytesIO(Path(image.files[image.kodata]).read_bytes()),
+        (),
+        sent.append,
     )
     assert done == "uploaded"
     assert sent[-1] == descriptor.size
@@ -280,7 +284,7 @@ def test_a_blob_that_was_written_into_a_layout_counts_as_sent(tmp_path: Path) ->
     descriptor = image.image.blobs()[image.kodata]
     sent: list[int] = []
     store = layout_store(tmp_path)
-    path = image.files[image.kodata]
-    assert store.put_blob(descriptor, lambda: open(path, "rb"), (), sent.append) == "written"
+    content = Path(image.files[image.kodata]).read_bytes()
+    assert store.put_blob(descriptor, lambda: io.BytesIO(content), (), sent.append) == "written"
     assert sent == [descriptor.size]
     assert store.has_blob(descriptor)
