@@ -162,6 +162,22 @@ def test_a_link_that_pants_cannot_follow_names_the_option(leads_to: str) -> None
     assert "[GLOBAL].pants_ignore" in text
 
 
+def test_a_link_below_an_embedded_directory_that_pants_cannot_follow_names_the_option() -> None:
+    runner = new_runner([(Owners, [OwnersRequest])])
+    runner.write_files(
+        {
+            "a/BUILD": "go_sources()",
+            "a/main.go": 'package main\nimport _ "embed"\n//go:embed static\nvar s string\n',
+            "a/static/page": "",
+        }
+    )
+    os.symlink("/etc/hosts", os.path.join(runner.build_root, "a/static/link"))
+    text = error_of(runner, Owners, [OwnersRequest(("a/main.go",))])
+    assert text.startswith("a:a, field `sources`: Pants cannot look for ")
+    assert "a/static/link" in text
+    assert "[GLOBAL].pants_ignore" in text
+
+
 @pytest.mark.parametrize(
     "main", ["cmd/main.go", "./cmd/main.go", "nats.go", "nats.go/nats.go", "x.io/cmd"]
 )

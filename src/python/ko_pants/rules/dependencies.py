@@ -164,21 +164,37 @@ def _embeds(directories: Iterable[GoDirectory]) -> list[EmbedFilter]:
     return [EmbedFilter(path, tuple(sorted(found))) for path, found in patterns.items() if found]
 
 
+def _cannot_walk(generator: Target, what: str, error: IntrinsicError) -> KoPantsError:
+    """Pants follows every link, and takes no absolute one and none that leads back to itself."""
+    return KoPantsError(
+        f"{generator.address}, field `sources`: Pants cannot look for {what}: {error}. If it "
+        "is a symbolic link, make it a relative one that stays in the repository, or have "
+        "Pants ignore it: add its path to [GLOBAL].pants_ignore in pants.toml, for example "
+        'pants_ignore.add = ["/path/of/the/link"]'
+    )
+
+
 async def _matching_sources(generator: Target) -> SourcesPaths:
     """The files that the globs of a generator match.
 
-    :raises KoPantsError: Pants cannot walk the tree: it follows every link, and takes no absolute
-        one and none that leads back to where it is.
+    :raises KoPantsError: Pants cannot walk the tree.
     """
     try:
         return await source_paths(SourcesPathsRequest(generator[GoSourcesField]))
     except IntrinsicError as e:
-        raise KoPantsError(
-            f"{generator.address}, field `sources`: Pants cannot look for files there: {e}. If it "
-            "is a symbolic link, make it a relative one that stays in the repository, or have "
-            "Pants ignore it: add its path to [GLOBAL].pants_ignore in pants.toml, for example "
-            'pants_ignore.add = ["/path/of/the/link"]'
-        ) from None
+        raise _cannot_walk(generator, "files there", e) from None
+
+
+async def _embedded_sources(generator: Target, embeds: list[EmbedFilter]) -> set[str]:
+    """The files that packages embed, as far as Pants sees them.
+
+    :raises KoPantsError: Pants cannot walk a directory that a package embeds.
+    """
+    try:
+        found = await matching_files({embed.directory: embed.globs() for embed in embeds})
+    except IntrinsicError as e:
+        raise _cannot_walk(generator, "the files that its packages embed", e) from None
+    return {path for path in found if any(embed.matches(path) for embed in embeds)}
 
 
 @rule
@@ -193,8 +209,7 @@ async def generate_go_sources(
     embeds = _embeds(a.directory for a in analyzed)
     files = set(paths.files)
     if embeds:
-        found = await matching_files({embed.directory: embed.globs() for embed in embeds})
-        files.update(path for path in found if any(embed.matches(path) for embed in embeds))
+        files |= await _embedded_sources(generator, embeds)
     root = generator.address.spec_path
     names = sorted(posixpath.relpath(path, root or ".") for path in files)
     return GeneratedTargets(
