@@ -262,7 +262,8 @@ class GoSourcesTarget(TargetGenerator, NamedTarget):
     help = (
         "Owns the Go files at and below the BUILD file, one `go_source` each, so that "
         "`--changed-since` and `dependencies` see them. One `go_sources(name='go')` at the root of "
-        "a module is enough. Not needed where Pants' Go backend owns the files (`go_mod`, "
+        "a module is enough. A deleted file selects no image with `--changed-since`; `publish ::` "
+        "sees it. Not needed where Pants' Go backend owns the files (`go_mod`, "
         "`go_package`)."
     )
 
