@@ -34,7 +34,7 @@ class _OneByOne(RegistryClient):
     """Stands in for the pipelined client: the general client sends every request by itself."""
 
     def head_manifests(
-        self, questions: Sequence[tuple[RegistrySession, Reference]]
+        self, questions: Sequence[tuple[RegistrySession, Reference, str]]
     ) -> list[tuple[bool, Descriptor | None]]:
         return [(False, None)] * len(questions)
 

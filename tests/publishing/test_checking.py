@@ -164,8 +164,8 @@ def test_the_questions_for_one_registry_are_sent_in_a_row(
     rows: list[list[str]] = []
     head_manifests: Callable[..., Any] = RegistryClient.head_manifests
 
-    def counted(self: RegistryClient, questions: Sequence[tuple[object, object]]) -> Any:
-        rows.append([str(reference) for _, reference in questions])
+    def counted(self: RegistryClient, questions: Sequence[tuple[object, object, str]]) -> Any:
+        rows.append([str(reference) for _, reference, _ in questions])
         return head_manifests(self, questions)
 
     monkeypatch.setattr(RegistryClient, "head_manifests", counted)

@@ -169,6 +169,7 @@ class Checker:
                     store.repository.with_digest(check.publication.image.descriptor.digest)
                     if question == _BY_DIGEST
                     else store.repository.with_tag(question),
+                    check.publication.image.descriptor.digest,
                 )
                 for check, store, question in asked
             ]

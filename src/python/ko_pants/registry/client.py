@@ -103,11 +103,12 @@ class RegistryClient:
         return RegistrySession(self, push_to)
 
     def head_manifests(
-        self, questions: Sequence[tuple[RegistrySession, Reference]]
+        self, questions: Sequence[tuple[RegistrySession, Reference, str]]
     ) -> list[tuple[bool, Descriptor | None]]:
-        """`RegistrySession.head_manifest` for many references, sent in a row over one connection.
+        """`RegistrySession.head_manifest` for many references, sent in rows.
 
-        :param questions: each reference with the session that counts it. All on one registry.
+        :param questions: each reference with the session that counts it, and the digest that it is
+            expected to have. All on one registry.
         :returns: for each question whether it is answered, and the descriptor (None if there is no
             such manifest). What is not answered has to be asked of the session.
         """

@@ -9,11 +9,15 @@ from ko_pants.oci.descriptor import Descriptor, is_digest, sha256_digest
 from ko_pants.oci.media_types import ACCEPT_MANIFESTS
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.errors import RegistryError
+from ko_pants.registry.header_numbers import header_number
 from ko_pants.registry.request import Request, Session
 from ko_pants.registry.requester import Requester
 
 #: What a registry must accept (OCI distribution-spec), and the most that is read.
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+
+#: Where a registry tells the digest of a manifest, in lower case.
+DIGEST_HEADER = "docker-content-digest"
 
 # Statuses of registries that know no HEAD.
 _NO_HEAD = (400, 405, 501)
@@ -110,13 +114,14 @@ def manifest_path(ref: Reference) -> str:
 
 def describe_head(headers: Mapping[str, str], ref: Reference) -> Descriptor | None:
     """The descriptor that the headers of a reply give for `ref`; None if they do not suffice."""
-    digest = headers.get("docker-content-digest", "")
+    digest = headers.get(DIGEST_HEADER, "")
     media_type = _media_type(headers)
-    size = headers.get("content-length", "")
-    useful = is_digest(digest) and "vnd." in media_type and size.isdigit() and size != "0"
-    if not useful or (ref.digest and digest != ref.digest):
+    size = header_number(headers.get("content-length", ""))
+    if not is_digest(digest) or "vnd." not in media_type or not size:
         return None
-    return Descriptor(media_type, digest, int(size))
+    if ref.digest and digest != ref.digest:
+        return None
+    return Descriptor(media_type, digest, size)
 
 
 def _media_type(headers: Mapping[str, str]) -> str:

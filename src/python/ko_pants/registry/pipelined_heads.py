@@ -6,8 +6,20 @@ times what this module takes, and wait for a round trip each time. RFC 9112 (9.3
 send idempotent requests without waiting, and the reply to a HEAD has no body, so the end of a reply
 is simple to find.
 
-Only simple answers are taken. After anything else (another status, a malformed head, fewer replies
-than requests) the question counts as unanswered, and the caller asks again in the usual way.
+A reply does not say which request it answers; its place does. So a server or a proxy that answers
+twice, not at all or unasked would give a tag the answer of another tag. Such a shift must never
+make a stale tag look current:
+
+* No two questions of a row expect the same digest, so the answer of a current tag is never what
+  another tag is expected to have.
+* A row counts only as a whole: as many simple replies as requests, and not a byte more. It does not
+  count either if two of its tags have the same digest, or one has what another is expected to have.
+* A connection with bytes that nobody asked for is not used again. One that has just been asked
+  about a digest is not asked about that digest again at once, as a late reply may be under way.
+
+The questions of a row that does not count are unanswered: the caller asks again in the usual way.
+One case is left: the tags of a row name each other's images, and the server exchanges its replies
+in exactly the same way.
 
 Nothing else depends on this module but `RegistryClient.head_manifests`.
 """
@@ -31,7 +43,12 @@ from ko_pants.registry.connections import OriginPool
 from ko_pants.registry.endpoints import Origin
 from ko_pants.registry.errors import RegistryError
 from ko_pants.registry.failures import TRANSPORT_ERRORS
-from ko_pants.registry.manifests import Manifests, describe_head, manifest_path
+from ko_pants.registry.manifests import (
+    DIGEST_HEADER,
+    Manifests,
+    describe_head,
+    manifest_path,
+)
 from ko_pants.registry.request import Session
 from ko_pants.registry.requester import Requester
 
@@ -42,6 +59,12 @@ _ANSWERS = (200, 404)
 # Some servers and proxies drop the requests that were sent behind another one. After a first reply,
 # this is the longest wait for the next, so that nobody waits for the read timeout to find that out.
 _NEXT_REPLY_SECONDS = 5.0
+# So long a late reply may be under way. When it has come, it is seen before the next request.
+_LATE_REPLY_SECONDS = 1.0
+# RFC 9110, 15.2: any number of interim replies may come before the answer. After so many there is
+# none to be expected.
+_MAX_INTERIM_REPLIES = 8
+_SWITCHING_PROTOCOLS = 101
 
 # To find out takes a timeout, so a daemon should do it once.
 _without_pipelining: BoundedMemory[Origin, bool] = BoundedMemory(
@@ -53,7 +76,8 @@ _without_pipelining: BoundedMemory[Origin, bool] = BoundedMemory(
 
 #: Whether a question is answered, and the descriptor; None: there is no such manifest.
 Answer = Tuple[bool, Optional[Descriptor]]
-Question = Tuple[Session, Reference]
+#: What is asked, and the digest that is expected.
+Question = Tuple[Session, Reference, str]
 _UNANSWERED: Answer = (False, None)
 
 
@@ -74,7 +98,7 @@ class PipelinedHeads:
         """See `RegistryClient.head_manifests`."""
         if not questions:
             return []
-        session, ref = questions[0]
+        session, ref, _ = questions[0]
         contact = self._requester.contacts.of(ref.registry)
         answers: list[Answer] = []
         if not contact.known and not contact.failed:
@@ -84,7 +108,7 @@ class PipelinedHeads:
                     answers.append(self._ask_alone(session, ref))
         if not contact.known:
             return answers + [_UNANSWERED] * (len(questions) - len(answers))
-        return answers + self._ask_in_a_row(contact.home, questions[len(answers) :])
+        return answers + self._ask_in_rows(contact.home, questions[len(answers) :])
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -99,7 +123,16 @@ class PipelinedHeads:
         except RegistryError:
             return _UNANSWERED
 
+    def _ask_in_rows(self, home: Origin, questions: Sequence[Question]) -> list[Answer]:
+        answers = [_UNANSWERED] * len(questions)
+        for row in _rows([expected for _, _, expected in questions]):
+            found = self._ask_in_a_row(home, [questions[place] for place in row])
+            for place, answer in zip(row, found):
+                answers[place] = answer
+        return answers
+
     def _ask_in_a_row(self, home: Origin, questions: Sequence[Question]) -> list[Answer]:
+        expected = [digest for _, _, digest in questions]
         pool = self._requester.connections.pool(home)
         requests = self._requests(home, questions)
         if not requests or pool.proxy is not None:
@@ -107,12 +140,15 @@ class PipelinedHeads:
         pool.pace.wait()
         with pool.slots:
             try:
-                sent, heads = self._exchange(pool, requests)
+                sent, heads = self._exchange(pool, requests, frozenset(expected))
             except TRANSPORT_ERRORS:
                 sent, heads = 0, []
-        for session, _ in questions[:sent]:
+        for session, _, _ in questions[:sent]:
             session.count()
-        answers = [self._answer(head, ref) for head, (_, ref) in zip(heads, questions)]
+        digests = [head.headers.get(DIGEST_HEADER, "") for head in heads]
+        if not _in_step(digests, expected):
+            return [_UNANSWERED] * len(questions)
+        answers = [self._answer(head, ref) for head, (_, ref, _) in zip(heads, questions)]
         return answers + [_UNANSWERED] * (len(questions) - len(answers))
 
     def _requests(self, home: Origin, questions: Sequence[Question]) -> list[bytes]:
@@ -123,7 +159,7 @@ class PipelinedHeads:
             "Accept": ACCEPT_MANIFESTS,
         }
         requests = []
-        for _, ref in questions:
+        for _, ref, _ in questions:
             known, authorization = self._requester.authenticator.authorization_without_request(
                 ref.registry, ref.repository
             )
@@ -136,13 +172,15 @@ class PipelinedHeads:
             requests.append(head_request(manifest_path(ref), home.netloc, headers))
         return requests
 
-    def _exchange(self, pool: OriginPool, requests: Sequence[bytes]) -> tuple[int, list[Head]]:
+    def _exchange(
+        self, pool: OriginPool, requests: Sequence[bytes], expected: frozenset[str]
+    ) -> tuple[int, list[Head]]:
         """Send requests: how many were sent, and the answers before the first that is none.
 
         :raises Exception: there is no connection: one of `TRANSPORT_ERRORS`.
         :raises KoPantsError: a certificate file is unusable.
         """
-        connection = self._connection(pool)
+        connection = self._connection(pool, expected)
         if connection is None:
             return 0, []
         origin, sent = pool.origin, 0
@@ -155,16 +193,20 @@ class PipelinedHeads:
         if not connection.pipelines:
             _without_pipelining.put(origin, True)
         if connection.usable:
+            connection.note(expected)
             with self._lock:
                 self._idle.setdefault(origin, []).append(connection)
         return sent, heads
 
-    def _connection(self, pool: OriginPool) -> HeadConnection | None:
+    def _connection(self, pool: OriginPool, expected: frozenset[str]) -> HeadConnection | None:
         """An idle or a new connection; None if a new one could not verify the server's name."""
         with self._lock:
-            idle = self._idle.get(pool.origin)
-            if idle:
-                return idle.pop()
+            idle = self._idle.get(pool.origin, [])
+            for connection in [c for c in reversed(idle) if c.may_be_asked(expected)]:
+                idle.remove(connection)
+                if connection.is_quiet():
+                    return connection
+                connection.close()
         context = pool.tls_context() if pool.origin.scheme == "https" else None
         if context is not None and not context.check_hostname:
             return None
@@ -177,6 +219,30 @@ class PipelinedHeads:
             return True, None
         descriptor = describe_head(head.headers, ref)
         return descriptor is not None, descriptor
+
+
+def _rows(expected: Sequence[str]) -> list[list[int]]:
+    """The places of the questions, in rows in which every digest is expected once."""
+    rows: list[list[int]] = []
+    seen: dict[str, int] = {}
+    for place, digest in enumerate(expected):
+        number = seen[digest] = seen.get(digest, -1) + 1
+        if number == len(rows):
+            rows.append([])
+        rows[number].append(place)
+    return rows
+
+
+def _in_step(digests: Sequence[str], expected: Sequence[str]) -> bool:
+    """False if an answer may be that of another question of the row.
+
+    :param digests: those of the answers; empty where there is none.
+    """
+    given = [digest for digest in digests if digest]
+    wanted = set(expected)
+    return len(given) == len(set(given)) and all(
+        digest == own or digest not in wanted for digest, own in zip(digests, expected)
+    )
 
 
 @dataclass(frozen=True)
@@ -216,6 +282,8 @@ class HeadConnection:
         self._timeout = config.read_timeout
         self._monotonic = config.clock.monotonic
         self._buffer = b""
+        self._asked_about: frozenset[str] = frozenset()
+        self._asked_at = 0.0
         raw = socket.create_connection((origin.host, origin.port), config.connect_timeout)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket: socket.socket = raw
@@ -226,36 +294,71 @@ class HeadConnection:
                 raw.close()
                 raise
 
+    def may_be_asked(self, expected: frozenset[str]) -> bool:
+        """False if a late reply to an earlier question could answer one of these."""
+        rested = self._monotonic() - self._asked_at >= _LATE_REPLY_SECONDS
+        return rested or self._asked_about.isdisjoint(expected)
+
+    def note(self, expected: frozenset[str]) -> None:
+        """Remember what the last row asked about."""
+        self._asked_about = expected
+        self._asked_at = self._monotonic()
+
+    def is_quiet(self) -> bool:
+        """True if it is open, and nothing came that was not asked for."""
+        if self._buffer:
+            return False
+        try:
+            self._socket.settimeout(0)
+            # Not select(): over TLS there may be records that hold nothing for us.
+            self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        return False
+
     def ask(self, requests: Sequence[bytes]) -> list[Head]:
-        """Send all of them; returns the answers, in order, up to the first that is not simple."""
+        """Send all of them; returns the answers, in order.
+
+        There are none if they are not all simple, or are not the last that came. A connection that
+        may be out of step is closed.
+        """
         heads: list[Head] = []
         simple = True
         with contextlib.suppress(OSError):
-            self._socket.settimeout(self._timeout)
-            self._socket.sendall(b"".join(requests))
-            while simple and len(heads) < len(requests):
-                longest = min(self._timeout, _NEXT_REPLY_SECONDS) if heads else self._timeout
-                head = self._read_head(longest)
-                if head is None:
-                    break
-                # RFC 9110, 15.2: any number of interim replies may come before the answer.
-                if head.status < 200:
-                    continue
-                simple = head.status in _ANSWERS
-                if simple:
-                    heads.append(head)
-                    if _closes(head):
+            if self.is_quiet():
+                self._socket.settimeout(self._timeout)
+                self._socket.sendall(b"".join(requests))
+                while simple and len(heads) < len(requests):
+                    head = self._read_answer(is_first=not heads)
+                    if head is None:
                         break
-        complete = len(heads) == len(requests)
-        self.pipelines = complete or not heads or not simple
-        if not complete or _closes(heads[-1]) or self._buffer:
+                    simple = head.status in _ANSWERS
+                    if simple:
+                        heads.append(head)
+                        if _closes(head):
+                            break
+        clean = len(heads) == len(requests) and not self._buffer
+        self.pipelines = clean or not heads or not simple
+        if not clean or _closes(heads[-1]):
             self.close()
-        return heads
+        return heads if clean else []
 
     def close(self) -> None:
         """End the connection."""
         self.usable = False
         self._socket.close()
+
+    def _read_answer(self, *, is_first: bool) -> Head | None:
+        """The next head that is no interim reply; None if there is none in time."""
+        for _ in range(1 + _MAX_INTERIM_REPLIES):
+            head = self._read_head(
+                self._timeout if is_first else min(self._timeout, _NEXT_REPLY_SECONDS)
+            )
+            if head is None or head.status >= 200 or head.status == _SWITCHING_PROTOCOLS:
+                return head
+        return None
 
     def _read_head(self, timeout: float) -> Head | None:
         """The next head; None if it does not come within `timeout` seconds, or is malformed."""
@@ -282,6 +385,8 @@ def _parse_head(content: bytes) -> Head | None:
     That includes the body of a server which sends one after the reply to a HEAD.
     """
     first, *lines = content.split(b"\r\n")
+    if any(c in line for line in (first, *lines) for c in (b"\r", b"\n", b"\0")):
+        return None
     status = _STATUS_LINE.match(first)
     if status is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ko_pants.registry.config import RegistryConfig
+from ko_pants.registry.header_numbers import header_number
 from ko_pants.registry.request import ReplyTooLarge, TransferFailure
 
 #: Most bytes that are read or sent at once. One send must end within the connect timeout.
@@ -72,7 +73,7 @@ def _read_body(raw: Any, max_bytes: int, meter: RateMeter) -> bytes:
         if total > max_bytes:
             raise ReplyTooLarge(f"it is larger than {max_bytes} bytes")
         meter.add(len(data))
-    expected = raw.headers.get("Content-Length", "")
-    if expected.isdigit() and total != int(expected):
+    expected = header_number(raw.headers.get("Content-Length", ""))
+    if expected is not None and total != expected:
         raise TransferFailure(f"the reply ended after {total} of {expected} bytes")
     return b"".join(parts)

@@ -14,6 +14,7 @@ from ko_pants.oci.reference import Reference
 from ko_pants.registry.challenge import PULL, PUSH, repository_scopes
 from ko_pants.registry.endpoints import add_query
 from ko_pants.registry.errors import RegistryError
+from ko_pants.registry.header_numbers import header_number
 from ko_pants.registry.request import Reply, Request, Session, StreamBody, TransferFailure
 from ko_pants.registry.requester import Requester
 
@@ -107,8 +108,8 @@ class UploadSession:
                 status=reply.status,
             )
         self.location, self.offset = location, 0
-        least = reply.headers.get("OCI-Chunk-Min-Length", "")
-        self.min_chunk_bytes = int(least[:12]) if least.isdigit() else 0
+        least = header_number(reply.headers.get("OCI-Chunk-Min-Length", ""))
+        self.min_chunk_bytes = least or 0
 
     def send_chunk(self, open_range: OpenRange, max_bytes: int) -> None:
         """Send the next bytes, at most `max_bytes`.
