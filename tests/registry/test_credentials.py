@@ -175,3 +175,59 @@ def test_failing_helpers_mean_anonymous_and_are_told_once(
     assert store.get("r.io") is None
     assert [warning in r.getMessage() for r in caplog.records] == ([True] if warning else [])
     assert len((tmp_path / "calls").read_text().splitlines()) == 1
+
+
+def _warning(tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: str) -> str:
+    (tmp_path / "answer").write_text(answer)
+    env = {
+        **_helper_env(tmp_path, credsStore="tests"),
+        "AWS_SECRET_ACCESS_KEY": "very-secret-key",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token",
+    }
+    assert CredentialStore(env, Redactor()).get("r.io") is None
+    (record,) = caplog.records
+    return record.getMessage()
+
+
+def test_a_failed_helper_is_shown_with_its_standard_error_and_the_option(
+    tmp_path: Path, helper: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = _warning(tmp_path, caplog, "echo 'no session: set AWS_PROFILE' >&2; echo oh; exit 3")
+    assert (
+        "docker-credential-tests failed with exit code 3: oh; no session: set AWS_PROFILE" in text
+    )
+    assert "[ko].registry_env_vars" in text
+
+
+def test_secrets_of_the_environment_in_its_standard_error_are_not_shown(
+    tmp_path: Path, helper: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = _warning(
+        tmp_path,
+        caplog,
+        "echo $AWS_SECRET_ACCESS_KEY $AWS_WEB_IDENTITY_TOKEN_FILE >&2; exit 1",
+    )
+    assert "very-secret-key" not in text
+    assert "/var/run/token" in text
+
+
+def test_of_a_long_standard_error_the_end_is_shown(
+    tmp_path: Path, helper: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = _warning(
+        tmp_path,
+        caplog,
+        "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done >&2; exit 1",
+    )
+    assert "line 19999" in text
+    assert len(text) < 1000
+
+
+def test_a_helper_that_leaves_a_process_behind_is_not_waited_for(
+    tmp_path: Path, helper: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = _warning(
+        tmp_path, caplog, f"(sleep 300 > /dev/null & echo $! > {tmp_path}/left); exit 1"
+    )
+    os.kill(int((tmp_path / "left").read_text()), 9)
+    assert "exit code 1" in text

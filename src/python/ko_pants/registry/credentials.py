@@ -11,11 +11,13 @@ import binascii
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Iterator, Mapping
+from typing import Any, BinaryIO, Iterator, Mapping
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.reference import DOCKER_HUB
@@ -27,6 +29,9 @@ logger = logging.getLogger(__name__)
 _HUB_KEYS = (DOCKER_HUB, "docker.io", "registry-1.docker.io")
 _HUB_SERVER = "https://index.docker.io/v1/"
 _HELPER_TIMEOUT_SECONDS = 60.0
+_SHOWN_ERROR_BYTES = 400
+# Variables whose values a helper may write when it fails.
+_SECRET_VARIABLE = re.compile("SECRET|TOKEN|PASSWORD|ACCESS_KEY|IDENTITY_HEADER")
 _MAX_AUTH_FILE_BYTES = 4 * 1024 * 1024
 
 
@@ -269,27 +274,54 @@ class CredentialStore:
         program = shutil.which(name, path=self._env.get("PATH") or os.defpath)
         if program is None or os.sep in helper:
             raise _HelperFailed(f"the credential helper {name} is not on PATH")
-        try:
-            done = subprocess.run(
-                [program, "get"],
-                input=server.encode(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=dict(self._env),
-                timeout=_HELPER_TIMEOUT_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise _HelperFailed(f"the credential helper {name} took over a minute") from None
-        except OSError as e:
-            raise _HelperFailed(f"the credential helper {name} cannot run: {e.strerror}") from None
-        output = done.stdout.decode("utf-8", "replace").strip()
-        if done.returncode != 0:
-            # This text is the protocol's way to say that there is no entry.
-            if "credentials not found" in output:
-                raise _HelperFailed("")
-            shown = printable(self._redactor(output), 200) or f"exit code {done.returncode}"
-            raise _HelperFailed(f"the credential helper {name} failed: {shown}")
+        # A file, not a pipe: a helper may start a key agent, which keeps a pipe open for ever.
+        with tempfile.TemporaryFile() as errors:
+            try:
+                done = subprocess.run(
+                    [program, "get"],
+                    input=server.encode(),
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    env=dict(self._env),
+                    timeout=_HELPER_TIMEOUT_SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                raise self._failed(name, "took over a minute", errors) from None
+            except OSError as e:
+                raise _HelperFailed(
+                    f"the credential helper {name} cannot run: {e.strerror}"
+                ) from None
+            output = done.stdout.decode("utf-8", "replace").strip()
+            if done.returncode != 0:
+                # This text is the protocol's way to say that there is no entry.
+                if "credentials not found" in output:
+                    raise _HelperFailed("")
+                what = f"failed with exit code {done.returncode}"
+                raise self._failed(name, what, errors, output)
+        return self._credential_of(name, output)
+
+    def _failed(self, name: str, what: str, errors: BinaryIO, output: str = "") -> _HelperFailed:
+        """The reason, from what a helper wrote, and what it may lack.
+
+        :param errors: its standard error, of which the end is shown.
+        """
+        self._redactor.add(
+            value
+            for variable, value in self._env.items()
+            if _SECRET_VARIABLE.search(variable) and not variable.endswith("_FILE")
+        )
+        size = errors.seek(0, os.SEEK_END)
+        errors.seek(max(0, size - _SHOWN_ERROR_BYTES))
+        told = errors.read().decode("utf-8", "replace").strip()
+        said = [printable(self._redactor(text), _SHOWN_ERROR_BYTES) for text in (output, told)]
+        reason = "; ".join(text for text in dict.fromkeys(said) if text)
+        return _HelperFailed(
+            f"the credential helper {name} {what}{': ' if reason else ''}{reason} (of the "
+            "environment it gets only what [ko].registry_env_vars names; add there what it lacks)"
+        )
+
+    def _credential_of(self, name: str, output: str) -> Credential:
         try:
             obj = json.loads(output)
             username, secret = obj["Username"], obj["Secret"]
