@@ -7,6 +7,7 @@ the CPU time of a small HEAD.
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import threading
 import urllib.parse
@@ -31,13 +32,31 @@ from ko_pants.registry.retry import Pace
 _NO_RETRIES = urllib3.Retry(0, read=False)
 
 
+# A server may send replies `100 Continue` before its own. http.client reads them without end.
+_MAX_STATUS_LINES = 10
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    """A reply with a bound on the interim replies before it."""
+
+    _status_lines = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        self._status_lines += 1
+        if self._status_lines > _MAX_STATUS_LINES:
+            raise http.client.BadStatusLine("nothing but interim replies")
+        return super()._read_status()  # type: ignore[misc, no-any-return]
+
+
 class _QuietHTTPConnection(HTTPConnection):
+    response_class = _BoundedResponse
     # Pants at `-ltrace` sets this attribute of http.client's class to 1. A connection would then
     # print every header, credentials included.
     debuglevel = 0
 
 
 class _QuietHTTPSConnection(HTTPSConnection):
+    response_class = _BoundedResponse
     debuglevel = 0
 
 
