@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import socket
-import struct
 import time
 import urllib.parse
 
@@ -127,19 +125,6 @@ class FaultHandler(ContentHandler):
         elif kind == "realm":
             self.registry.realm = fault.value
         return answer
-
-    def reset(self) -> bool:
-        """Break off the connection; False, for there is no answer."""
-        # Linger 0: close() sends RST, as a crashed server or a load balancer does.
-        linger = struct.pack("ii", 1, 0)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        # The buffers hold the descriptor open.
-        self.wfile.close()
-        self.rfile.close()
-        self.connection.close()
-        self.close_connection = True
-        self.wfile = open("/dev/null", "wb")  # noqa: SIM115 (the base class flushes and closes it)
-        return False
 
     def send(self, answer: Answer, cut: str = "") -> None:
         """Send an answer; `cut` breaks it off in the middle."""

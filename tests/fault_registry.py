@@ -32,6 +32,7 @@ ENDPOINTS = (
     "GET upload",
     "PUT upload",
     "token",
+    "root",
 )
 
 
@@ -91,6 +92,27 @@ class FaultRegistry:
         self.min_chunk = 0
         self.max_body = 0
         self.warning = ""
+        #: What requests without authorization are answered instead of a challenge, by method; the
+        #: challenge is at `/v2/` then.
+        self.hides: dict[str, int] = {}
+        #: The status of every HEAD, and of a HEAD of what is not there; 0: the usual one.
+        self.head_status = 0
+        self.absent_status = 0
+        #: The status of a PUT of a blob that has bytes in it, and of every PATCH; 0: the usual one.
+        self.whole_status = 0
+        self.patch_status = 0
+        #: A blob that is sent whole is refused before its bytes are read, and the connection reset.
+        self.whole_reset = False
+        #: The status of a PUT of a manifest with `?tag=`; 0: the usual one.
+        self.tag_query_status = 0
+        #: Tags that cannot be moved.
+        self.fixed_tags: frozenset[str] = frozenset()
+        #: The status of a POST to the token server; 0: it knows OAuth2.
+        self.oauth2_status = 0
+        #: Status and `Location` of the token server's replies, except at `/token/there`.
+        self.token_redirect: tuple[int, str] | None = None
+        #: What a token's `expires_in` is; it may be no JSON.
+        self.expires_in = "300"
         #: Called while a reply drips, so that a test's clock can go on.
         self.on_drip: Callable[[], None] = lambda: None
         #: `http://host:port` of another registry, for faults that lead there.

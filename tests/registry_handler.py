@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
+import struct
 import urllib.parse
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -17,6 +19,9 @@ _ROUTE = re.compile(
     r"/v2/(?P<name>.+?)/(?:manifests/(?P<manifest>[^/]+)|blobs/uploads/(?P<upload>[^/]*)"
     r"|blobs/(?P<blob>[^/]+)|referrers/(?P<referrers>[^/]+))$"
 )
+
+
+_TOKEN_PATHS = ("/token", "/token/there")
 
 
 @dataclass
@@ -65,8 +70,10 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def endpoint(self) -> str:
         """Which of `ENDPOINTS` a request is for; empty for others."""
-        if self.parts.path == "/token":
+        if self.parts.path in _TOKEN_PATHS:
             return "token"
+        if self.path == "/v2/":
+            return "root"
         if self.route is None:
             return ""
         if self.route["manifest"] is not None:
@@ -88,6 +95,19 @@ class RequestHandler(BaseHTTPRequestHandler):
         while self.left and self.read(65536):
             pass
 
+    def reset(self) -> bool:
+        """Break off the connection; False, for there is no answer."""
+        # Linger 0: close() sends RST, as a crashed server or a load balancer does.
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        # The buffers hold the descriptor open.
+        self.wfile.close()
+        self.rfile.close()
+        self.connection.close()
+        self.close_connection = True
+        self.wfile = open("/dev/null", "wb")  # noqa: SIM115 (the base class flushes and closes it)
+        return False
+
     def unauthorized(self) -> Answer:
         """A 401 with the challenge."""
         registry = self.registry
@@ -106,8 +126,15 @@ class RequestHandler(BaseHTTPRequestHandler):
     def refusal(self) -> Answer | None:
         """The 401 for a request without the right authorization; None if it may pass."""
         registry = self.registry
-        if self.parts.path == "/token" or registry.auth == "none":
+        if self.parts.path in _TOKEN_PATHS or registry.auth == "none":
             return None
+        hidden = registry.hides.get(self.command)
+        if hidden and self.route is not None and "Authorization" not in self.headers:
+            return error_answer(hidden, "HIDDEN")
+        if self.path == "/v2/" and registry.auth == "bearer":
+            # Whoever has a token may ask at the root.
+            known = self.headers.get("Authorization", "").partition(" ")[2] in registry.tokens
+            return None if known else self.unauthorized()
         kind, _, value = self.headers.get("Authorization", "").partition(" ")
         if registry.auth == "basic":
             good = kind == "Basic" and base64.b64decode(value).decode() == f"{USERNAME}:{PASSWORD}"
@@ -122,6 +149,12 @@ class RequestHandler(BaseHTTPRequestHandler):
     def token(self) -> Answer:
         """What the token server answers."""
         user = ""
+        redirect = self.registry.token_redirect
+        if redirect and self.parts.path == "/token":
+            where = redirect[1] + ("?" + self.parts.query if self.parts.query else "")
+            return Answer(redirect[0], {"Location": where})
+        if self.command == "POST" and self.registry.oauth2_status:
+            return error_answer(self.registry.oauth2_status, "UNSUPPORTED")
         if self.command == "POST":
             form = dict(urllib.parse.parse_qsl(self.read(self.left).decode()))
             if form.get("refresh_token") != PASSWORD:
@@ -142,8 +175,8 @@ class RequestHandler(BaseHTTPRequestHandler):
                     granted.add(f"{name}:{action}")
         token = f"canary-token-{self.registry.serial()}-{'x' * 20}"
         self.registry.tokens[token] = frozenset(granted)
-        reply = {"token": token, "expires_in": 300}
-        return Answer(200, {"Content-Type": "application/json"}, json.dumps(reply).encode())
+        reply = f'{{"token": "{token}", "expires_in": {self.registry.expires_in}}}'
+        return Answer(200, {"Content-Type": "application/json"}, reply.encode())
 
 
 class ContentHandler(RequestHandler):
@@ -153,8 +186,10 @@ class ContentHandler(RequestHandler):
         """What a correct registry answers."""
         if endpoint == "token":
             return self.token()
+        if endpoint == "root":
+            return Answer(200, {}, b"{}")
         if self.route is None:
-            return Answer(200, {}, b"{}") if self.path == "/v2/" else error_answer(404, "NOT_FOUND")
+            return error_answer(404, "NOT_FOUND")
         if 0 < self.registry.max_body < self.left:
             return Answer(413, {"Content-Type": "text/html"}, b"<html>too large</html>")
         name = self.route["name"]
@@ -173,8 +208,9 @@ class ContentHandler(RequestHandler):
             return self.put_manifest(name, reference, self.read(self.left))
         digest = registry.tags.get((name, reference), reference)
         found = registry.manifests.get((name, digest))
-        if found is None:
-            return error_answer(404, "MANIFEST_UNKNOWN")
+        refused = self.refused_head(absent=found is None)
+        if refused or found is None:
+            return error_answer(refused or 404, "MANIFEST_UNKNOWN")
         headers = {"Content-Type": found[0], "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
         if self.command == "HEAD" and not registry.head_digest:
             del headers["Docker-Content-Digest"]
@@ -183,6 +219,8 @@ class ContentHandler(RequestHandler):
     def put_manifest(self, name: str, reference: str, content: bytes) -> Answer:
         """PUT of a manifest."""
         registry, digest = self.registry, digest_of(content)
+        if registry.tag_query_status and "tag" in self.query:
+            return error_answer(registry.tag_query_status, "UNSUPPORTED")
         if _DIGEST.fullmatch(reference) and reference != digest:
             return error_answer(400, "DIGEST_INVALID")
         try:
@@ -203,7 +241,8 @@ class ContentHandler(RequestHandler):
         with registry.lock:
             for tag in tags:
                 old = registry.tags.get((name, tag))
-                if registry.immutable_tags and old is not None:
+                fixed = registry.immutable_tags or tag in registry.fixed_tags
+                if fixed and old is not None:
                     return error_answer(400, "TAG_INVALID", "the tag is immutable")
                 match = self.headers.get("If-Match")
                 exists = self.headers.get("If-None-Match") == "*" and old is not None
@@ -225,8 +264,9 @@ class ContentHandler(RequestHandler):
     def blob(self, name: str, digest: str) -> Answer:
         """HEAD or GET of a blob."""
         content = self.registry.blobs.get((name, digest))
-        if content is None:
-            return error_answer(404, "BLOB_UNKNOWN")
+        refused = self.refused_head(absent=content is None)
+        if refused or content is None:
+            return error_answer(refused or 404, "BLOB_UNKNOWN")
         headers = {
             "Content-Type": "application/octet-stream",
             "Docker-Content-Digest": digest,
@@ -240,7 +280,13 @@ class ContentHandler(RequestHandler):
             return Answer(206, headers, content[start:])
         return Answer(200, headers, content)
 
-    def upload(self, name: str, uuid: str) -> Answer:
+    def refused_head(self, *, absent: bool) -> int:
+        """The status of a HEAD where the registry is odd about it, or of what is absent."""
+        registry = self.registry
+        head = registry.head_status if self.command == "HEAD" else 0
+        return head or (registry.absent_status if absent else 0)
+
+    def upload(self, name: str, uuid: str) -> Answer | None:
         """POST, PATCH, PUT, GET or DELETE of an upload session."""
         registry = self.registry
         if self.command == "POST":
@@ -256,6 +302,16 @@ class ContentHandler(RequestHandler):
             registry.uploads[uuid] = bytearray()
             return Answer(202, self.session(name, uuid))
         data = registry.uploads.get(uuid)
+        whole = self.command == "PUT" and self.left > 0
+        if whole and registry.whole_reset:
+            self.reset()
+            return None
+        odd = registry.whole_status if whole else 0
+        odd = registry.patch_status if self.command == "PATCH" else odd
+        if odd:
+            # Whoever refuses the bytes has no use for the session either.
+            registry.uploads.pop(uuid, None)
+            return error_answer(odd, "UNSUPPORTED")
         if data is None:
             return error_answer(404, "BLOB_UPLOAD_UNKNOWN")
         if self.command == "DELETE":

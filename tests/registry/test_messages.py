@@ -22,13 +22,16 @@ from ko_pants.registry.request import ReplyTooLarge, TransferFailure
 
 APP = Reference("r.io", "app", "v1")
 URL = "https://r.io/v2/app/manifests/v1"
+DONE = reply_of(200, URL)
 
 
-def messages(env: dict[str, str] | None = None) -> RegistryMessages:
+def messages(env: dict[str, str] | None = None, *, challenged: bool = True) -> RegistryMessages:
     redact = Redactor()
     config = RegistryConfig(env or {})
     connections = Connections(config, redact)
     contacts = Contacts(frozenset(), connections.proxy_for)
+    challenge = reply_of(401, URL, WWW_Authenticate='Basic realm="r"') if challenged else DONE
+    contacts.of("r.io").learn(challenge)
     return RegistryMessages(connections, contacts, CredentialStore(config.env, redact), redact)
 
 
@@ -57,6 +60,13 @@ def test_refusals(status: int, code: str, hint: str) -> None:
     assert text == f"r.io refuses to store the manifest r.io/app:v1: HTTP {status} ({code})"
     assert bool(has_hint) == bool(hint)
     assert hint in found
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_a_registry_that_does_not_ask_who_we_are(status: int) -> None:
+    error = messages(challenged=False).refusal(reply_of(status, URL), APP, "pull")
+    assert "sent no challenge, nor does it at /v2/" in str(error)
+    assert "docker login" not in str(error)
 
 
 def test_a_refusal_says_how_often_it_was_tried_and_whose_the_credentials_are(

@@ -7,6 +7,7 @@ from typing import Iterator
 import pytest
 from registry_support import StubStep, reply_of, request_to
 
+from ko_pants.registry.api_root import ApiRoot
 from ko_pants.registry.challenge import NO_SCOPES, Scopes, repository_scopes
 from ko_pants.registry.contacts import Contacts
 from ko_pants.registry.notices import Notices
@@ -48,7 +49,8 @@ class StubAuthorizer:
 
 def authorizing(step: StubStep, authorizer: StubAuthorizer) -> Authorizing:
     contacts = Contacts(frozenset({"plain.lan"}), lambda origin: "http://proxy")
-    return Authorizing(step.send, authorizer, contacts, Notices(str))
+    root = ApiRoot(step.send, contacts, lambda registry: True)
+    return Authorizing(step.send, authorizer, contacts, Notices(str), root)
 
 
 def sent_headers(step: StubStep) -> list[str | None]:

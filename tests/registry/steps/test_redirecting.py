@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from registry_support import StubStep, reply_of, request_to
 
@@ -11,8 +13,8 @@ from ko_pants.registry.request import Reply, Send
 from ko_pants.registry.steps.redirecting import (
     MAX_REDIRECTS,
     FollowOfRegistry,
+    KeepingSecrets,
     Redirecting,
-    follow_within_host,
 )
 
 URL = "https://r.io/v2/app/blobs/x"
@@ -86,29 +88,61 @@ def test_nothing_is_sent_to_an_unsafe_place() -> None:
 
 
 TOKENS = "https://auth.io/token"
+BASIC = {"Authorization": "Basic c2VjcmV0"}
+
+
+def with_secrets(send: Send) -> Redirecting:
+    return Redirecting(send, KeepingSecrets(FollowOfRegistry(Locations(frozenset(), str))))
 
 
 @pytest.mark.parametrize(
-    ("status", "location", "followed"),
+    ("source", "status", "location"),
     [
-        (307, "/v2/token", True),
-        (308, "https://auth.io/other", True),
-        (302, "/v2/token", False),
-        (307, "https://else.io/token", False),
-        (307, "https://auth.io:8443/token", False),
-        (307, "ftp://auth.io/token", False),
+        (TOKENS, 301, "/v2/token"),
+        (TOKENS, 302, "https://auth.io/other"),
+        (TOKENS, 303, "https://auth.io:443/other"),
+        (TOKENS, 307, "there"),
+        (TOKENS, 308, "http://auth.io/other"),
+        ("http://auth.io/token", 308, "https://auth.io/token"),
+        ("http://auth.io:5000/token", 302, "/other"),
     ],
 )
-def test_a_password_stays_with_its_host(status: int, location: str, followed: bool) -> None:
-    answer = redirect(status, location, TOKENS)
-    step = StubStep(answer, DONE)
-    found = Redirecting(step.send, follow_within_host).send(request_to(TOKENS))
-    assert found is (DONE if followed else answer)
-    assert len(step.requests) == (2 if followed else 1)
+def test_a_password_is_sent_again_within_its_host(source: str, status: int, location: str) -> None:
+    step = StubStep(redirect(status, location, source), DONE)
+    assert with_secrets(step.send).send(request_to(source, headers=BASIC)) is DONE
+    assert [request.headers for request in step.requests] == [BASIC] * 2
 
 
-def test_a_loop_of_a_token_server_ends_with_its_reply() -> None:
-    loop = redirect(307, TOKENS, TOKENS)
-    step = StubStep(loop)
-    assert Redirecting(step.send, follow_within_host).send(request_to(TOKENS)) is loop
+@pytest.mark.parametrize(
+    ("source", "location"),
+    [
+        (TOKENS, "https://else.io/token"),
+        (TOKENS, "https://auth.io:8443/token"),
+        ("http://auth.io:5000/token", "https://auth.io/token"),
+        ("http://auth.io/token", "https://auth.io:5000/token"),
+    ],
+)
+@pytest.mark.parametrize("secret", [{"headers": BASIC}, {"method": "POST", "body": b"token=x"}])
+def test_a_password_is_sent_to_no_other_host(
+    secret: dict[str, Any], source: str, location: str
+) -> None:
+    step = StubStep(redirect(307, location, source), DONE)
+    with pytest.raises(RegistryError, match="with credentials to another host") as caught:
+        with_secrets(step.send).send(request_to(source, **secret))
+    assert "(at auth.io" in str(caught.value)
+    assert step.urls == [source]
+
+
+def test_a_request_without_secrets_goes_anywhere_that_is_safe() -> None:
+    step = StubStep(redirect(302, "https://else.io/token", TOKENS), DONE)
+    assert with_secrets(step.send).send(request_to(TOKENS)) is DONE
+    step = StubStep(redirect(302, "http://169.254.169.254/", TOKENS), DONE)
+    with pytest.raises(RegistryError, match=r"r\.io \(at auth\.io\) sends an unsafe Location"):
+        with_secrets(step.send).send(request_to(TOKENS))
+
+
+def test_a_loop_of_a_token_server_ends() -> None:
+    step = StubStep(redirect(307, TOKENS, TOKENS))
+    with pytest.raises(RegistryError, match="more than 5 times"):
+        with_secrets(step.send).send(request_to(TOKENS))
     assert len(step.requests) == MAX_REDIRECTS + 1

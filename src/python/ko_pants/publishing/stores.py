@@ -82,12 +82,13 @@ class RegistryStore:
         return self.session.requests
 
     def tagged(self, tag: str, image: Image) -> bool:
-        found = self.session.head_manifest(self.repository.with_tag(tag))
+        reference = self.repository.with_tag(tag)
+        found = self.session.head_manifest(reference, forbidden_is_absent=True)
         return found is not None and found.digest == image.descriptor.digest
 
     def has_image(self, image: Image) -> bool:
         reference = self.repository.with_digest(image.descriptor.digest)
-        return self.session.head_manifest(reference) is not None
+        return self.session.head_manifest(reference, forbidden_is_absent=True) is not None
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         return self.session.has_blob(self.repository, descriptor.digest)

@@ -1,7 +1,9 @@
-"""Sends the bytes of a blob: whole or in chunks, and again from where it broke off."""
+"""Sends the bytes of a blob in the way that its registry takes, again from where it broke off."""
 
 from __future__ import annotations
 
+import enum
+import threading
 from typing import BinaryIO, Callable, Iterator
 
 from ko_pants.errors import KoPantsError
@@ -16,15 +18,47 @@ from ko_pants.registry.upload_session import Refused, UploadSession
 
 # nginx, the most common proxy before a registry, limits bodies to this unless told otherwise.
 _SMALL_CHUNK_BYTES = 1024 * 1024
-# Statuses with which registries refuse chunks that they do not support.
-_NO_CHUNKS = (400, 404, 405, 411, 415, 416, 501)
+# Statuses with which registries refuse a PATCH that they do not support.
+_NO_PATCH = (400, 404, 405, 411, 415, 416, 501)
+# Refusals that have nothing to do with the way a blob is sent.
+_NO_MATTER_HOW = (401, 429)
 # The session is gone, or the registry has more or fewer bytes than we think.
 _SESSION_LOST = (404, 416)
+
+
+class Way(enum.Enum):
+    """How the bytes of a blob are sent (OCI distribution-spec, "Pushing blobs")."""
+
+    #: POST, and PUT with all bytes.
+    WHOLE = "whole"
+    #: POST, PATCH with all bytes, and PUT, as docker and crane do.
+    STREAMED = "streamed"
+    #: POST, a PATCH for each chunk, and PUT.
+    CHUNKS = "chunks"
+
+
+class RefusedWays:
+    """The ways that registries were found not to take in this run. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._refused: dict[str, frozenset[Way]] = {}
+
+    def of(self, registry: str) -> frozenset[Way]:
+        """The ways that a registry (`host[:port]`) does not take."""
+        return self._refused.get(registry, frozenset())
+
+    def record(self, registry: str, ways: frozenset[Way]) -> None:
+        """Remember the ways that were refused, where another one succeeded."""
+        if ways - self.of(registry):
+            with self._lock:
+                self._refused[registry] = self.of(registry) | ways
 
 
 class BlobTransfer:
     """The bytes of one blob on their way to one repository. Not thread-safe.
 
+    :param refused: what the run knows of the registries.
     :param is_there: asks the registry, without retries, whether it has the blob.
     """
 
@@ -36,6 +70,7 @@ class BlobTransfer:
         descriptor: Descriptor,
         open_blob: Callable[[], BinaryIO],
         progress: Callable[[int], None] | None,
+        refused: RefusedWays,
         is_there: Callable[[], bool],
     ) -> None:
         self._requester = requester
@@ -46,10 +81,14 @@ class BlobTransfer:
         self._progress = progress
         self._is_there = is_there
         self._attempts = requester.attempts()
-        # Bytes of a chunk; 0: the whole blob in one request.
-        large = descriptor.size > requester.config.chunk_threshold
-        self._chunk_bytes = requester.config.chunk_size if large else 0
-        self._chunks_refused = False
+        self._known_refused = refused
+        self._refused = refused.of(ref.registry)
+        # Bytes of a PATCH; 0: the whole blob with the PUT.
+        self._patch_bytes = 0
+        if descriptor.size > requester.config.chunk_threshold and Way.CHUNKS not in self._refused:
+            self._patch_bytes = requester.config.chunk_size
+        elif Way.WHOLE in self._refused:
+            self._stream()
 
     def run(self) -> None:
         """Send until the registry has the blob.
@@ -61,6 +100,7 @@ class BlobTransfer:
             outcome: Reply | TransferFailure | None = None
             try:
                 if self._send():
+                    self._known_refused.record(self._named.registry, self._refused)
                     return
             except TransferFailure as e:
                 outcome = e
@@ -68,6 +108,8 @@ class BlobTransfer:
                 outcome = e.reply
             if self._may_ask(outcome) and self._has_arrived():
                 return
+            if isinstance(outcome, Reply) and self._takes_another_way(outcome):
+                continue
             self._wait(outcome)
             self._prepare_next()
 
@@ -75,18 +117,18 @@ class BlobTransfer:
         """Make one attempt; True if the registry confirms the blob."""
         if self._upload.location is None:
             self._upload.start()
-            if self._chunk_bytes:
-                self._chunk_bytes = max(self._chunk_bytes, self._upload.min_chunk_bytes)
-        if self._chunk_bytes:
-            return self._send_in_chunks()
+            if self._patch_bytes:
+                self._patch_bytes = max(self._patch_bytes, self._upload.min_chunk_bytes)
+        if self._patch_bytes:
+            return self._send_in_patches()
         return self._send_whole()
 
     def _send_whole(self) -> bool:
         return self._upload.commit(StreamBody(lambda: self._read(0, self._size), self._size))
 
-    def _send_in_chunks(self) -> bool:
+    def _send_in_patches(self) -> bool:
         while self._upload.offset < self._size:
-            self._upload.send_chunk(self._read, self._chunk_bytes)
+            self._upload.send_chunk(self._read, self._patch_bytes)
         return self._upload.commit(None)
 
     def _may_ask(self, outcome: Reply | TransferFailure | None) -> bool:
@@ -116,34 +158,63 @@ class BlobTransfer:
                     f"{self._named.registry} confirms another digest than that of {self._named}, "
                     "and does not have the blob afterwards"
                 )
-        elif not self._another_way(outcome):
+        else:
             # A status of success means that it took fewer bytes than were sent.
             passing = outcome.status in RETRIABLE or outcome.status in _SESSION_LOST
             if not (passing or outcome.status < 300) or not attempts.after_reply(outcome):
                 raise messages.refusal(outcome, self._named, "take the blob")
 
-    def _another_way(self, refusal: Reply) -> bool:
-        """True if chunks of another size, or none, may be taken where this was not."""
-        if refusal.status == 413 and self._size > _SMALL_CHUNK_BYTES:
-            if self._chunk_bytes == _SMALL_CHUNK_BYTES or self._chunks_refused:
+    def _takes_another_way(self, refusal: Reply) -> bool:
+        """True if the blob may be taken at once in another way, which the next attempt goes."""
+        status = refusal.status
+        if status == 413:
+            if (
+                self._size <= _SMALL_CHUNK_BYTES
+                or self._patch_bytes == _SMALL_CHUNK_BYTES
+                or Way.CHUNKS in self._refused
+            ):
                 return False
-            self._chunk_bytes = _SMALL_CHUNK_BYTES
+            self._patch_bytes = _SMALL_CHUNK_BYTES
+            self._upload.find_offset()
             return True
-        if self._chunk_bytes and self._upload.offset == 0 and refusal.status in _NO_CHUNKS:
-            # Chunks are not chosen again after they were refused, so this happens once.
-            self._chunk_bytes, self._chunks_refused = 0, True
-            return True
-        return False
+        way = self._way()
+        if way is Way.WHOLE:
+            refused = status not in RETRIABLE and status not in _NO_MATTER_HOW
+        else:
+            refused = status in _NO_PATCH and self._upload.offset == 0
+        if not refused:
+            return False
+        self._refused |= {way}
+        if Way.WHOLE not in self._refused:
+            self._patch_bytes = 0
+        elif Way.STREAMED not in self._refused:
+            self._stream()
+        else:
+            return False
+        self._upload.abandon()
+        return True
 
     def _prepare_next(self) -> None:
-        if self._chunk_bytes:
+        """After a failure that says nothing of the way."""
+        if self._patch_bytes:
             self._upload.find_offset()
             return
         self._upload.abandon()
         chunk_bytes = self._requester.config.chunk_size
-        if self._size > chunk_bytes and not self._chunks_refused:
+        if self._size > chunk_bytes and Way.CHUNKS not in self._refused:
             # From now on in chunks, so that the next break costs less.
-            self._chunk_bytes = chunk_bytes
+            self._patch_bytes = chunk_bytes
+        elif Way.STREAMED not in self._refused:
+            # A server that refuses a body often breaks off before its reply can be read.
+            self._stream()
+
+    def _way(self) -> Way:
+        if not self._patch_bytes:
+            return Way.WHOLE
+        return Way.CHUNKS if self._patch_bytes < self._size else Way.STREAMED
+
+    def _stream(self) -> None:
+        self._patch_bytes = max(1, self._size)
 
     def _read(self, start: int, length: int) -> Iterator[bytes]:
         """The bytes of a range of the blob.

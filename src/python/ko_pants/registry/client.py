@@ -105,7 +105,7 @@ class RegistryClient:
     def head_manifests(
         self, questions: Sequence[tuple[RegistrySession, Reference, str]]
     ) -> list[tuple[bool, Descriptor | None]]:
-        """`RegistrySession.head_manifest` for many references, sent in rows.
+        """`RegistrySession.head_manifest` for many references that will be pushed, sent in rows.
 
         :param questions: each reference with the session that counts it, and the digest that it is
             expected to have. All on one registry.
@@ -152,14 +152,21 @@ class RegistrySession:
         pushes = (ref.registry, ref.repository) in self._push_to
         return repository_scopes(ref.repository, PUSH if pushes else actions)
 
-    def head_manifest(self, ref: Reference) -> Descriptor | None:
+    def head_manifest(
+        self, ref: Reference, *, forbidden_is_absent: bool = False
+    ) -> Descriptor | None:
         """The descriptor of a manifest, without its bytes; None if it is not there.
 
-        Falls back to GET where the reply lacks digest, size or a useful media type.
+        Falls back to GET where a HEAD is refused, or the reply lacks digest, size or a useful media
+        type.
 
+        :param forbidden_is_absent: None too if both are answered 403, as some registries do for
+            what is not there. Who may not push learns that from the push.
         :raises RegistryError: the registry refused or could not be reached.
         """
-        return self._client.parts().manifests.head(self, ref)
+        return self._client.parts().manifests.head(
+            self, ref, forbidden_is_absent=forbidden_is_absent
+        )
 
     def get_manifest(self, ref: Reference) -> tuple[Descriptor, bytes]:
         """A manifest or index, verified; at most 4 MiB.

@@ -14,7 +14,7 @@ from ko_pants.registry.request import Reply, Request, Session, TransferFailure
 from ko_pants.registry.requester import Requester
 from ko_pants.registry.streams import CHUNK_BYTES, RateMeter, read_some
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-")
 # A download that received this much since its last break starts to count its attempts anew.
 _PROGRESS_BYTES = 1024 * 1024
 

@@ -40,8 +40,14 @@ class Locations:
         except UnsafeUrl as e:
             shown = self._redact(printable(location, 200))
             raise RegistryError(
-                f"{ref.registry} sends an unsafe Location {shown!r}: {e}; nothing was sent there. "
-                "Check the registry's configuration (its external URL)",
+                f"{sender(reply, ref)} sends an unsafe Location {shown!r}: {e}; nothing was sent "
+                "there. Check the registry's configuration (its external URL)",
                 status=reply.status,
             ) from None
         return url
+
+
+def sender(reply: Reply, ref: Reference) -> str:
+    """Who sent a reply to a request about `ref`: its registry, and the host if it is another."""
+    netloc = reply.origin.netloc
+    return ref.registry if netloc == ref.registry else f"{ref.registry} (at {netloc})"

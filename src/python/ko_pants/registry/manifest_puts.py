@@ -15,6 +15,9 @@ from ko_pants.registry.request import Reply, Request, Session, TransferFailure
 from ko_pants.registry.requester import Requester
 from ko_pants.registry.retry import RETRIABLE, Attempts, asks_for_a_pause
 
+# After no reply (0), or one that wants to know who asks, no other tag is tried.
+_SAME_FOR_EVERY_TAG = (0, 401)
+
 
 class ManifestPuts:
     """Writes manifests for one run. Thread-safe.
@@ -65,18 +68,44 @@ class ManifestPuts:
         content: bytes,
         tags: list[str],
     ) -> None:
-        by_digest = ref.with_digest(descriptor.digest)
-        left = tags
+        left, refused = tags, []
         if not tags:
-            self.put_once(session, by_digest, descriptor, content)
+            self.put_once(session, ref.with_digest(descriptor.digest), descriptor, content)
         elif len(tags) > 1 and self._takes_tags.get(ref.registry, True):
-            # OCI distribution-spec (main): one PUT sets several tags where `OCI-Tag` confirms it.
-            reply = self.put_once(session, by_digest, descriptor, content, tags=tags)
-            confirmed = _names(reply.headers.get("OCI-Tag", "")) if reply else frozenset()
+            confirmed = self._put_with_tags(session, ref, descriptor, content, tags)
             self._takes_tags[ref.registry] = bool(confirmed)
             left = [tag for tag in tags if tag not in confirmed]
         for tag in left:
-            self.put_once(session, ref.with_tag(tag), descriptor, content)
+            try:
+                self.put_once(session, ref.with_tag(tag), descriptor, content)
+            except RegistryError as e:
+                if isinstance(e, MissingBlobsError) or e.status in _SAME_FOR_EVERY_TAG:
+                    raise
+                refused.append((tag, e))
+        if refused:
+            raise _refused_tags(tags, refused)
+
+    def _put_with_tags(
+        self,
+        session: Session,
+        ref: Reference,
+        descriptor: Descriptor,
+        content: bytes,
+        tags: Sequence[str],
+    ) -> frozenset[str]:
+        """Set all tags with one PUT; returns those that the registry confirms.
+
+        OCI distribution-spec (main): it does so in `OCI-Tag`. Others ignore `?tag=`, and some
+        refuse it in one way or another. That is no failure, as one PUT for each tag follows.
+        """
+        by_digest = ref.with_digest(descriptor.digest)
+        try:
+            reply = self.put_once(session, by_digest, descriptor, content, tags=tags)
+        except RegistryError as e:
+            if e.status == 401:
+                raise
+            return frozenset()
+        return _names(reply.headers.get("OCI-Tag", "")) if reply else frozenset()
 
     def put_once(
         self,
@@ -92,7 +121,8 @@ class ManifestPuts:
 
         Returns the registry's reply, or None where a look afterwards showed that it is stored.
 
-        :param tags: more tags, for registries that take `?tag=`.
+        :param tags: more tags, for registries that take `?tag=`. There is another way to set them,
+            so that the request is repeated only if the registry asks for that.
         :param headers: more headers of the request.
         :raises RegistryError: it is not stored.
         """
@@ -125,7 +155,7 @@ class ManifestPuts:
             # already, a reply that was lost, a proxy that answered for the registry.
             if self._may_ask(outcome) and self._stored(session, ref, descriptor):
                 return None
-            self._wait(ref, descriptor, outcome, attempts)
+            self._wait(ref, descriptor, outcome, attempts, once=bool(tags))
 
     def _may_ask(self, outcome: Reply | TransferFailure) -> bool:
         clock = self._requester.config.clock
@@ -137,23 +167,27 @@ class ManifestPuts:
         descriptor: Descriptor,
         outcome: Reply | TransferFailure,
         attempts: Attempts,
+        *,
+        once: bool,
     ) -> None:
         """Wait before the next attempt.
 
+        :param once: there is another one only if the registry asks for that.
         :raises RegistryError: there is none.
         """
         messages = self._requester.messages
+        once = once and self._may_ask(outcome)
         if isinstance(outcome, TransferFailure):
-            if not attempts.after_failure(outcome):
+            if once or not attempts.after_failure(outcome):
                 raise messages.no_reply(ref, outcome, attempts.gave_up)
         elif outcome.status < 300:
-            if not attempts.again():
+            if once or not attempts.again():
                 raise RegistryError(
                     f"{ref.registry} accepted the manifest of {ref} but does not have it under "
                     f"{descriptor.digest} afterwards",
                     status=outcome.status,
                 )
-        elif outcome.status not in RETRIABLE or not attempts.after_reply(outcome):
+        elif once or outcome.status not in RETRIABLE or not attempts.after_reply(outcome):
             raise messages.refusal(outcome, ref, "store the manifest")
 
     def _stored(self, session: Session, ref: Reference, descriptor: Descriptor) -> bool:
@@ -162,6 +196,20 @@ class ManifestPuts:
         except (RegistryError, TransferFailure):
             return False
         return found is not None and found.digest == descriptor.digest
+
+
+def _refused_tags(
+    tags: Sequence[str], refused: Sequence[tuple[str, RegistryError]]
+) -> RegistryError:
+    """The error for tags that were refused, each with its reason, and what became of the others."""
+    first = refused[0][1]
+    if len(tags) == 1:
+        return first
+    names = [tag for tag, _ in refused]
+    text = "; ".join(str(error) for _, error in refused)
+    done = ", ".join(tag for tag in tags if tag not in names)
+    text += f". The tags that were set: {done or 'none'}"
+    return RegistryError(text, status=first.status, codes=first.codes)
 
 
 def _names(header: str) -> frozenset[str]:

@@ -19,8 +19,8 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 #: Where a registry tells the digest of a manifest, in lower case.
 DIGEST_HEADER = "docker-content-digest"
 
-# Statuses of registries that know no HEAD.
-_NO_HEAD = (400, 405, 501)
+# Statuses of registries that know no HEAD, or allow none. Some answer 403 for what is not there.
+_NO_HEAD = (400, 403, 405, 501)
 _ACCEPT = {"Accept": ACCEPT_MANIFESTS}
 _SCHEMA_1 = tuple(
     f"application/vnd.docker.distribution.manifest.v1+{kind}" for kind in ("json", "prettyjws")
@@ -33,7 +33,14 @@ class Manifests:
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
 
-    def head(self, session: Session, ref: Reference, *, retry: bool = True) -> Descriptor | None:
+    def head(
+        self,
+        session: Session,
+        ref: Reference,
+        *,
+        retry: bool = True,
+        forbidden_is_absent: bool = False,
+    ) -> Descriptor | None:
         """See `RegistrySession.head_manifest`.
 
         :raises TransferFailure: no reply came (without `retry`).
@@ -49,7 +56,12 @@ class Manifests:
                 return descriptor
         elif reply.status not in _NO_HEAD:
             raise self._requester.messages.refusal(reply, ref, "look up")
-        found = self.find(session, ref)
+        try:
+            found = self.find(session, ref)
+        except RegistryError as e:
+            if e.status == 403 and forbidden_is_absent:
+                return None
+            raise
         return found[0] if found else None
 
     def get(self, session: Session, ref: Reference) -> tuple[Descriptor, bytes]:

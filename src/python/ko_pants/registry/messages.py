@@ -107,6 +107,12 @@ class RegistryMessages:
         if reply.origin != self._contacts.of(ref.registry).home:
             return f"this is the answer of {reply.origin.netloc}, where it sent us"
         if status in (401, 403):
+            if self._contacts.of(ref.registry).challenge is None:
+                return (
+                    "the registry did not ask who we are (it sent no challenge, nor does it at "
+                    "/v2/), so no credentials were sent; check the address, and what stands before "
+                    "the registry"
+                )
             whose = self._credentials.describe(ref.registry, ref.repository)
             may = "; check that they may do this in this repository" if status == 403 else ""
             return whose + may

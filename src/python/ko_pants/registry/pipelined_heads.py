@@ -119,7 +119,7 @@ class PipelinedHeads:
 
     def _ask_alone(self, session: Session, ref: Reference) -> Answer:
         try:
-            return True, self._manifests.head(session, ref)
+            return True, self._manifests.head(session, ref, forbidden_is_absent=True)
         except RegistryError:
             return _UNANSWERED
 
@@ -133,6 +133,7 @@ class PipelinedHeads:
 
     def _ask_in_a_row(self, home: Origin, questions: Sequence[Question]) -> list[Answer]:
         expected = [digest for _, _, digest in questions]
+        anonymous = self._requester.contacts.of(questions[0][1].registry).challenge is None
         pool = self._requester.connections.pool(home)
         requests = self._requests(home, questions)
         if not requests or pool.proxy is not None:
@@ -148,8 +149,17 @@ class PipelinedHeads:
         digests = [head.headers.get(DIGEST_HEADER, "") for head in heads]
         if not _in_step(digests, expected):
             return [_UNANSWERED] * len(questions)
+        if anonymous and self._hides(questions, heads):
+            heads = []
         answers = [self._answer(head, ref) for head, (_, ref, _) in zip(heads, questions)]
         return answers + [_UNANSWERED] * (len(questions) - len(answers))
+
+    def _hides(self, questions: Sequence[Question], heads: Sequence[Head]) -> bool:
+        """True if a 404 of the row may mean that the registry wants to know who asks."""
+        session, ref, _ = questions[0]
+        return any(head.status == 404 for head in heads) and self._requester.api_root.challenges(
+            session, ref, 404, push=True
+        )
 
     def _requests(self, home: Origin, questions: Sequence[Question]) -> list[bytes]:
         """The bytes of all requests; none if one needs a token."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable
 
+from ko_pants.registry.api_root import ApiRoot
 from ko_pants.registry.authenticator import Authenticator
 from ko_pants.registry.config import RegistryConfig
 from ko_pants.registry.connections import Connections
@@ -20,8 +21,8 @@ from ko_pants.registry.steps.exchange import Exchange
 from ko_pants.registry.steps.first_contact import FirstContact
 from ko_pants.registry.steps.redirecting import (
     FollowOfRegistry,
+    KeepingSecrets,
     Redirecting,
-    follow_within_host,
 )
 from ko_pants.registry.steps.retrying import Retrying
 from ko_pants.registry.steps.showing_warnings import ShowingWarnings
@@ -39,6 +40,7 @@ class Requester:
         self._closing = [self.connections.close]
         self.contacts = Contacts(config.insecure_registries, self.connections.proxy_for)
         self.locations = Locations(config.insecure_registries, self.redact)
+        self._follow = FollowOfRegistry(self.locations)
         self.notices = Notices(self.redact)
         self._budget = RetryBudget(config.retry.run_budget)
         credentials = CredentialStore(config.env, self.redact)
@@ -55,6 +57,8 @@ class Requester:
                 config.clock,
             ),
         )
+        #: Finds the challenge of registries that send it at `/v2/` only.
+        self.api_root = self._root(credentials)
         #: Sends a request about a repository and returns the reply, whatever its status.
         self.send: Send = self._steps(credentials)
 
@@ -73,16 +77,24 @@ class Requester:
 
     def _steps(self, credentials: CredentialStore) -> Send:
         exchange = Exchange(self.connections, self.config, self.redact, self.messages)
-        authorizing = Authorizing(exchange.send, self.authenticator, self.contacts, self.notices)
+        authorizing = Authorizing(
+            exchange.send, self.authenticator, self.contacts, self.notices, self.api_root
+        )
         first_contact = FirstContact(
             exchange.send, authorizing.send, self.contacts, credentials.configured
         )
         warning = ShowingWarnings(first_contact.send, self.notices)
-        redirecting = Redirecting(warning.send, FollowOfRegistry(self.locations))
+        redirecting = Redirecting(warning.send, self._follow)
         return Retrying(redirecting.send, self.attempts, self.messages).send
+
+    def _root(self, credentials: CredentialStore) -> ApiRoot:
+        exchange = Exchange(self.connections, self.config, self.redact, self.messages)
+        redirecting = Redirecting(exchange.send, KeepingSecrets(self._follow))
+        retrying = Retrying(redirecting.send, self.attempts, self.messages)
+        return ApiRoot(retrying.send, self.contacts, credentials.configured)
 
     def _token_steps(self) -> Send:
         messages = TokenServerMessages()
         exchange = Exchange(self.connections, self.config, self.redact, messages)
-        redirecting = Redirecting(exchange.send, follow_within_host)
+        redirecting = Redirecting(exchange.send, KeepingSecrets(self._follow))
         return Retrying(redirecting.send, self.attempts, messages).send

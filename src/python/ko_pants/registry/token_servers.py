@@ -7,6 +7,7 @@ identity tokens).
 from __future__ import annotations
 
 import urllib.parse
+from dataclasses import dataclass
 
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.challenge import Challenge, Scopes, format_scopes
@@ -20,6 +21,10 @@ from ko_pants.registry.tokens import Token, parse_token, renewal_time
 
 _CLIENT_ID = "ko-pants"
 _MAX_REPLY_BYTES = 1024 * 1024
+# Statuses of token servers that know no POST.
+_NO_OAUTH2 = (404, 405, 501)
+# Where there is a password beside the identity token, it may do after one of these.
+_REFUSALS = (400, 401, 403)
 
 
 class TokenServers:
@@ -41,6 +46,7 @@ class TokenServers:
         self._redactor = redactor
         self._insecure = insecure_registries
         self._clock = clock
+        self._without_oauth2: set[str] = set()
 
     def ask(
         self,
@@ -61,7 +67,8 @@ class TokenServers:
         self._check_realm(ref.registry, home, realm)
         asked_at = self._clock.monotonic()
         service = challenge.params.get("service", "")
-        reply = self._send(_token_request(session, ref, realm, service, credential, scopes))
+        asks = TokenQuestion(session, ref, realm, service, credential, scopes)
+        reply = self._reply(asks)
         if reply.status != 200:
             raise self._refusal(reply, ref.registry, realm, credential, scopes)
         value, lifetime = parse_token(reply.body)
@@ -73,6 +80,19 @@ class TokenServers:
             )
         self._redactor.add([value])
         return Token(value, scopes, renewal_time(asked_at, lifetime))
+
+    def _reply(self, question: TokenQuestion) -> Reply:
+        """Ask by OAuth2 with an identity token, else, and where that does not exist, by GET."""
+        credential = question.credential
+        if credential is None or not credential.identity_token:
+            return self._send(question.get())
+        if question.realm not in self._without_oauth2:
+            reply = self._send(question.post())
+            if reply.status in _NO_OAUTH2:
+                self._without_oauth2.add(question.realm)
+            elif not (reply.status in _REFUSALS and credential.password):
+                return reply
+        return self._send(question.get())
 
     def _check_realm(self, registry: str, home: Origin, realm: str) -> None:
         try:
@@ -119,39 +139,47 @@ class TokenServers:
         )
 
 
-def _token_request(
-    session: Session,
-    ref: Reference,
-    realm: str,
-    service: str,
-    credential: Credential | None,
-    scopes: Scopes,
-) -> Request:
-    if credential is not None and credential.identity_token:
+@dataclass(frozen=True)
+class TokenQuestion:
+    """What a token server is asked for, in the two forms of the protocol."""
+
+    session: Session
+    ref: Reference
+    realm: str
+    service: str
+    credential: Credential | None
+    scopes: Scopes
+
+    def post(self) -> Request:
+        """The OAuth2 form, with an identity token."""
+        assert self.credential is not None
         form = {
             "grant_type": "refresh_token",
-            "service": service,
+            "service": self.service,
             "client_id": _CLIENT_ID,
-            "scope": " ".join(format_scopes(scopes)),
-            "refresh_token": credential.identity_token,
+            "scope": " ".join(format_scopes(self.scopes)),
+            "refresh_token": self.credential.identity_token,
         }
         return Request(
-            session,
+            self.session,
             "POST",
-            ref,
-            realm,
+            self.ref,
+            self.realm,
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urllib.parse.urlencode(form).encode(),
             max_reply_bytes=_MAX_REPLY_BYTES,
         )
-    pairs = [("service", service)] if service else []
-    pairs += [("scope", scope) for scope in format_scopes(scopes)]
-    basic = credential.basic() if credential else None
-    return Request(
-        session,
-        "GET",
-        ref,
-        add_query(realm, pairs),
-        headers={"Authorization": basic} if basic else {},
-        max_reply_bytes=_MAX_REPLY_BYTES,
-    )
+
+    def get(self) -> Request:
+        """The usual form, with user and password if there are any."""
+        pairs = [("service", self.service)] if self.service else []
+        pairs += [("scope", scope) for scope in format_scopes(self.scopes)]
+        basic = self.credential.basic() if self.credential else None
+        return Request(
+            self.session,
+            "GET",
+            self.ref,
+            add_query(self.realm, pairs),
+            headers={"Authorization": basic} if basic else {},
+            max_reply_bytes=_MAX_REPLY_BYTES,
+        )

@@ -10,6 +10,7 @@ from typing import Callable
 
 from ko_pants.registry.challenge import Scopes
 from ko_pants.registry.clock import Clock
+from ko_pants.registry.header_numbers import header_number
 
 # The token specification: a reply without `expires_in` means this.
 _DEFAULT_LIFETIME_SECONDS = 60.0
@@ -33,7 +34,8 @@ class Token:
 def parse_token(body: bytes) -> tuple[str, float]:
     """The token and its lifetime in seconds in a token server's reply; ("", 0) if there is none."""
     try:
-        obj = json.loads(body)
+        # `int` refuses thousands of digits, which would cost the whole reply.
+        obj = json.loads(body, parse_int=float)
     except (ValueError, RecursionError):
         return "", 0.0
     if not isinstance(obj, dict):
@@ -42,10 +44,17 @@ def parse_token(body: bytes) -> tuple[str, float]:
     # It becomes the value of a header, where other characters would be an injection.
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         return "", 0.0
-    lifetime = obj.get("expires_in")
-    if not isinstance(lifetime, (int, float)) or isinstance(lifetime, bool) or lifetime <= 0:
-        lifetime = _DEFAULT_LIFETIME_SECONDS
-    return value, float(min(lifetime, _MAX_LIFETIME_SECONDS))
+    return value, _lifetime(obj.get("expires_in"))
+
+
+def _lifetime(said: object) -> float:
+    """The seconds that `expires_in` says, a number in quotes too; the default if it says none."""
+    if isinstance(said, str):
+        said = header_number(said)
+    # Not `<= 0`: of NaN, no comparison is true.
+    if isinstance(said, bool) or not isinstance(said, (int, float)) or not said > 0:
+        return _DEFAULT_LIFETIME_SECONDS
+    return float(min(said, _MAX_LIFETIME_SECONDS))
 
 
 def renewal_time(asked_at: float, lifetime: float) -> float:

@@ -21,7 +21,7 @@ from ko_pants.registry.requester import Requester
 #: Opens the bytes of a blob: start and length in bytes.
 OpenRange = Callable[[int, int], Iterator[bytes]]
 
-_RANGE = re.compile(r"(?:bytes=)?(\d+)-(\d+)$")
+_RANGE = re.compile(r"(?:bytes=)?[0-9]{1,18}-([0-9]{1,18})$")
 _UUID = re.compile(r"[A-Za-z0-9_.=-]{1,200}")
 _CONTENT_TYPE = {"Content-Type": "application/octet-stream"}
 
@@ -119,13 +119,17 @@ class UploadSession:
         """
         start = self.offset
         length = min(max_bytes, self._descriptor.size - start)
+        headers = _CONTENT_TYPE
+        if length < self._descriptor.size:
+            # Docker and crane send none with a whole blob, and some registries expect it so.
+            headers = {**headers, "Content-Range": f"{start}-{start + length - 1}"}
         reply = self._requester.send(
             Request(
                 self._session,
                 "PATCH",
                 self._ref,
                 self._url,
-                headers={**_CONTENT_TYPE, "Content-Range": f"{start}-{start + length - 1}"},
+                headers=headers,
                 body=StreamBody(lambda: open_range(start, length), length),
                 actions=PUSH,
                 retry=False,
@@ -135,7 +139,7 @@ class UploadSession:
             raise Refused(reply)
         self.location = self._requester.locations.of(reply, self._ref) or self.location
         match = _RANGE.match(reply.headers.get("Range", ""))
-        held = int(match[2]) + 1 if match else start + length
+        held = int(match[1]) + 1 if match else start + length
         if not start < held <= start + length:
             raise Refused(reply)
         self.offset = held
@@ -180,7 +184,7 @@ class UploadSession:
         if reply.status not in (200, 202, 204) or match is None:
             return
         # distribution says `0-0` of a session that has nothing.
-        held = int(match[2]) + 1 if int(match[2]) else 0
+        held = int(match[1]) + 1 if int(match[1]) else 0
         if held <= self._descriptor.size:
             self.location, self.offset = where, held
 

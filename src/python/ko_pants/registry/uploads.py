@@ -8,7 +8,7 @@ from typing import BinaryIO, Callable, Sequence
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.blob_ledger import REUSED, BlobLedger
-from ko_pants.registry.blob_transfer import BlobTransfer
+from ko_pants.registry.blob_transfer import BlobTransfer, RefusedWays
 from ko_pants.registry.challenge import PULL, PUSH
 from ko_pants.registry.request import Request, Session
 from ko_pants.registry.requester import Requester
@@ -18,6 +18,9 @@ MOUNTED = "mounted"
 UPLOADED = "uploaded"
 
 _MAX_MOUNT_SOURCES = 3
+
+# Statuses of registries that know no HEAD, or allow none.
+_NO_HEAD = (400, 403, 405, 501)
 
 OpenBlob = Callable[[], BinaryIO]
 #: Told the number of bytes that were sent so far.
@@ -30,6 +33,7 @@ class Uploader:
     def __init__(self, requester: Requester, ledger: BlobLedger) -> None:
         self._requester = requester
         self._ledger = ledger
+        self._refused_ways = RefusedWays()
 
     def has_blob(
         self, session: Session, ref: Reference, digest: str, *, push: bool, retry: bool = True
@@ -37,6 +41,9 @@ class Uploader:
         """True if the repository has the blob.
 
         :param push: ask as somebody who will push, so that a token serves for both.
+        A blob that nobody may look at (403) counts as missing: who may not push learns that from
+        the push.
+
         :raises RegistryError: the answer is neither yes nor no.
         :raises TransferFailure: no reply came (without `retry`).
         """
@@ -49,15 +56,15 @@ class Uploader:
             retry=retry,
         )
         reply = self._requester.send(request)
-        if reply.status == 405:
-            # Some registries know no HEAD; of a GET only the status is read.
+        if reply.status in _NO_HEAD:
+            # Of a GET only the status is read.
             get = dataclasses.replace(request, method="GET", stream=True, retry=True)
             reply = self._requester.send(get)
             reply.close()
         if reply.status in (200, 206):
             self._ledger.record(ref, digest)
             return True
-        if reply.status == 404:
+        if reply.status in (403, 404):
             return False
         named = ref.with_digest(digest)
         raise self._requester.messages.refusal(reply, named, "look for the blob")
@@ -87,6 +94,7 @@ class Uploader:
                 descriptor,
                 open_blob,
                 progress,
+                self._refused_ways,
                 lambda: self.has_blob(session, ref, digest, push=True, retry=False),
             )
             outcome = self._mount_or_upload(ref, digest, upload, transfer, mount_from)

@@ -1,9 +1,10 @@
-"""The step that says who asks: the `Authorization` header, and again after a 401."""
+"""The step that says who asks: the `Authorization` header, and again after a challenge."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from ko_pants.registry.api_root import ApiRoot
 from ko_pants.registry.challenge import Scopes
 from ko_pants.registry.contacts import Contacts
 from ko_pants.registry.notices import Notices
@@ -35,12 +36,18 @@ class Authorizing:
     """Adds `Authorization` to requests to the registry itself, and to no others. Thread-safe."""
 
     def __init__(
-        self, send: Send, authorizer: Authorizer, contacts: Contacts, notices: Notices
+        self,
+        send: Send,
+        authorizer: Authorizer,
+        contacts: Contacts,
+        notices: Notices,
+        api_root: ApiRoot,
     ) -> None:
         self._send = send
         self._authorizer = authorizer
         self._contacts = contacts
         self._notices = notices
+        self._api_root = api_root
 
     def send(self, request: Request, unauthorized: Reply | None = None) -> Reply:
         """Send a request to its absolute URL until the reply is no 401, or a final one.
@@ -58,13 +65,25 @@ class Authorizing:
                 sent = self._authorizer.authorization(request)
                 reply = self._send_as(request, sent)
             if reply.status != 401 or challenges == MAX_CHALLENGES:
-                return reply
+                break
             challenges += 1
             again, scopes = self._authorizer.answer_challenge(request, reply, sent)
             if not again:
-                return reply
+                break
             request = request.with_scopes(scopes)
             reply = None
+        return reply if sent is not None else self._send_if_hidden(request, reply)
+
+    def _send_if_hidden(self, request: Request, reply: Reply) -> Reply:
+        """Send a request with an authorization if the reply without one may be a refusal."""
+        push = ("repository", request.ref.repository, "push") in request.session.scopes_for(
+            request.ref, request.actions
+        )
+        if not self._api_root.challenges(request.session, request.ref, reply.status, push=push):
+            return reply
+        if self._authorizer.authorization(request) is None:
+            return reply
+        return self.send(request)
 
     def _send_as(self, request: Request, authorization: str | None) -> Reply:
         if authorization is None:

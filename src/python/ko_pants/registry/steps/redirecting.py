@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-from ko_pants.registry.endpoints import Origin, UnsafeUrl, resolve_location
+from ko_pants.registry.endpoints import Origin
 from ko_pants.registry.errors import RegistryError
-from ko_pants.registry.locations import Locations
+from ko_pants.registry.locations import Locations, sender
 from ko_pants.registry.request import Reply, Request, Send
 
 MAX_REDIRECTS = 5
@@ -59,24 +59,49 @@ class FollowOfRegistry:
         ref, method = request.ref, request.method
         if redirects > MAX_REDIRECTS:
             raise RegistryError(
-                f"{ref.registry} redirects {method} for {ref} more than {MAX_REDIRECTS} times",
+                f"{sender(reply, ref)} redirects {method} for {ref} more than {MAX_REDIRECTS} "
+                "times",
                 status=reply.status,
             )
         if method not in ("GET", "HEAD") and reply.status not in _METHOD_STAYS:
             raise RegistryError(
-                f"{ref.registry} redirects {method} for {ref} with HTTP {reply.status}, which does "
-                "not keep the method; check the registry's address",
+                f"{sender(reply, ref)} redirects {method} for {ref} with HTTP {reply.status}, "
+                "which does not keep the method; check the registry's address",
                 status=reply.status,
             )
         return self._locations.of(reply, ref) or reply.url
 
 
-def follow_within_host(request: Request, reply: Reply, redirects: int) -> str | None:
-    """See `Follow`: for token servers, only to the same origin, as the request has a password."""
-    if redirects > MAX_REDIRECTS or reply.status not in _METHOD_STAYS:
-        return None
-    try:
-        url = resolve_location(reply.headers["Location"], reply.url)
-    except UnsafeUrl:
-        return None
-    return url if Origin.of(url) == request.origin else None
+class KeepingSecrets:
+    """Follows redirects of requests that may carry a password or a token, as token requests do.
+
+    They are sent again within their host only. A request without secrets may lead anywhere.
+
+    :param follow: decides what is followed at all.
+    """
+
+    def __init__(self, follow: Follow) -> None:
+        self._follow = follow
+
+    def __call__(self, request: Request, reply: Reply, redirects: int) -> str | None:
+        """See `Follow`.
+
+        :raises RegistryError: by `follow`, or the secrets would go to another host.
+        """
+        url = self._follow(request, reply, redirects)
+        if url is None or not ("Authorization" in request.headers or request.body):
+            return url
+        target = Origin.of(url)
+        if target == request.origin or _only_adds_tls(request.origin, target):
+            return url
+        raise RegistryError(
+            f"{sender(reply, request.ref)} redirects a request with credentials to another host, "
+            f"{target.netloc}; they were not sent there. Check the registry's configuration, and "
+            "that nobody intercepts the connection",
+            status=reply.status,
+        )
+
+
+def _only_adds_tls(source: Origin, target: Origin) -> bool:
+    default_ports = (source.port, target.port) == (80, 443)
+    return source.host == target.host and target.scheme == "https" and default_ports
