@@ -49,6 +49,13 @@ class FaultHandler(ContentHandler):
             self.rfile.read(1)
             self.close_connection = True
             return False
+        if kind == "raw":
+            # Anything that a socket can carry, and then the end.
+            self.drain()
+            self.wfile.write(fault.value.encode("latin-1"))
+            self.wfile.flush()
+            self.close_connection = True
+            return False
         if kind == "401 expired":
             registry.tokens.clear()
             return True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import socket
 from pathlib import Path
 
 import pytest
 
 from ko_pants import daemon_memory
-from ko_pants.disk.disk import Disk, HiddenFile, Kind, check_name
+from ko_pants.disk.disk import ABSENT, Disk, HiddenFile, Kind, check_name
 from ko_pants.errors import KoPantsError
 
 # Older than what the file system may still change under the same time stamp.
@@ -112,7 +113,19 @@ def test_the_state_of_a_directory_changes_when_a_file_comes_or_goes(disk: Disk) 
 def test_what_changed_just_now_has_no_state(disk: Disk) -> None:
     write(disk, "now")
     assert disk.state("now") is None
-    assert disk.state("missing") is None
+
+
+def test_what_does_not_exist_has_a_state_until_it_comes(disk: Disk) -> None:
+    write(disk, "file")
+    for path in ("d", "d/below", "file/below"):
+        assert disk.state(path) == ABSENT
+        assert disk.entries(path) == {}
+    write(disk, "d/a")
+    assert disk.state("d") != ABSENT
+    assert set(disk.entries("d")) == {"a"}
+    shutil.rmtree(Path(disk.root, "d"))
+    assert disk.state("d") == ABSENT
+    assert disk.entries("d") == {}
 
 
 def test_a_state_follows_links(disk: Disk) -> None:
@@ -122,7 +135,7 @@ def test_a_state_follows_links(disk: Disk) -> None:
         pass
     assert disk.state("l") == state
     file.unlink()
-    assert disk.state("l") is None
+    assert disk.state("l") == ABSENT
 
 
 def test_the_fingerprint_is_that_of_the_content_now(disk: Disk) -> None:

@@ -13,7 +13,7 @@ from golang.trees import find_go, run_go_list
 from ko_pants.disk.disk import Disk
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.embed import EmbedFilter
-from ko_pants.golang.embedded_files import embedded_files, is_bad_name
+from ko_pants.golang.embedded_files import Tree, embedded_files, is_bad_name
 from ko_pants.oci.platform import Platform
 
 FILES = (
@@ -156,7 +156,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
 
 def embedded(disk: Disk, *patterns: str, directory: str = "pkg") -> set[str]:
     """What the patterns embed, relative to the package."""
-    found = embedded_files(EmbedFilter(directory, patterns), disk.entries)
+    found = embedded_files(EmbedFilter(directory, patterns), Tree(disk.entries, disk.resolve))
     assert list(found) == sorted(set(found))
     return {path[len(directory) + 1 :] for path in found}
 
@@ -186,12 +186,25 @@ def test_patterns_add_up(disk: Disk) -> None:
 
 def test_a_package_in_the_root(tmp_path: Path) -> None:
     make_tree(tmp_path)
-    entries = Disk(str(tmp_path)).entries
-    assert embedded_files(EmbedFilter("", ("?.txt", "static/sub")), entries) == (
+    disk = Disk(str(tmp_path))
+    tree = Tree(disk.entries, disk.resolve)
+    assert embedded_files(EmbedFilter("", ("?.txt", "static/sub")), tree) == (
         *("a.txt", "b.txt", "static/sub/z.css"),
     )
     with pytest.raises(KoPantsError, match=r"^\.: `//go:embed nested`: .* module, nested$"):
-        embedded_files(EmbedFilter("", ("nested",)), entries)
+        embedded_files(EmbedFilter("", ("nested",)), tree)
+
+
+@pytest.mark.parametrize("target", ["nowhere", "/etc/passwd", "../../../outside"])
+def test_a_go_mod_that_is_a_bad_link_is_an_error(tmp_path: Path, target: str) -> None:
+    # Go takes one that dangles for no go.mod; another machine may see it otherwise.
+    (tmp_path / "static/sub").mkdir(parents=True)
+    (tmp_path / "static/sub/x.css").touch()
+    os.symlink(target, tmp_path / "static/sub/go.mod")
+    disk = Disk(str(tmp_path))
+    for pattern in ("static", "static/sub", "static/*"):
+        with pytest.raises(KoPantsError, match=r"static/sub/go\.mod is a symbolic link"):
+            embedded_files(EmbedFilter("", (pattern,)), Tree(disk.entries, disk.resolve))
 
 
 def test_a_package_that_is_a_module_embeds_from_itself(disk: Disk) -> None:

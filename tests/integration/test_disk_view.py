@@ -66,6 +66,8 @@ FILES = {
     ".assets/sub/y": "y",
     "made/BUILD": "file(name='file', source='program')\n"
     "go_oci_image(name='made', binary=':file', platforms=['linux/amd64'])\n"
+    "files(name='files', sources=['program'])\n"
+    "go_oci_image(name='of-files', binary=':files', platforms=['linux/amd64'])\n"
     "file(name='ignored', source='ignored')\n"
     "go_oci_image(name='of-ignored', binary=':ignored', platforms=['linux/amd64'])\n",
 }
@@ -355,12 +357,14 @@ def test_a_prebuilt_file_that_cannot_be_read(
         os.mkfifo(path)
     try:
         run = repo.publish("made:made")
+        of_files = repo.publish("made:of-files")
         path.unlink()
         path.write_bytes(built_by_go(repo, tmp_path))
         repo.publish("made:made").ok()
     finally:
         path.unlink()
     assert_one_error(run, "made:made", "`binary`", "made/program", says)
+    assert_one_error(of_files, "made:of-files", "`binary`", "made/program", says)
 
 
 def test_a_prebuilt_file_that_pants_ignores(repo: Workspace, tmp_path: Path) -> None:

@@ -8,7 +8,11 @@ import threading
 from typing import Iterator
 
 import pytest
+from fault_registry import ENDPOINTS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from registry_support import FakeTime, client_for
+from registry_world import World, new_world
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import sha256_digest
@@ -81,6 +85,17 @@ def test_what_does_not_end(content: bytes) -> None:
     assert host in str(raised.value)
 
 
+def test_headers_that_nobody_can_parse_give_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer = b"HTTP/1.1 200 OK\r\n" + FOUND + b"Content-Length: 2\r\n\xb2: x\r\n\r\n"
+    with answering(answer) as host:
+        client = client_for({})
+        assert client.session().head_manifest(Reference(host, "app", "v1")) is not None
+        client.close()
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 def test_interim_replies_before_an_answer_do_not_count() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + FOUND + b"\r\n"
     with answering(CONTINUE * 3 + answer) as host:
@@ -89,3 +104,116 @@ def test_interim_replies_before_an_answer_do_not_count() -> None:
         client.close()
     assert found is not None
     assert found.digest == DIGEST
+
+
+NAMES = [
+    *("Content-Length", "Content-Type", "Content-Range", "Content-Encoding", "Connection"),
+    *("Docker-Content-Digest", "Docker-Upload-UUID", "Link", "Location", "Range", "Retry-After"),
+    *("OCI-Chunk-Min-Length", "OCI-Tag", "OCI-Subject", "Transfer-Encoding", "Warning", "Age"),
+    *("WWW-Authenticate", "Set-Cookie", "Trailer", "Date", "", " ", "\xb2"),
+]
+VALUES = [
+    *("", "0", "2", "-1", "\xb2", "9" * 5000, "1e9", "0-0", "0-99999999999999999999", "5-1"),
+    *("bytes 0-1/2", "bytes \xb2-", "bytes " + "9" * 4400 + "-1/2", "0-" + "9" * 4400),
+    *("chunked", "gzip", "identity", "close", "keep-alive", "chunked, chunked"),
+    *("sha256:" + "0" * 64, "sha256:", "sha512:" + "0" * 128, DIGEST.upper()),
+    *("http://[::", "//", "?", "/v2/../x", "http://127.0.0.1:99999/", "/\xb2", "ftp://x/", ":"),
+    *(
+        "http://127.0.0.1:1/x",
+        "http://%zz/",
+        "\x00",
+        "a" * 9000,
+        "<>; rel=next",
+        "</v2/>; rel=next",
+    ),
+    *("Bearer", 'Bearer realm=""', 'Bearer realm="http://[::"', 'Bearer realm="x', "Basic", "="),
+    *('Bearer realm="http://127.0.0.1:1/"', "Bearer realm=\x00", '"' * 999, "Negotiate abc", ","),
+    *(
+        "Sun, 99 Foo 99999 99:99:99 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "Mon, 01 Jan 0001 00:00",
+    ),
+    *("application/json", "application/vnd.oci.image.index.v1+json", "vnd.", ";;;", "*/*"),
+]
+BODIES = [
+    *(
+        "",
+        "{}",
+        "[]",
+        "null",
+        "nul",
+        "\xff\xfe",
+        "[" * 100_000,
+        '{"errors": 7}',
+        '{"a":' + "1" * 5000,
+    ),
+    *(
+        '{"errors": [7, null, {"code": {}, "detail": [1e999, NaN]}]}',
+        "1\r\nx\r\n0\r\n\r\n",
+        "zz\r\n",
+    ),
+    *('{"token": 7}', '{"token": "a\\nb"}', '{"token": "t", "expires_in": ' + "9" * 5000 + "}"),
+    *('{"schemaVersion": 2, "manifests": [{"digest": 7}]}', '{"mediaType": []}', "9" * 5000),
+]
+STATUS_LINES = st.one_of(
+    st.integers(0, 999).map(lambda status: f"HTTP/1.1 {status} x"),
+    st.sampled_from([200, 201, 202, 204, 206, 307, 401, 404]).map(lambda n: f"HTTP/1.1 {n} x"),
+    st.sampled_from(["HTTP/1.1 200", "HTTP/2 200 x", "HTTP/0.9", "", "200 OK", "HTTP/1.1 \xb2 x"]),
+)
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(NAMES), st.one_of(st.sampled_from(VALUES), st.text("a1\xb2,;=", max_size=5))
+    ),
+    max_size=6,
+)
+GARBAGE = st.builds(
+    lambda line, headers, body: "\r\n".join([line, *map(": ".join, headers), "", body]),
+    STATUS_LINES,
+    HEADERS,
+    st.sampled_from(BODIES),
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with new_world(tmp_path_factory.mktemp("auth")) as world:
+        world.__class__.__repr__ = object.__repr__  # type: ignore[method-assign]
+        yield world
+
+
+@given(
+    endpoint=st.sampled_from(ENDPOINTS),
+    garbage=GARBAGE,
+    count=st.sampled_from([1, 2, None]),
+    auth=st.sampled_from(["none", "basic", "bearer"]),
+    hidden=st.sampled_from([0, 403]),
+)
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_reply_ends_in_success_or_an_error_of_ours(
+    world: World, endpoint: str, garbage: str, count: int | None, auth: str, hidden: int
+) -> None:
+    registry = world.registry
+    registry.auth, registry.hides = auth, dict.fromkeys(("GET", "PUT"), hidden)
+    registry.tags["app", "v1"] = sha256_digest(world.old.index)
+    for key in [key for key in registry.blobs if key[0] == "app"]:
+        del registry.blobs[key]
+    for content in (world.old.layer, world.old.base_layer, world.old.config):
+        registry.put_blob("app", content)
+    for content in (world.new.manifest, world.new.index):
+        registry.manifests.pop(("app", sha256_digest(content)), None)
+    registry.heal()
+    seen = len(registry.seen)
+    registry.fail(endpoint, "raw", count, garbage)
+    client = client_for(
+        world.env, FakeTime(), retry=RetryPolicy(attempts=3), read_timeout=0.2, chunk_threshold=0,
+        chunk_size=128 * 1024,
+    )  # fmt: skip
+    try:
+        world.publish(client, world.new)
+    except KoPantsError:
+        registry.heal()
+        world.publish(world.client(), world.new)
+    finally:
+        client.close()
+    world.check_complete()
+    assert len(registry.seen) - seen < 150

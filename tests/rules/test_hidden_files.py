@@ -16,6 +16,7 @@ from pants.testutil.rule_runner import RuleRunner
 from rules.engine_runner import configure, error_of, new_runner
 
 from ko_pants import daemon_memory
+from ko_pants.disk.disk import Disk, Entries
 from ko_pants.engine import hidden_files
 from ko_pants.oci.platform import Platform
 from ko_pants.products import GoClosure, GoClosureRequest, HiddenFiles, HiddenFilesRequest
@@ -316,3 +317,33 @@ def test_a_run_without_a_change_finds_the_same(
     assert [file.path for file in first.files] == ["lib/x.gen.go"]
     configure(runner)
     assert runner.request(_Looked, [_Look()]).hidden == first
+
+
+def test_a_run_without_a_change_looks_at_no_directory_again(
+    runner: RuleRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # There is no kodata, no vendor and no go.work; that is known as well.
+    write(runner, "lib/x.gen.go", "package lib\n")
+    disk = Disk(runner.build_root)
+    while any(
+        disk.state(path) is None for path in ("", "cmd", "lib", "lib/static", "lib/x.gen.go")
+    ):
+        pass
+    before = inputs(runner)
+    looks: list[str] = []
+    entries = Disk.entries
+
+    def counted(disk: Disk, path: str) -> Entries:
+        looks.append(path)
+        return entries(disk, path)
+
+    monkeypatch.setattr(Disk, "entries", counted)
+    configure(runner)
+    runner.request(_Looked, [_Look()])
+    assert looks == []
+    write(runner, "lib/vendor/modules.txt", "")
+    configure(runner)
+    runner.request(_Looked, [_Look()])
+    assert looks
+    shutil.rmtree(Path(runner.build_root, "lib/vendor"))
+    assert inputs(runner) == before

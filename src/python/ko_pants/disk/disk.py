@@ -35,8 +35,10 @@ class Kind(enum.Enum):
 
 
 Entries = Mapping[str, Kind]
-#: Changes when a file or directory does; None if there is none, or if it changed just now.
+#: Changes when a file or directory does; None if it changed just now, or cannot be looked at.
 State = Optional[Tuple[int, int, int]]
+#: The state of what does not exist.
+ABSENT: State = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Disk:
         """What changes when the file or directory (links are followed) does."""
         try:
             status = os.stat(self.absolute(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return ABSENT
         except OSError:
             return None
         return _state(status)
@@ -106,7 +110,7 @@ class Disk:
             return found
         except OSError as e:
             raise KoPantsError(f"{path or '.'} cannot be read: {e.strerror}") from None
-        if state is not None:
+        if state not in (None, ABSENT):
             _entries.put(absolute, (state, found))
         return found
 
@@ -177,7 +181,7 @@ class Disk:
                     size += len(chunk)
         except OSError as e:
             raise KoPantsError(f"{path} cannot be read: {e.strerror}") from None
-        if state is not None:
+        if state not in (None, ABSENT):
             _fingerprints.put(absolute, (state, digest.hexdigest(), size))
         return HiddenFile(path, digest.hexdigest(), size)
 

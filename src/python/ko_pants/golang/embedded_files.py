@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Callable, Iterator, Mapping
 
 from ko_pants.disk.disk import Kind
@@ -14,7 +15,29 @@ from ko_pants.errors import KoPantsError
 from ko_pants.golang.embed import EmbedFilter, component_pattern, pattern_components
 from ko_pants.golang.repo_paths import join, parents
 
-Entries = Callable[[str], Mapping[str, Kind]]
+
+@dataclass(frozen=True)
+class Tree:
+    """How to look at the repo; paths are relative to its root.
+
+    :param entries: what a directory holds, by name; nothing if there is no such directory.
+    :param resolve: what a link leads to. It raises `KoPantsError` for a link that dangles or leaves
+        the repo.
+    """
+
+    entries: Callable[[str], Mapping[str, Kind]]
+    resolve: Callable[[str], object]
+
+    def is_module(self, directory: str) -> bool:
+        """True if a directory has a go.mod, so that another module begins there.
+
+        :raises KoPantsError: its go.mod is a link that no other machine can follow.
+        """
+        kind = self.entries(directory).get("go.mod")
+        if kind is Kind.LINK:
+            self.resolve(join(directory, "go.mod"))
+        return kind is not None
+
 
 _VERSION_CONTROL = frozenset({".bzr", ".git", ".hg", ".svn"})
 _ASCII_PUNCTUATION = frozenset("!#$%&()+,-.=@[]^_{}~ ")
@@ -22,10 +45,9 @@ _REGULAR = "Go embeds regular files alone. Copy the file, or change the pattern"
 _RESERVED = re.compile(r"(?:con|com[1-9]|aux|lpt[1-9]|nul|prn)(?:\..*)?", re.IGNORECASE)
 
 
-def embedded_files(embed: EmbedFilter, entries: Entries) -> tuple[str, ...]:
+def embedded_files(embed: EmbedFilter, tree: Tree) -> tuple[str, ...]:
     """The paths of the files, relative to the repo's root, sorted.
 
-    :param entries: what a directory holds, by name; nothing if there is no such directory.
     :raises KoPantsError: Go refuses to embed what a pattern matches.
     """
     found: set[str] = set()
@@ -33,12 +55,12 @@ def embedded_files(embed: EmbedFilter, entries: Entries) -> tuple[str, ...]:
         _, parts = pattern_components(pattern)
         if not parts:
             continue
-        for path, kind in _matches(embed.directory, parts, entries):
-            _check(embed, pattern, path, kind, entries)
+        for path, kind in _matches(embed.directory, parts, tree):
+            _check(embed, pattern, path, kind, tree)
             if kind is Kind.FILE:
                 found.add(path)
             else:
-                found.update(_walk(embed, pattern, path, entries))
+                found.update(_walk(embed, pattern, path, tree))
     return tuple(sorted(found))
 
 
@@ -51,22 +73,22 @@ def is_bad_name(name: str) -> bool:
     )
 
 
-def _matches(directory: str, parts: list[str], entries: Entries) -> Iterator[tuple[str, Kind]]:
+def _matches(directory: str, parts: list[str], tree: Tree) -> Iterator[tuple[str, Kind]]:
     """Every path that the components match, as path.Match does, with its kind."""
     pattern = component_pattern(parts[0])
     if pattern is None:
         return
-    for name, kind in sorted(entries(directory).items()):
+    for name, kind in sorted(tree.entries(directory).items()):
         if not pattern.fullmatch(name):
             continue
         path = join(directory, name)
         if len(parts) == 1:
             yield path, kind
         elif kind in (Kind.DIRECTORY, Kind.LINK):
-            yield from _matches(path, parts[1:], entries)
+            yield from _matches(path, parts[1:], tree)
 
 
-def _check(embed: EmbedFilter, pattern: str, path: str, kind: Kind, entries: Entries) -> None:
+def _check(embed: EmbedFilter, pattern: str, path: str, kind: Kind, tree: Tree) -> None:
     what = "directory" if kind is Kind.DIRECTORY else "file"
     if kind in (Kind.LINK, Kind.OTHER):
         found = "symbolic link" if kind is Kind.LINK else "pipe, a socket or a device"
@@ -74,19 +96,19 @@ def _check(embed: EmbedFilter, pattern: str, path: str, kind: Kind, entries: Ent
     for place in parents(path):
         if place == embed.directory:
             break
-        if "go.mod" in entries(place):
+        if tree.is_module(place):
             raise _refusal(embed, pattern, what, path, f"it is in a different module, {place}")
         above, _, name = place.rpartition("/")
-        if place != path and entries(above).get(name) is not Kind.DIRECTORY:
+        if place != path and tree.entries(above).get(name) is not Kind.DIRECTORY:
             raise _refusal(embed, pattern, what, path, f"{place} is no directory")
         if is_bad_name(name):
             raise _refusal(embed, pattern, what, path, f"invalid name {name}")
 
 
-def _walk(embed: EmbedFilter, pattern: str, directory: str, entries: Entries) -> Iterator[str]:
+def _walk(embed: EmbedFilter, pattern: str, directory: str, tree: Tree) -> Iterator[str]:
     """The files below a directory that a pattern matches; links and the like are left out."""
     everything, _ = pattern_components(pattern)
-    for name, kind in sorted(entries(directory).items()):
+    for name, kind in sorted(tree.entries(directory).items()):
         hidden = name.startswith((".", "_"))
         bad = is_bad_name(name)
         if bad and kind is not Kind.DIRECTORY and not hidden:
@@ -95,8 +117,8 @@ def _walk(embed: EmbedFilter, pattern: str, directory: str, entries: Entries) ->
             continue
         path = join(directory, name)
         if kind is Kind.DIRECTORY:
-            if "go.mod" not in entries(path):
-                yield from _walk(embed, pattern, path, entries)
+            if not tree.is_module(path):
+                yield from _walk(embed, pattern, path, tree)
         elif kind is Kind.FILE:
             yield path
 

@@ -12,7 +12,7 @@ from ko_pants.disk.disk import Disk, Entries, Kind, check_name
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.directory import CONTENT_GLOBS, NAME_GLOBS
 from ko_pants.golang.embed import EmbedFilter
-from ko_pants.golang.embedded_files import embedded_files
+from ko_pants.golang.embedded_files import Tree, embedded_files
 from ko_pants.golang.repo_paths import join
 
 #: The entries of a directory; a view calls it for every directory that it depends on.
@@ -76,7 +76,7 @@ class Embedded(View):
     embed: EmbedFilter
 
     def files(self, disk: Disk, entries: List) -> frozenset[str]:
-        return frozenset(embedded_files(self.embed, entries))
+        return frozenset(embedded_files(self.embed, Tree(entries, disk.resolve)))
 
 
 @dataclass(frozen=True)

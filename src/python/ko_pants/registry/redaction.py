@@ -12,7 +12,7 @@ from typing import Iterable
 _URL_SECRETS = re.compile(r"(?P<scheme>https?://)(?:[^\s/@\"'?]*@)?(?P<rest>[^\s\"'?]*)\?[^\s\"']*")
 _URL_USER = re.compile(r"(?P<scheme>https?://)[^\s/@\"'?]*@")
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_URLLIB3_LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry")
+_URLLIB3_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
 class Redactor:
@@ -42,10 +42,16 @@ class Redactor:
         return _AUTHORIZATION.sub(r"\1\2***", text)
 
 
-class _QueryFilter(logging.Filter):
-    """Removes the queries of URLs from log records."""
+class _LogFilter(logging.Filter):
+    """Removes the queries of URLs from log records, and drops records with a traceback.
+
+    urllib3 warns with one of headers that it cannot parse. What is wrong with a reply is told in
+    the error of the request, if it matters.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info:
+            return False
         args = record.args if isinstance(record.args, tuple) else ()
         record.args = tuple(
             a.partition("?")[0] + "?***" if isinstance(a, str) and "?" in a else a for a in args
@@ -57,5 +63,5 @@ def redact_urllib3_logs() -> None:
     """Remove queries from urllib3's debug log: those of redirects are signatures, so secret."""
     for name in _URLLIB3_LOGGERS:
         target = logging.getLogger(name)
-        if not any(isinstance(f, _QueryFilter) for f in target.filters):
-            target.addFilter(_QueryFilter())
+        if not any(isinstance(f, _LogFilter) for f in target.filters):
+            target.addFilter(_LogFilter())

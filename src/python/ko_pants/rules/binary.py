@@ -148,9 +148,9 @@ async def _prebuilt(target: Target, owner: str, disk: Disk) -> PrebuiltFile:
             "expected a `go_executable`, a `go_binary`, or a `file` with a prebuilt executable"
         )
     field: SourcesField = fields[0]
-    if isinstance(field, SingleSourceField) and field.value:
+    for path in _literal_sources(field):
         # First, for Pants has no good message for what it cannot read.
-        await _check_source(field.file_path, f"{owner}: {target.address}", disk)
+        await _check_source(path, f"{owner}: {target.address}", disk)
     sources = await hydrate_sources(HydrateSourcesRequest(field))
     files = sources.snapshot.files
     if len(files) != 1:
@@ -158,6 +158,14 @@ async def _prebuilt(target: Target, owner: str, disk: Disk) -> PrebuiltFile:
             f"{owner}: {target.address} has {len(files)} files; expected one executable"
         )
     return PrebuiltFile(owner, files[0], sources.snapshot.digest)
+
+
+def _literal_sources(field: SourcesField) -> list[str]:
+    """The paths that a field names without a pattern."""
+    if isinstance(field, SingleSourceField):
+        return [field.file_path] if field.value else []
+    named = [source for source in field.value or () if not set(source) & set("*?[!")]
+    return [posixpath.join(field.address.spec_path, source) for source in named]
 
 
 async def _check_source(path: str, where: str, disk: Disk) -> None:

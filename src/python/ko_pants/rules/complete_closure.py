@@ -30,6 +30,10 @@ def _check_profile(request: GoClosureRequest, closure: GoClosure, root: str) -> 
         )
 
 
+# Each round finds the packages that only the hidden files of the round before import.
+_MAX_ROUNDS = 1000
+
+
 async def complete_closure(
     request: GoClosureRequest, root: str
 ) -> tuple[GoClosureRequest, GoClosure]:
@@ -41,12 +45,17 @@ async def complete_closure(
     """
     above = NamedFiles(tuple(module_file_paths(parents(request.directory))))
     request = dataclasses.replace(request, hidden=await hidden_in(root, [above]))
-    while True:
+    for _ in range(_MAX_ROUNDS):
         closure = await go_closure(request)
         hidden = await hidden_in(root, (above, *closure.views))
         if hidden == request.hidden:
             break
         request = dataclasses.replace(request, hidden=hidden)
+    else:
+        raise KoPantsError(
+            f"{request.directory or '.'}: files that Go reads and Pants ignores change while they "
+            "are read; end what writes them, and run again"
+        )
     _check_profile(request, closure, root)
     embedded = {path for e in closure.closure.embeds for path in files_of(root, Embedded(e))}
     closure = dataclasses.replace(closure, embedded=tuple(sorted(embedded)))

@@ -17,7 +17,7 @@ from pants.engine.fs import Digest, MergeDigests
 from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
-from ko_pants.disk.disk import Disk, Entries, HiddenFile, State
+from ko_pants.disk.disk import ABSENT, Disk, Entries, HiddenFile, State
 from ko_pants.engine import hidden_digest, merge_digests
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.input_views import View
@@ -54,15 +54,24 @@ _forgotten: BoundedMemory[str, int] = BoundedMemory(
 )
 
 
-def _states_are(disk: Disk, seen: _Seen) -> bool:
-    return all(
-        state is not None and disk.state(directory) == state for directory, state in seen.states
-    )
+class _States:
+    """The states of directories. Each is looked at once; other views have it in common."""
 
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._known: dict[str, State] = {}
 
-def _is_current(disk: Disk, root: str, view: View) -> bool:
-    seen = _views.get((root, view))
-    return seen is not None and _states_are(disk, seen)
+    def of(self, directory: str) -> State:
+        """The state when it was first asked for."""
+        if directory not in self._known:
+            self._known[directory] = self._disk.state(directory)
+        return self._known[directory]
+
+    def are(self, seen: _Seen) -> bool:
+        """True if all directories are as they were."""
+        return all(
+            state is not None and self.of(directory) == state for directory, state in seen.states
+        )
 
 
 async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
@@ -70,12 +79,18 @@ async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
 
     :raises KoPantsError: a view has something that cannot be read as Go or ko reads it.
     """
+    return await _hidden_in(root, views, _States(Disk(root)))
+
+
+async def _hidden_in(
+    root: str, views: Iterable[View], states_now: _States
+) -> tuple[HiddenFile, ...]:
     disk = Disk(root)
     unknown: dict[View, tuple[frozenset[str], tuple[tuple[str, State], ...]]] = {}
     hidden: set[str] = set()
     for view in views:
         seen = _views.get((root, view))
-        if seen is not None and _states_are(disk, seen):
+        if seen is not None and states_now.are(seen):
             hidden.update(seen.hidden)
         else:
             unknown[view] = _look(disk, view)
@@ -99,8 +114,10 @@ def _look(disk: Disk, view: View) -> tuple[frozenset[str], tuple[tuple[str, Stat
 
     def entries(directory: str) -> Entries:
         # The state is older than what is read: a change in between is seen in the next run.
-        states.setdefault(directory, disk.state(directory))
-        return disk.entries(directory)
+        state = disk.state(directory)
+        found = disk.entries(directory)
+        states.setdefault(directory, None if found and state == ABSENT else state)
+        return found
 
     return view.files(disk, entries), tuple(states.items())
 
@@ -121,18 +138,20 @@ async def hidden_files(request: HiddenFilesRequest, build_root: BuildRoot) -> Hi
     """
     root = build_root.path
     disk = Disk(root)
+    states = _States(disk)
     views, problems = [], []
     for place, view in _views:
         if place != root:
             continue
         try:
-            if not _is_current(disk, root, view):
+            seen = _views.get((root, view))
+            if seen is None or not states.are(seen):
                 _look(disk, view)
         except KoPantsError as e:
             problems.append(str(e))
         else:
             views.append(view)
-    hidden = await hidden_in(root, views)
+    hidden = await _hidden_in(root, views, states)
     return HiddenFiles(
         hidden, _names(root, views), _forgotten.get(root) or 0, tuple(sorted(problems))
     )
