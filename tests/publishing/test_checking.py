@@ -122,7 +122,7 @@ def test_what_is_missing_is_in_the_order_of_the_image(
 
 
 def test_a_registry_that_cannot_be_asked_is_named(registry: FaultRegistry, tmp_path: Path) -> None:
-    registry.fail("HEAD manifest", "403", None, "DENIED")
+    registry.fail("HEAD manifest", "410", None, "DENIED")
     with pytest.raises(KoPantsError, match=registry.host):
         Run(tmp_path, registry).check(app(tmp_path))
 
