@@ -72,6 +72,11 @@ class BoundedMemory(Generic[K, V]):
         with self._lock:
             return list(self._entries.values())
 
+    def items(self) -> list[tuple[K, V]]:
+        """The entries, oldest first, as they are now."""
+        with self._lock:
+            return list(self._entries.items())
+
     def clear(self) -> None:
         """Remove all entries."""
         with self._lock:

@@ -54,24 +54,10 @@ _forgotten: BoundedMemory[str, int] = BoundedMemory(
 )
 
 
-class _States:
-    """The states of directories. Each is looked at once; other views have it in common."""
-
-    def __init__(self, disk: Disk) -> None:
-        self._disk = disk
-        self._known: dict[str, State] = {}
-
-    def of(self, directory: str) -> State:
-        """The state when it was first asked for."""
-        if directory not in self._known:
-            self._known[directory] = self._disk.state(directory)
-        return self._known[directory]
-
-    def are(self, seen: _Seen) -> bool:
-        """True if all directories are as they were."""
-        return all(
-            state is not None and self.of(directory) == state for directory, state in seen.states
-        )
+def _states_are(disk: Disk, seen: _Seen) -> bool:
+    return all(
+        state is not None and disk.state(directory) == state for directory, state in seen.states
+    )
 
 
 async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
@@ -79,18 +65,12 @@ async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
 
     :raises KoPantsError: a view has something that cannot be read as Go or ko reads it.
     """
-    return await _hidden_in(root, views, _States(Disk(root)))
-
-
-async def _hidden_in(
-    root: str, views: Iterable[View], states_now: _States
-) -> tuple[HiddenFile, ...]:
     disk = Disk(root)
     unknown: dict[View, tuple[frozenset[str], tuple[tuple[str, State], ...]]] = {}
     hidden: set[str] = set()
     for view in views:
         seen = _views.get((root, view))
-        if seen is not None and states_now.are(seen):
+        if seen is not None and _states_are(disk, seen):
             hidden.update(seen.hidden)
         else:
             unknown[view] = _look(disk, view)
@@ -138,23 +118,37 @@ async def hidden_files(request: HiddenFilesRequest, build_root: BuildRoot) -> Hi
     """
     root = build_root.path
     disk = Disk(root)
-    states = _States(disk)
-    views, problems = [], []
-    for place, view in _views:
-        if place != root:
-            continue
+    seen = {view: seen for (place, view), seen in _views.items() if place == root}
+    changed = _changed_states(disk, seen.values())
+    stale = [v for v, s in seen.items() if not changed.isdisjoint(s.states)] if changed else []
+    problems = []
+    readable = []
+    for view in stale:
+        del seen[view]
         try:
-            seen = _views.get((root, view))
-            if seen is None or not states.are(seen):
-                _look(disk, view)
+            _look(disk, view)
         except KoPantsError as e:
             problems.append(str(e))
         else:
-            views.append(view)
-    hidden = await _hidden_in(root, views, states)
+            readable.append(view)
+    hidden = {file.path for file in await hidden_in(root, readable)}
+    hidden.update(path for current in seen.values() for path in current.hidden)
     return HiddenFiles(
-        hidden, _names(root, views), _forgotten.get(root) or 0, tuple(sorted(problems))
+        tuple(disk.hidden_file(path) for path in sorted(hidden)),
+        _names(root, (*seen, *readable)),
+        _forgotten.get(root) or 0,
+        tuple(sorted(problems)),
     )
+
+
+def _changed_states(disk: Disk, views: Iterable[_Seen]) -> set[tuple[str, State]]:
+    """The states of directories that are no longer so. Each is looked at once for all views."""
+    known = {state for seen in views for state in seen.states}
+    return {
+        (directory, state)
+        for directory, state in known
+        if state is None or disk.state(directory) != state
+    }
 
 
 def _names(root: str, views: Iterable[View]) -> str:
