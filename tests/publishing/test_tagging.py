@@ -67,6 +67,25 @@ def test_a_refused_tag_is_told_and_the_others_move(registry: FaultRegistry, tmp_
     assert registry.tags["first", "v1"] == sha256_digest(b"theirs")
 
 
+def test_a_tag_that_cannot_move_keeps_no_other_from_moving(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    tags = ("1.0", "latest")
+    Run(tmp_path, registry).publish(app(tmp_path, "old"), tags=tags)
+    registry.fixed_tags = frozenset({"1.0"})
+    new = app(tmp_path, "new")
+    run = Run(tmp_path, registry)
+    (failure,) = run.commit(run.upload(new, tags=tags)).values()
+    assert "app:1.0: HTTP 400" in failure
+    assert failure.endswith("The tags that were set: latest")
+    assert registry.tags["app", "latest"] == new.image.descriptor.digest
+    # The next run says what is as it should be.
+    run = Run(tmp_path, registry)
+    (failure,) = run.commit(run.upload(new, tags=tags)).values()
+    assert "app:1.0: HTTP 400" in failure
+    assert failure.endswith("Up to date: latest")
+
+
 def test_a_layout_that_cannot_be_named_in_fails_all_its_images(tmp_path: Path) -> None:
     memory = new_memory()
     run = Run(tmp_path, memory=memory)

@@ -183,8 +183,7 @@ class ClosureSearch:
     def _resolve(self, import_path: str) -> tuple[str, ...]:
         """Where Go looks for a package in the repo: in every module whose path is a prefix.
 
-        If two modules have the package, Go reports an ambiguous import, for which it has to see
-        both.
+        If two modules have the package, Go has to see both to report an ambiguous import.
         """
         candidates: list[str] = []
         # Go refuses relative imports in modules.

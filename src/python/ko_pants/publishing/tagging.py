@@ -51,7 +51,8 @@ def move_tags(
                 tags, publication.image, lambda missing: uploads.repair(upload, missing)
             )
         except KoPantsError as e:
-            failures[position] = str(e)
+            current = [tag for tag in publication.destination.tags if tag not in tags]
+            failures[position] = f"{e}" + (f". Up to date: {', '.join(current)}" if current else "")
             return
         if named:
             with lock:
