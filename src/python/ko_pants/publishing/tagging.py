@@ -51,8 +51,7 @@ def move_tags(
                 tags, publication.image, lambda missing: uploads.repair(upload, missing)
             )
         except KoPantsError as e:
-            current = [tag for tag in publication.destination.tags if tag not in tags]
-            failures[position] = f"{e}" + (f". Up to date: {', '.join(current)}" if current else "")
+            failures[position] = str(e) + _current_tags(upload)
             return
         if named:
             with lock:
@@ -71,6 +70,13 @@ def move_tags(
             if not failure:
                 remember(memory, pending[position].publication)
     return tuple(failures)
+
+
+def _current_tags(upload: PendingUpload) -> str:
+    """What a failure says of the tags that named the image already; nothing if none did."""
+    tags = upload.publication.destination.tags
+    current = [tag for tag in tags if tag not in upload.found.stale_tags]
+    return f". Up to date: {', '.join(current)}" if current else ""
 
 
 def _name_in_layout(path: str, named: Iterable[Mapping[str, Descriptor]]) -> str:
