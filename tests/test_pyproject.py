@@ -1,9 +1,9 @@
-"""What `pip install` of the repository installs."""
+"""What pyproject.toml says fits what the repository itself runs with."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import shutil
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,52 +11,78 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import ko_pants
+from ko_pants.environment_check import REQUIRED, environment_problem, installed
+
 REPO = Path(__file__).parent.parent
-SOURCES = Path("src/python")
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what setuptools would install, and its metadata."""
-    copy = tmp_path_factory.mktemp("repository")
-    for name in ("pyproject.toml", "README.md", "requirements.txt"):
-        shutil.copy(REPO / name, copy)
-    ignored = shutil.ignore_patterns("__pycache__", ".mypy_cache", "*.egg-info")
-    shutil.copytree(REPO / SOURCES, copy / SOURCES, ignore=ignored)
-    # setuptools must not take another directory for a package.
-    (copy / "tests").mkdir()
-    (copy / "tests" / "__init__.py").touch()
-    (copy / "out").mkdir()
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import setuptools; setuptools.setup()",
-            *("build_py", "--build-lib", "out"),
-            *("egg_info", "--egg-base", "out"),
-        ],
-        cwd=copy,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return copy / "out"
+def needed() -> dict[str, Requirement]:
+    """The requirements of the distribution, by name in lower case."""
+    text = (REPO / "pyproject.toml").read_text()
+    block = text.partition("\ndependencies = [")[2].partition("]")[0]
+    requirements = [Requirement(line) for line in re.findall(r'"(.*)"', block)]
+    return {r.name.lower(): r for r in requirements}
 
 
-def test_every_module_is_installed_and_nothing_else(built: Path) -> None:
-    installed = {str(path.relative_to(built)) for path in built.rglob("*.py")}
-    sources = REPO / SOURCES
-    assert installed == {str(p.relative_to(sources)) for p in sources.glob("ko_pants/**/*.py")}
-    assert "ko_pants/registry/steps/exchange.py" in installed
-
-
-def test_what_it_needs_is_what_the_launcher_installs(built: Path) -> None:
-    (found,) = importlib.metadata.distributions(path=[str(built)])
+def pinned() -> list[Requirement]:
+    """What the launcher installs."""
     lines = (REPO / "requirements.txt").read_text().splitlines()
-    listed = {str(Requirement(line)) for line in lines if line and not line.startswith("#")}
-    needed = {str(Requirement(line)) for line in found.requires or ()}
-    assert needed == listed
-    assert found.metadata["Name"] in ("ko_pants", "ko-pants")
-    assert found.metadata["Requires-Python"] == ">=3.8"
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def test_the_launcher_installs_what_the_distribution_needs() -> None:
+    assert {r.name.lower() for r in pinned()} == needed().keys()
+    assert {name.lower() for name in REQUIRED.values()} == needed().keys()
+    for requirement in pinned():
+        for version in re.findall(r"==([0-9.]+)", str(requirement.specifier)):
+            assert version in needed()[requirement.name.lower()].specifier
+
+
+def test_no_requirement_is_exact_and_none_is_pants() -> None:
+    for name, requirement in needed().items():
+        assert "pants" not in name
+        assert {s.operator for s in requirement.specifier} <= {">=", "<"}
+
+
+def test_the_version_stands_in_one_place() -> None:
+    text = (REPO / "pyproject.toml").read_text()
+    assert 'dynamic = ["version"]' in text
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", ko_pants.__version__)
+    assert ko_pants.__version__ not in text
+
+
+def test_the_core_needs_no_pants() -> None:
+    code = (
+        "import sys; sys.modules['pants'] = None\n"
+        "import ko_pants.registry.client, ko_pants.kocache.cache, ko_pants.golang.closure_search\n"
+        "import ko_pants.oci.image, ko_pants.layers.blob, ko_pants.publishing.run\n"
+        "ko_pants.registry.client.RegistryClient(ko_pants.registry.client.RegistryConfig({})).parts()\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(REPO / "src" / "python")},
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("version", ["2.17.0", "2.17.1", "2.33.0.dev4", "3.0.0rc1"])
+def test_a_pants_that_will_do(version: str) -> None:
+    assert environment_problem(version, installed) is None
+
+
+@pytest.mark.parametrize("version", ["2.16.1", "2.9.0rc3", "1.30.5"])
+def test_a_pants_that_is_too_old(version: str) -> None:
+    problem = environment_problem(version, installed)
+    assert problem is not None
+    assert f"this is Pants {version}; set [GLOBAL].pants_version" in problem
+    assert "\n" not in problem
+
+
+def test_packages_that_are_missing_are_named() -> None:
+    here = {"requests": 1, "yaml": 1, "zstandard": None}
+    problem = environment_problem("2.17.1", here.get)
+    assert problem is not None
+    assert "needs deflate, zstandard, which the environment of Pants" in problem
+    assert "[GLOBAL].plugins" in problem
+    assert installed("no_such_module_anywhere") is None
