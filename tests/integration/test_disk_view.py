@@ -364,7 +364,11 @@ def test_a_prebuilt_file_that_cannot_be_read(
     finally:
         path.unlink()
     assert_one_error(run, "made:made", "`binary`", "made/program", says)
-    assert_one_error(of_files, "made:of-files", "`binary`", "made/program", says)
+    if target.startswith(("/", "../../")):
+        # Pants looks at the files of this target first, and names the target and its field.
+        assert_one_error(of_files, "made:files", "'sources'", "made/program")
+    else:
+        assert_one_error(of_files, "made:of-files", "`binary`", "made/program", says)
 
 
 def test_a_prebuilt_file_that_pants_ignores(repo: Workspace, tmp_path: Path) -> None:
