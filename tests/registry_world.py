@@ -54,7 +54,7 @@ class Image:
         return cls(tag, layer, base_layer, config, manifest, index)
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """A registry which holds a base image and an old image, and one beside it."""
 
