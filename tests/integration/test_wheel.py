@@ -10,7 +10,7 @@ import sys
 import venv
 import zipfile
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 from integration.published import published_in, published_on
@@ -78,7 +78,7 @@ class Consumer(Workspace):
 
 @pytest.fixture(scope="module", params=list(BACKENDS))
 def repo(
-    request: pytest.FixtureRequest,
+    request: Any,
     pants: Path,
     caches: Path,
     tmp_path_factory: pytest.TempPathFactory,
