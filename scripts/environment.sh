@@ -201,6 +201,8 @@ version = platform.python_version()
 name = platform.python_implementation()
 if name != "CPython" or sys.version_info[:2] not in ((3, 8), (3, 9)):
     sys.exit(print("is", name, version))
+if sys.platform == "darwin" and platform.machine() == "arm64" and sys.version_info[:2] == (3, 8):
+    sys.exit(print("is CPython", version, "and Pants for Apple silicon needs 3.9"))
 if not all(importlib.util.find_spec(m) for m in ("venv", "ensurepip")):
     sys.exit(print("lacks venv or ensurepip"))
 print("fits")' 2> /dev/null) || ko_about=
@@ -371,7 +373,7 @@ ko_choose_go() {
   done
   ko_read_requirements "$ko_root/requirements-go.txt"
   ko_go_name=${ko_lines#,}
-  ko_go_home=$ko_home/go/$(printf '%s' "$ko_go_name-$(uname -m)" | tr -c 'A-Za-z0-9._-' _)
+  ko_go_home=$ko_home/go/$(printf '%s' "$ko_go_name-$(uname -m)" | LC_ALL=C tr -c 'A-Za-z0-9._-' _)
   ko_go=$ko_go_home/go/bin
   [ ! -x "$ko_go/go" ] || return 0
   ko_say "no Go 1.$ko_go_minor_wanted or later found; installing $ko_go_name (about 70 MB to download)"

@@ -310,6 +310,31 @@ def test_no_python_is_one_line(fresh: Checkout) -> None:
     assert not fresh.home.exists()
 
 
+# Runs the interpreter as if it were on another machine: -I -c CODE ARGUMENTS.
+OTHER_MACHINE = """#!/bin/sh
+shift 2
+exec '{python}' -I -c 'import platform, sys
+sys.platform, sys.version_info = "darwin", (3, 8, 18)
+platform.machine, platform.python_version = lambda: "{machine}", lambda: "3.8.18"
+code = sys.argv.pop(1)
+exec(code)' "$@"
+"""
+
+
+@pytest.mark.parametrize("machine", ["arm64", "x86_64"])
+def test_python_3_8_will_not_do_on_apple_silicon(fresh: Checkout, machine: str) -> None:
+    """Pants has no wheel for it there."""
+    without_python(fresh)
+    text = OTHER_MACHINE.format(python=PYTHON, machine=machine)
+    fresh.env["PYTHON"] = str(executable(fresh.bin / "python3.8", text))
+    if machine == "arm64":
+        first, last = fresh.run().err[:2]
+        assert "will not do" in first
+        assert "python3.8 is CPython 3.8.18 and Pants for Apple silicon needs 3.9" in last
+    else:
+        assert fresh.first_lines(1)[0].startswith("ko_pants: first run")
+
+
 @pytest.mark.parametrize("root", ["home", "shims on PATH", "PYENV_ROOT"])
 def test_version_behind_a_dead_shim_of_pyenv(fresh: Checkout, root: str) -> None:
     without_python(fresh)
