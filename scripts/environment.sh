@@ -315,7 +315,12 @@ ko_build() {
     esac
   fi >> "$ko_target.log" 2>&1 || ko_fail "$ko_target.log" "no venv could be made with $ko_base"
   ko_say "installing $ko_what (about 60 MB to download)"
-  ko_pip "$ko_target" "$ko_target.log" "$@" || ko_fail "$ko_target.log" "pip could not install $ko_what"
+  ko_pip "$ko_target" "$ko_target.log" "$@" || {
+    # psutil 5.9.0, which Pants 2.17 pins, has no wheel for Apple silicon.
+    [ "$(uname -s)" != Darwin ] ||
+      ko_say "pip compiles what has no wheel for this Mac; xcode-select --install brings the compiler"
+    ko_fail "$ko_target.log" "pip could not install $ko_what"
+  }
   ko_finish_pants "$ko_target"
   : > "$ko_target/complete"
 }

@@ -265,6 +265,15 @@ def test_failed_installation_shows_why_and_hurts_nothing(used: Checkout) -> None
     assert used.run().err == []
 
 
+@pytest.mark.parametrize("system", ["Darwin", "Linux"])
+def test_failed_installation_on_a_mac_names_the_compiler(used: Checkout, system: str) -> None:
+    executable(used.bin / "uname", f"#!/bin/sh\necho {system}\n")
+    used.configure("9.9.9")
+    used.env["PATH"] = f"{used.bin}:{used.env['PATH']}"
+    told = any("xcode-select --install" in line for line in used.run().err)
+    assert told == (system == "Darwin")
+
+
 def test_killed_run_is_made_good(fresh: Checkout) -> None:
     assert "installing" in fresh.first_lines(2)[1]
     assert fresh.environments() == []
