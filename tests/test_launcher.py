@@ -265,6 +265,15 @@ def test_failed_installation_shows_why_and_hurts_nothing(used: Checkout) -> None
     assert used.run().err == []
 
 
+@pytest.mark.parametrize("system", ["Darwin", "Linux"])
+def test_failed_installation_on_a_mac_names_the_compiler(used: Checkout, system: str) -> None:
+    executable(used.bin / "uname", f"#!/bin/sh\necho {system}\n")
+    used.configure("9.9.9")
+    used.env["PATH"] = f"{used.bin}:{used.env['PATH']}"
+    told = any("xcode-select --install" in line for line in used.run().err)
+    assert told == (system == "Darwin")
+
+
 def test_killed_run_is_made_good(fresh: Checkout) -> None:
     assert "installing" in fresh.first_lines(2)[1]
     assert fresh.environments() == []
@@ -308,6 +317,31 @@ def test_no_python_is_one_line(fresh: Checkout) -> None:
     assert f"{shim} does not run" in line
     assert "set PYTHON" in line
     assert not fresh.home.exists()
+
+
+# Runs the interpreter as if it were on another machine: -I -c CODE ARGUMENTS.
+OTHER_MACHINE = """#!/bin/sh
+shift 2
+exec '{python}' -I -c 'import platform, sys
+sys.platform, sys.version_info = "darwin", (3, 8, 18)
+platform.machine, platform.python_version = lambda: "{machine}", lambda: "3.8.18"
+code = sys.argv.pop(1)
+exec(code)' "$@"
+"""
+
+
+@pytest.mark.parametrize("machine", ["arm64", "x86_64"])
+def test_python_3_8_will_not_do_on_apple_silicon(fresh: Checkout, machine: str) -> None:
+    """Pants has no wheel for it there."""
+    without_python(fresh)
+    text = OTHER_MACHINE.format(python=PYTHON, machine=machine)
+    fresh.env["PYTHON"] = str(executable(fresh.bin / "python3.8", text))
+    if machine == "arm64":
+        first, last = fresh.run().err[:2]
+        assert "will not do" in first
+        assert "python3.8 is CPython 3.8.18 and Pants for Apple silicon needs 3.9" in last
+    else:
+        assert fresh.first_lines(1)[0].startswith("ko_pants: first run")
 
 
 @pytest.mark.parametrize("root", ["home", "shims on PATH", "PYENV_ROOT"])

@@ -6,7 +6,9 @@ import hashlib
 import os
 import shutil
 import socket
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -136,6 +138,27 @@ def test_a_state_follows_links(disk: Disk) -> None:
     assert disk.state("l") == state
     file.unlink()
     assert disk.state("l") == ABSENT
+
+
+@pytest.mark.parametrize(
+    ("changed", "age", "known"),
+    [
+        (1_700_000_000_123_456_789, 10**9, True),
+        (1_700_000_000_123_456_789, 10**7, False),
+        # HFS+ stamps whole seconds: what changed in this one may change again in it.
+        (1_700_000_000_000_000_000, 10**9, False),
+        (1_700_000_000_000_000_000, 3 * 10**9, True),
+    ],
+)
+def test_a_state_says_nothing_while_the_clock_of_the_file_system_has_not_ticked(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, changed: int, age: int, known: bool
+) -> None:
+    file = write(disk, "file")
+    status = SimpleNamespace(st_mtime_ns=changed, st_ctime_ns=changed, st_ino=1, st_size=2)
+    assert disk.absolute("file") == str(file)
+    monkeypatch.setattr(os, "stat", lambda path: status)
+    monkeypatch.setattr(time, "time_ns", lambda: changed + age)
+    assert disk.state("file") == ((changed, 1, 2) if known else None)
 
 
 def test_the_fingerprint_is_that_of_the_content_now(disk: Disk) -> None:

@@ -373,6 +373,12 @@ DYNAMIC = ExecutableHeader("elf", "linux", "amd64", "executable", False, "/lib64
             ["found an ELF shared library"],
         ),
         (ExecutableHeader("mach-o", "darwin", kind="universal file"), LINUX, False, ["universal"]),
+        (
+            ExecutableHeader("mach-o", "darwin", "arm64", "executable"),
+            LINUX,
+            False,
+            ["found a Mach-O executable for darwin/arm64", "GOOS=linux GOARCH=amd64"],
+        ),
         (inspect_executable(b"#!/bin/sh\n"), LINUX, False, ["found a script"]),
         (inspect_executable(b""), LINUX, False, ["found an empty file"]),
         (inspect_executable(b"hello"), LINUX, False, ["neither ELF, PE nor Mach-O"]),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Mapping
 
 import pytest
+from posix_shells import command_of, in_every_shell
 
 from ko_pants.golang.executable import HEAD_SIZE_BYTES
 from ko_pants.golang.go_build import (
@@ -162,6 +164,60 @@ def test_a_list_without_tags_in_the_root(sandbox: Sandbox) -> None:
     assert sandbox.recorded("pwd") == [os.path.realpath(sandbox.root)]
 
 
+# Options of each tool that the scripts call, as far as macOS has them too.
+MAC_OPTIONS = {
+    "head": ["-c"],
+    "grep": ["-aqF", "-q", "-e"],
+    "sed": [],
+    "sort": ["-u"],
+    "mkdir": ["-p"],
+}
+# Refuses other options. BSD's tools fail on bytes that are no text in the user's language, so the
+# scripts have to name the C locale for those that read what Go wrote.
+MAC_TOOL = """#!/bin/sh
+case $0 in *sed | *grep)
+  [ "${{LC_ALL-}}" = C ] || {{ echo "${{0##*/}}: illegal byte sequence" >&2; exit 1; }} ;;
+esac
+for word in "$@"; do
+  case $word in -*) ;; *) continue ;; esac
+  case " {options} " in *" $word "*) ;; *) echo "${{0##*/}}: illegal option" >&2; exit 1 ;; esac
+done
+exec {program} "$@"
+"""
+
+
+@pytest.fixture
+def mac_tools(tmp_path: Path) -> Path:
+    """A directory with the tools of the scripts, which take only options that macOS has."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, options in MAC_OPTIONS.items():
+        program = shutil.which(name, path="/usr/bin:/bin")
+        (tools / name).write_text(MAC_TOOL.format(options=" ".join(options), program=program))
+        (tools / name).chmod(0o755)
+    return tools
+
+
+@in_every_shell
+def test_every_shell_and_the_tools_of_a_mac_can_run_the_scripts(
+    sandbox: Sandbox, mac_tools: Path, shell: str
+) -> None:
+    """As far as this can be seen on Linux."""
+    start = command_of(shell)
+    env = {"PATH": f"{mac_tools}:/usr/bin:/bin"}
+    sandbox.says(stdout="b\na\nb\n", stderr="https://me@proxy.test caf\u00e9\n", output=b"\xff\0")
+    build = build_argv("go1", "module", ".", "app", (), reduced=True)
+    done = sandbox.run((*start, *build[1:]), env=env)
+    shown = "https://***@proxy.test caf\u00e9\n"
+    assert (done.returncode, done.stderr.decode()) == (0, shown)
+    assert done.stdout.endswith(b"\xff\0")
+    listed = sandbox.run((*start, *list_argv("go1", ".", (), ("x",))[1:]), env=env)
+    assert (listed.returncode, listed.stdout, listed.stderr.decode()) == (0, b"a\nb\n", shown)
+    sandbox.says(stderr="go: updates to go.mod needed\n")
+    lacking = sandbox.run((*start, *build[1:]), exit_code=1, env=env)
+    assert (lacking.returncode, lacking.stdout) == (0, b"")
+
+
 def test_a_list_that_fails(sandbox: Sandbox) -> None:
     assert sandbox.run(list_argv("go1", ".", (), ("x",)), exit_code=1).returncode != 0
 
@@ -181,7 +237,7 @@ def test_the_arguments_are_part_of_cache_keys() -> None:
         *head_argv("f"),
     )
     assert hashlib.sha256("\0".join(argv).encode()).hexdigest() == (
-        "b9b26502976902f24b2e1721961d249552ef692c0c78fb076b1fd47323b86659"
+        "ad962e7fafdfbb6232c29790695f59b69da9f14e25b9a156b222b47eff20c4b3"
     )
     assert build_argv("go1", "m", ".", "n", ())[6] == "whole"
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import stat
 import subprocess
+import sys
 import threading
 from typing import Callable, Iterator
 
 import pytest
+from posix_shells import command_of, in_every_shell
 
-from ko_pants.publishing.commit_gate import CommitGate
+from ko_pants.publishing import commit_gate
+from ko_pants.publishing.commit_gate import KNOCK, CommitGate
 
 # The thread of a gate must not end with a traceback on the user's terminal.
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 
 SECONDS = 20.0
+# Linux's number of the call that sets how many bytes a pipe holds.
+F_SETPIPE_SZ = 1031
 Report = Callable[[str], None]
 
 
@@ -185,6 +191,13 @@ def test_close_makes_what_waits_fail() -> None:
     gone(gate)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that does not wait for a process that does not read."""
+    monkeypatch.setattr(commit_gate, "_PATIENCE_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_process_that_was_killed_does_not_kill_the_gates_owner(commits: Commits) -> None:
     begun, release = threading.Event(), threading.Event()
 
@@ -208,6 +221,7 @@ def test_a_process_that_was_killed_does_not_kill_the_gates_owner(commits: Commit
     assert commits.numbers == [0]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_the_answer_reaches_a_process_that_was_too_slow_for_the_lines_before_it() -> None:
     begun, release = threading.Event(), threading.Event()
 
@@ -233,6 +247,33 @@ def test_the_answer_reaches_a_process_that_was_too_slow_for_the_lines_before_it(
     gone(own)
     process.send_signal(signal.SIGCONT)
     assert process.wait(SECONDS) == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sets the size of a pipe")
+def test_no_line_is_lost_where_a_pipe_holds_less_than_the_lines(commits: Commits) -> None:
+    """As on macOS, whose pipes hold 8 KiB."""
+    commits.lines = [f"{number}: {'x' * 100}" for number in range(300)]
+    gate = CommitGate(commits)
+    process = gate.enter(0)
+    fcntl.fcntl(gate._answers[0], F_SETPIPE_SZ, 4096)
+    assert knock(process) == (0, "\n".join(commits.lines) + "\n")
+    gone(gate)
+
+
+@in_every_shell
+def test_every_shell_can_knock(gate: CommitGate, commits: Commits, shell: str) -> None:
+    """/bin/sh of macOS is bash 3.2 or dash; nothing here may need more than POSIX has."""
+    start = command_of(shell)
+    commits.lines = ["a line  with \\n and $HOME"]
+    commits.errors = {1: "denied"}
+    fine, denied, over = (gate.enter(number) for number in range(3))
+    assert fine[:3] == ("/bin/sh", "-c", KNOCK)
+    shown = "\n".join(commits.lines) + "\n"
+    assert knock((*start, *fine[1:])) == (0, shown)
+    assert knock((*start, *denied[1:])) == (1, shown + "denied\n")
+    gate.close()
+    gone(gate)
+    assert knock((*start, *over[1:])) == (1, "the run that this image belongs to is over\n")
 
 
 def test_the_directory_has_the_name_that_later_runs_sweep(gate: CommitGate) -> None:

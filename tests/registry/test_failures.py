@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -39,6 +40,12 @@ class CertificateError(ValueError):
         (requests.ReadTimeout(), "timed out", False, False, False),
         (ConnectionResetError(), "the connection was reset", False, False, False),
         (BrokenPipeError(), "the connection was reset", False, False, False),
+        # What macOS says.
+        (
+            OSError(errno.EPROTOTYPE, "Protocol wrong type for socket"),
+            "the connection was reset",
+            *(False, False, False),
+        ),
         (http.client.IncompleteRead(b""), "the reply ended early", False, False, False),
         (OSError(113, "No route to host"), "No route to host", False, False, False),
     ],

@@ -51,10 +51,13 @@ def test_a_bundle_that_changed_is_read_again(tmp_path: Path, made: list[str]) ->
     assert made == [HOST, HOST]
 
 
-def test_an_authority_of_one_registry_is_of_that_one(tmp_path: Path, made: list[str]) -> None:
+@pytest.mark.parametrize("directory", [".config/containers", ".docker"])
+def test_an_authority_of_one_registry_is_of_that_one(
+    tmp_path: Path, made: list[str], directory: str
+) -> None:
     env = {"HOME": str(tmp_path)}
     before = tls.find_context(HOST, env, None, None)
-    certs = tmp_path / ".config/containers/certs.d" / HOST
+    certs = tmp_path / directory / "certs.d" / HOST
     certs.mkdir(parents=True)
     os.replace(make_certificate(tmp_path)[0], certs / "ca.crt")
     assert tls.find_context(HOST, env, None, None) is not before

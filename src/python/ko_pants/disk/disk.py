@@ -21,7 +21,10 @@ _CHUNK_BYTES = 1 << 20
 # A file system stamps changes with a clock that ticks every few milliseconds. What changed so
 # recently may change again within the same tick, so its state says nothing.
 _TICK_NANOSECONDS = 50_000_000
-# Linux follows no more links than these on the way to a file.
+# HFS+, FAT and some network file systems stamp whole seconds, FAT every other one.
+_COARSE_TICK_NANOSECONDS = 2_050_000_000
+_SECOND_NANOSECONDS = 1_000_000_000
+# Linux follows no more links than these on the way to a file, macOS no more than 32.
 _MAX_LINKS = 40
 
 
@@ -219,7 +222,10 @@ def _absolute_target(root: str, path: str) -> str | None:
 
 def _state(status: os.stat_result) -> State:
     changed = max(status.st_mtime_ns, status.st_ctime_ns)
-    if abs(time.time_ns() - changed) < _TICK_NANOSECONDS:
+    age = abs(time.time_ns() - changed)
+    if age < _TICK_NANOSECONDS:
+        return None
+    if age < _COARSE_TICK_NANOSECONDS and changed % _SECOND_NANOSECONDS == 0:
         return None
     return (changed, status.st_ino, status.st_size)
 

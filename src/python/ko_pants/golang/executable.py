@@ -270,6 +270,14 @@ def _with_article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "Ee" else f"a {noun}"
 
 
+def _hint(header: ExecutableHeader, platform: Platform) -> str:
+    """What to do about a program that was built on a Mac for the Mac itself."""
+    if header.format != "mach-o" or _FORMATS.get(platform.os) == "mach-o":
+        return ""
+    variables = " ".join(f"{name}={value}" for name, value in platform.go_env().items())
+    return f". It is one for macOS: build it for the image (a Go program with {variables})"
+
+
 def executable_problem(
     header: ExecutableHeader, platform: Platform, needs_static: bool
 ) -> str | None:
@@ -294,7 +302,7 @@ def executable_problem(
         or header.architecture != platform.architecture
         or header.kind != "executable"
     ):
-        return f"found {found}; {wanted}"
+        return f"found {found}; {wanted}{_hint(header, platform)}"
     if needs_static and header.format == "elf" and not header.static:
         return (
             f"found {found} that is dynamically linked (interpreter "

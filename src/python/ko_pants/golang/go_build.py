@@ -19,6 +19,7 @@ IDENTITY_SUFFIX = ".identity"
 # `check_toolchain` makes sure that the link leads to what its name says, for the toolchain may be
 # replaced at any time. Beside the link is a file with the first line of VERSION and the build id of
 # the go command. `show` hides users in URLs: Go hides passwords only, and a user can be a token.
+# LC_ALL=C: BSD's sed and grep fail on bytes that are no text in the language of the user.
 _SET_UP = f"""
 set -eu
 root=$(pwd -P)
@@ -29,11 +30,11 @@ GOROOT=$(cd -P "$toolchain" && pwd)
 check_toolchain() {{
   {{ read -r version && read -r build_id; }} < "$toolchain{IDENTITY_SUFFIX}" &&
     {{ read -r found || [ -n "$found" ]; }} < "$GOROOT/VERSION" && [ "$found" = "$version" ] &&
-    head -c {HEAD_SIZE_BYTES} "$GOROOT/bin/go" | grep -aqF -e "$build_id" && return
+    head -c {HEAD_SIZE_BYTES} "$GOROOT/bin/go" | LC_ALL=C grep -aqF -e "$build_id" && return
   echo "the Go toolchain in $GOROOT was replaced while Pants worked with it: run Pants again" >&2
   exit 1
 }}
-show() {{ sed 's#://[^/@[:space:]]*@#://***@#g' "$1" >&2; }}
+show() {{ LC_ALL=C sed 's#://[^/@[:space:]]*@#://***@#g' "$1" >&2; }}
 check_toolchain
 export GOROOT GOCACHE="$root/{GO_CACHE}" GOPATH="$root/{GO_PATH}"
 export GOMODCACHE="$GOPATH/pkg/mod" GOENV=off GOTOOLCHAIN=local TMPDIR="$root/.ko_pants/tmp"
@@ -59,7 +60,7 @@ check_toolchain
 if [ "$built" = yes ]; then
   head -c {HEAD_SIZE_BYTES} "$root/{OUTPUT_DIRECTORY}/$name"
 else
-  [ "$mode" = reduced ] && grep -q -e 'no required module provides package' \\
+  [ "$mode" = reduced ] && LC_ALL=C grep -q -e 'no required module provides package' \\
     -e 'missing go.sum entry' -e 'updates to go.mod needed' "$errors"
 fi
 """
@@ -73,7 +74,7 @@ go list -deps -e -f "$format" "$@" > "$TMPDIR/modules" 2> "$TMPDIR/errors" || li
 show "$TMPDIR/errors"
 check_toolchain
 [ "$listed" = yes ]
-sort -u "$TMPDIR/modules"
+LC_ALL=C sort -u "$TMPDIR/modules"
 """
 
 _HEAD = f'head -c {HEAD_SIZE_BYTES} "$1"'

@@ -13,6 +13,7 @@ import contextlib
 import os
 import shutil
 import threading
+import time
 from typing import Callable
 
 from ko_pants.publishing.temporary import make_directory
@@ -40,6 +41,10 @@ exit 1
 
 # A line of at most this size is written into a pipe as a whole (POSIX says 512, Linux allows more).
 _MAX_LINE_BYTES = 500
+# How long a process has to read, so that there is room for the next line. A pipe holds 64 KiB on
+# Linux and 8 KiB on macOS.
+_PATIENCE_SECONDS = 1.0
+_PAUSE_SECONDS = 0.005
 
 _END = "end"
 
@@ -64,6 +69,7 @@ class CommitGate:
         path = os.path.join(self.directory, name)
         os.mkfifo(path, 0o600)
         # For reading and writing: `open` does not wait, and the pipe stays while this is open.
+        # POSIX leaves that open for named pipes; Linux, macOS and the BSDs allow it.
         return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
 
     def enter(self, number: int) -> tuple[str, ...]:
@@ -111,14 +117,24 @@ class CommitGate:
     def _write(self, number: int, line: str) -> None:
         pipe = self._answers[number]
         content = (line + "\n").encode("utf-8", "replace")
-        try:
-            os.write(pipe, content)
-        except BlockingIOError:
-            # The pipe is full because the process was killed: empty it.
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not self._fits(pipe, content):
+            if time.monotonic() < deadline:
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            # The process does not read: it was killed or stopped. Empty the pipe.
             with contextlib.suppress(BlockingIOError):
                 while os.read(pipe, 1 << 16):
                     pass
+
+    @staticmethod
+    def _fits(pipe: int, content: bytes) -> bool:
+        """Write a line into a pipe if it has room for all of it."""
+        try:
             os.write(pipe, content)
+        except BlockingIOError:
+            return False
+        return True
 
     def _try_commit(self, number: int) -> str | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -75,7 +76,9 @@ def _broken_connection(cause: BaseException, via: str) -> TransferFailure | None
         return TransferFailure(f"{via}no answer to a connection attempt", connect=True)
     if isinstance(cause, _TIMEOUTS):
         return TransferFailure(f"{via}timed out")
-    if isinstance(cause, (ConnectionResetError, BrokenPipeError)):
+    # macOS says EPROTOTYPE where the other end closes the connection at the same moment.
+    closing = isinstance(cause, OSError) and cause.errno == errno.EPROTOTYPE
+    if closing or isinstance(cause, (ConnectionResetError, BrokenPipeError)):
         return TransferFailure(f"{via}the connection was reset")
     if isinstance(cause, http.client.RemoteDisconnected):
         return TransferFailure(f"{via}the connection was closed without an answer")

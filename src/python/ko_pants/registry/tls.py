@@ -13,10 +13,14 @@ from ko_pants.errors import KoPantsError
 
 
 def certificate_directories(env: Mapping[str, str], netloc: str) -> tuple[str, ...]:
-    """Where docker and podman look for a registry's own certificates (certs.d(5))."""
+    """Where docker and podman look for a registry's own certificates (certs.d(5)).
+
+    `~/.docker/certs.d` is that of Docker Desktop, for Macs.
+    """
     roots = ["/etc/docker/certs.d", "/etc/containers/certs.d"]
     if env.get("HOME"):
         roots.append(os.path.join(env["HOME"], ".config", "containers", "certs.d"))
+        roots.append(os.path.join(env["HOME"], ".docker", "certs.d"))
     return tuple(os.path.join(root, netloc) for root in roots)
 
 

@@ -13,11 +13,14 @@ from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
 
 # The arguments are pairs: a name in the sandbox, and the path where the file shall be. Another
-# image may have the same layer, and bring it at the same time.
+# image may have the same layer, and bring it at the same time. The file may be a link. Linux's `ln`
+# links to the link itself, and not every `ln` knows -L (that of macOS 11 does not).
 _LINK_OR_COPY = """\
 while [ $# -gt 0 ]; do
-  [ -e "$2" ] || ln -L "$1" "$2" 2>/dev/null ||
-    { cp -L "$1" "$2.$$" && mv -f "$2.$$" "$2"; } || exit 1
+  file=$1
+  if [ -L "$file" ]; then file=$(readlink "$file") || file=$1; fi
+  [ -e "$2" ] || { ! [ -L "$file" ] && ln "$file" "$2" 2> /dev/null; } ||
+    { cp "$1" "$2.$$" && mv -f "$2.$$" "$2"; } || exit 1
   shift 2
 done
 """
