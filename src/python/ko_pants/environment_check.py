@@ -42,6 +42,19 @@ def environment_problem(pants_version: str, find: Callable[[str], object]) -> Op
     return None
 
 
+def check_environment() -> None:
+    """Called before anything else of the backend is imported, which may not import.
+
+    :raises BackendConfigurationError: this Pants cannot run the backend.
+    """
+    from pants.base.exceptions import BackendConfigurationError
+    from pants.version import VERSION
+
+    problem = environment_problem(VERSION, installed)
+    if problem:
+        raise BackendConfigurationError(problem)
+
+
 def installed(module: str) -> object:
     """A module's spec; None if it is not installed. It is not imported."""
     return importlib.util.find_spec(module)

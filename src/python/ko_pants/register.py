@@ -8,14 +8,9 @@ import pkgutil
 from types import ModuleType
 from typing import Iterator
 
-from pants.base.exceptions import BackendConfigurationError
-from pants.version import VERSION
+from ko_pants.environment_check import check_environment
 
-from ko_pants.environment_check import environment_problem, installed
-
-_problem = environment_problem(VERSION, installed)
-if _problem:
-    raise BackendConfigurationError(_problem)
+check_environment()
 
 # ruff: noqa: E402 (The rest may not even import where there is a problem.)
 from pants.build_graph.build_file_aliases import BuildFileAliases

@@ -15,8 +15,9 @@ What is up to date has no process. Pants shows it as skipped, with the reason.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
+from pants.core.goals.package import PackageFieldSet
 from pants.core.goals.publish import (
     PublishFieldSet,
     PublishPackages,
@@ -33,6 +34,7 @@ from ko_pants.engine import layer_blobs, publish_plan, questions_asked
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
 from ko_pants.goals.publish_output import ImagePublishPackages, description_of
+from ko_pants.goals.publish_skip import skip_request
 from ko_pants.products import (
     BuiltImage,
     Layer,
@@ -73,6 +75,10 @@ class PublishGoOciImageFieldSet(PublishFieldSet):  # type: ignore[type-arg]
     registries: GoOciImageRegistriesField
     tags: GoOciImageTagsField
     skip_push: GoOciImageSkipPushField
+
+    def check_skip_request(self, package_fs: PackageFieldSet) -> Any:
+        """What newer versions of Pants ask before they build the image; see `publish_skip`."""
+        return skip_request(package_fs, self)
 
 
 def _naming(field_set: NamingFieldSet) -> tuple[object, ...]:

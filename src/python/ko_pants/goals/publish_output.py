@@ -9,6 +9,7 @@ from pants.core.goals.publish import PublishOutputData, PublishPackages
 from pants.engine.internals.session import RunId
 
 from ko_pants.products import BuiltImage, PlatformImage, ResultSource
+from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.publication import Found, Publication, Published
 
 # How the documented output spells where the result of a process came from.
@@ -72,6 +73,11 @@ class Description(str):
         return format(text, spec)
 
 
+def skip_description(destination: Destination) -> str:
+    """Why an image is not pushed to a destination."""
+    return f"({destination.skip})"
+
+
 def description_of(
     publication: Publication, found: Found | None, result: Callable[[], Published]
 ) -> str:
@@ -82,7 +88,7 @@ def description_of(
     image, destination = publication.image, publication.destination
     digest, platforms = image.descriptor.digest, image.platform_names
     if found is None:
-        return f"({destination.skip}); built {digest} ({platforms})"
+        return f"{skip_description(destination)}; built {digest} ({platforms})"
     if found.up_to_date:
         return f"up to date: {digest} ({platforms})"
     place = destination.layout or destination.registry

@@ -1,0 +1,76 @@
+"""An image that goes nowhere is not built: Pants 2.32 and newer ask before they build.
+
+Older versions build it all the same. On every version the publish rule looks again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pants.core.goals.publish import PublishOutputData, PublishPackages
+from pants.engine.rules import collect_rules, rule
+from pants.engine.unions import UnionRule
+
+from ko_pants.engine import name_of_newer_pants
+from ko_pants.goals.publish_output import skip_description
+from ko_pants.publishing.destinations import Destination
+from ko_pants.rules.image_names import NamingFieldSet, destinations_of
+from ko_pants.rules.settings import Settings
+
+CheckSkipRequest: Any = name_of_newer_pants("pants.core.goals.publish", "CheckSkipRequest")
+CheckSkipResult: Any = name_of_newer_pants("pants.core.goals.publish", "CheckSkipResult")
+
+
+def skipped_packages(
+    destinations: tuple[Destination, ...], data: dict[str, str]
+) -> list[PublishPackages]:
+    """What is said of an image that goes to none of its destinations; empty if it goes to one.
+
+    :param data: what the entries of `--publish-output` have beside their names.
+    """
+    if not all(destination.skip for destination in destinations):
+        return []
+    return [
+        PublishPackages(
+            names=destination.names,
+            description=skip_description(destination),
+            data=PublishOutputData(data),
+        )
+        for destination in destinations
+    ]
+
+
+if TYPE_CHECKING or CheckSkipRequest is None:
+
+    def skip_request(package_fs: Any, publish_fs: NamingFieldSet) -> Any:
+        """Nothing: this Pants does not ask."""
+        return None
+
+    def rules() -> list[object]:
+        """None."""
+        return []
+
+else:
+
+    class GoOciImageSkipRequest(CheckSkipRequest):
+        """Does one image go anywhere?"""
+
+    def skip_request(package_fs: Any, publish_fs: NamingFieldSet) -> Any:
+        """What Pants is to ask before it builds an image."""
+        return GoOciImageSkipRequest(package_fs=package_fs, publish_fs=publish_fs)
+
+    @rule
+    async def skip_image(request: GoOciImageSkipRequest, settings: Settings) -> CheckSkipResult:
+        """Look at the destinations alone.
+
+        :raises KoPantsError: a name is malformed.
+        """
+        field_set = request.publish_fs
+        packages = skipped_packages(
+            destinations_of(field_set, settings), {"target": str(field_set.address)}
+        )
+        return CheckSkipResult(packages) if packages else CheckSkipResult.no_skip()
+
+    def rules() -> list[object]:
+        """The rule, and that it answers for our images."""
+        return [*collect_rules(), UnionRule(CheckSkipRequest, GoOciImageSkipRequest)]
