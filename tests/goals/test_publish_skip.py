@@ -80,7 +80,7 @@ def ask(newer: Any, publish_fs: Any) -> Any:
 
 
 def test_an_image_with_skip_push(newer: Any) -> None:
-    (package,) = ask(newer, field_set(skip_push=True)).inner
+    (package,) = ask(newer, field_set(skip_push=True, registries=("@open",))).inner
     assert package.names == ("open.io/app:1", "open.io/app:2")
     assert package.process is None
     assert package.description == "(by `skip_push` on app:app)"
