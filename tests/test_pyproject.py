@@ -50,6 +50,10 @@ def test_the_version_stands_in_one_place() -> None:
     assert 'dynamic = ["version"]' in text
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", ko_pants.__version__)
     assert ko_pants.__version__ not in text
+    # What a reader copies is what the repository makes.
+    for name in ("README.md", "docs/guide.md"):
+        named = re.findall(r"ko-pants==([^\"]+)", (REPO / name).read_text())
+        assert set(named) == {ko_pants.__version__}
 
 
 def test_the_core_needs_no_pants() -> None:
