@@ -56,6 +56,22 @@ def test_the_version_stands_in_one_place() -> None:
         assert set(named) == {ko_pants.__version__}
 
 
+def test_the_lockfile_has_what_the_requirements_say() -> None:
+    lock = (REPO / "requirements-own.lock").read_text()
+    locked = {Requirement(line).name.lower(): line for line in re.findall(r"(?m)^(\S+==\S+)", lock)}
+    for line in (REPO / "requirements-own.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            # One spelling of a name: a dot is a dash.
+            assert line.lower().replace(".", "-") in {n.replace(".", "-") for n in locked}
+    dev = (REPO / "requirements-dev.txt").read_text().splitlines()
+    for line in [*map(str, pinned()), *dev]:
+        name, exact, version = line.partition("==")
+        if exact and ";" not in line:
+            assert locked[name.lower()] == f"{name.lower()}=={version}"
+    # It is no place to name a host in.
+    assert "://" not in lock
+
+
 def test_the_core_needs_no_pants() -> None:
     code = (
         "import sys; sys.modules['pants'] = None\n"
