@@ -19,7 +19,7 @@ from ko_pants.golang.private_environment import split_environment
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = REPO / "src" / "python" / "ko_pants"
-SCRIPTS = ("pants", "scripts/environment.sh", "scripts/test", "scripts/mutate")
+SCRIPTS = ("pants", "scripts/environment.sh", "scripts/own", "scripts/test", "scripts/mutate")
 
 # Where a command begins.
 _START = r"(?:^|[|;&(){!]|\b(?:then|do|else|if|while|until|exec|command)\b|\b[A-Z_]+=\S*\s)\s*"
@@ -174,7 +174,11 @@ def test_the_shell_texts_of_the_product_are_all_here() -> None:
     assert names >= {"KNOCK", "_BUILD", "_LIST", "_HEAD", "_LINK_OR_COPY"}
     everything = "".join(p.read_text(encoding="utf-8") for p in PACKAGE.rglob("*.py"))
     assert not re.search(r"shell=True|os\.system\(|os\.popen\(|BashBinary", everything)
-    tracked = [p for p in (REPO / "scripts").iterdir() if p.is_file()]
+    tracked = [
+        path
+        for path in (REPO / "scripts").iterdir()
+        if path.is_file() and "python" not in path.read_text().splitlines()[0]
+    ]
     assert {f"scripts/{path.name}" for path in tracked} == {n for n in SCRIPTS if "/" in n}
     for name in SCRIPTS:
         first = TEXTS[name].splitlines()[0]
