@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -126,7 +127,10 @@ class Ours:
 
     def stop(self) -> None:
         """End the pantsd of this repo."""
-        for path in self.setting.repo.glob(".pids/*/pantsd/pid"):
+        # The directory of 2.17, and that of newer versions.
+        places = (".pids", ".pants.d/pids")
+        found = [self.setting.repo.glob(f"{place}/*/pantsd/pid") for place in places]
+        for path in itertools.chain(*found):
             with contextlib.suppress(OSError, ValueError):
                 pid = int(path.read_text())
                 os.kill(pid, signal.SIGTERM)

@@ -12,6 +12,7 @@ all workspaces of a test session, so that the standard library is compiled once.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -198,7 +199,9 @@ class Workspace:
     def daemon_pids(self) -> list[int]:
         """The process of pantsd, if it runs."""
         pids = []
-        for path in self.root.glob(".pids/*/pantsd/pid"):
+        # The directory of 2.17, and that of newer versions.
+        found = [self.root.glob(f"{place}/*/pantsd/pid") for place in (".pids", ".pants.d/pids")]
+        for path in itertools.chain(*found):
             with contextlib.suppress(ValueError, OSError):
                 pids.append(int(path.read_text()))
         return [pid for pid in pids if is_running(pid)]
