@@ -13,6 +13,7 @@ from typing import Dict, Iterator, List, Set, Tuple
 
 import pytest
 import yaml
+from python_source import assigned
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = REPO / "src" / "python" / "ko_pants"
@@ -31,16 +32,6 @@ def read(path: Path) -> str:
 
 def classes(path: Path) -> Dict[str, ast.ClassDef]:
     return {n.name: n for n in ast.parse(read(path)).body if isinstance(n, ast.ClassDef)}
-
-
-def assigned(node: ast.ClassDef) -> Dict[str, ast.expr]:
-    return {
-        target.id: statement.value
-        for statement in node.body
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
-        if isinstance(target, ast.Name)
-    }
 
 
 def targets() -> Dict[str, Set[str]]:

@@ -14,6 +14,7 @@ from typing import Dict, Iterator, List, Tuple
 
 import pytest
 from posix_shells import command_of, in_every_shell
+from python_source import assigned
 
 from ko_pants.golang.private_environment import split_environment
 
@@ -113,16 +114,6 @@ def _faults(text: str) -> List[str]:
     ]
 
 
-def _assigned(tree: ast.Module) -> Dict[str, ast.expr]:
-    return {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-
-
 def _text(node: ast.expr, names: Dict[str, ast.expr]) -> str:
     """The text of an expression, with a word in the place of what is not a text of the module."""
     if isinstance(node, ast.Constant):
@@ -152,7 +143,7 @@ def shell_texts() -> Dict[str, str]:
     found = {name: (REPO / name).read_text(encoding="utf-8") for name in SCRIPTS}
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = _assigned(tree)
+        names = assigned(tree)
         for node in _processes(tree):
             shell, flag, script = node.elts[:3]
             assert (_text(shell, {}), _text(flag, {})) == ("/bin/sh", "-c"), path
