@@ -39,14 +39,14 @@ class ApiRoot:
     def challenges(self, session: Session, ref: Reference, status: int, *, push: bool) -> bool:
         """After a reply to a request without authorization: is there a challenge to answer?
 
-        :param status: that of the reply.
+        :param status: that of the reply, one of `HIDING`.
         :param push: the request is part of a push. Then a 404 of a registry for which there are no
             credentials is believed: a push of something new meets many, and each registry that
             takes a push from everybody would cost one request more.
         """
         contact = self._contacts.of(ref.registry)
-        if status not in HIDING or contact.challenge is not None:
-            return status in HIDING
+        if contact.challenge is not None:
+            return True
         if status == 404 and push and not self._expects_challenge(ref.registry):
             return False
         with self._lock:

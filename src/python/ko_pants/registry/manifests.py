@@ -19,8 +19,8 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 #: Where a registry tells the digest of a manifest, in lower case.
 DIGEST_HEADER = "docker-content-digest"
 
-# Statuses of registries that know no HEAD, or allow none. Some answer 403 for what is not there.
-_NO_HEAD = (400, 403, 405, 501)
+#: Statuses of registries that know no HEAD, or allow none. Some answer 403 for what is not there.
+NO_HEAD = (400, 403, 405, 501)
 _ACCEPT = {"Accept": ACCEPT_MANIFESTS}
 _SCHEMA_1 = tuple(
     f"application/vnd.docker.distribution.manifest.v1+{kind}" for kind in ("json", "prettyjws")
@@ -54,7 +54,7 @@ class Manifests:
             descriptor = describe_head(reply.headers, ref)
             if descriptor is not None:
                 return descriptor
-        elif reply.status not in _NO_HEAD:
+        elif reply.status not in NO_HEAD:
             raise self._requester.messages.refusal(reply, ref, "look up")
         try:
             found = self.find(session, ref)

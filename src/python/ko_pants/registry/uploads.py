@@ -10,6 +10,7 @@ from ko_pants.oci.reference import Reference
 from ko_pants.registry.blob_ledger import REUSED, BlobLedger
 from ko_pants.registry.blob_transfer import BlobTransfer, RefusedWays
 from ko_pants.registry.challenge import PULL, PUSH
+from ko_pants.registry.manifests import NO_HEAD
 from ko_pants.registry.request import Request, Session
 from ko_pants.registry.requester import Requester
 from ko_pants.registry.upload_session import UploadSession
@@ -18,9 +19,6 @@ MOUNTED = "mounted"
 UPLOADED = "uploaded"
 
 _MAX_MOUNT_SOURCES = 3
-
-# Statuses of registries that know no HEAD, or allow none.
-_NO_HEAD = (400, 403, 405, 501)
 
 OpenBlob = Callable[[], BinaryIO]
 #: Told the number of bytes that were sent so far.
@@ -40,10 +38,10 @@ class Uploader:
     ) -> bool:
         """True if the repository has the blob.
 
-        :param push: ask as somebody who will push, so that a token serves for both.
         A blob that nobody may look at (403) counts as missing: who may not push learns that from
         the push.
 
+        :param push: ask as somebody who will push, so that a token serves for both.
         :raises RegistryError: the answer is neither yes nor no.
         :raises TransferFailure: no reply came (without `retry`).
         """
@@ -56,7 +54,7 @@ class Uploader:
             retry=retry,
         )
         reply = self._requester.send(request)
-        if reply.status in _NO_HEAD:
+        if reply.status in NO_HEAD:
             # Of a GET only the status is read.
             get = dataclasses.replace(request, method="GET", stream=True, retry=True)
             reply = self._requester.send(get)

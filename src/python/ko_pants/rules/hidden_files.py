@@ -54,12 +54,6 @@ _forgotten: BoundedMemory[str, int] = BoundedMemory(
 )
 
 
-def _states_are(disk: Disk, seen: _Seen) -> bool:
-    return all(
-        state is not None and disk.state(directory) == state for directory, state in seen.states
-    )
-
-
 async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
     """The files of views that Pants does not find, with what they hold now, sorted by path.
 
@@ -70,7 +64,7 @@ async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
     hidden: set[str] = set()
     for view in views:
         seen = _views.get((root, view))
-        if seen is not None and _states_are(disk, seen):
+        if seen is not None and not _changed_states(disk, [seen]):
             hidden.update(seen.hidden)
         else:
             unknown[view] = _look(disk, view)

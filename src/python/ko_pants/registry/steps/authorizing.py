@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ko_pants.registry.api_root import ApiRoot
+from ko_pants.registry.api_root import HIDING, ApiRoot
 from ko_pants.registry.challenge import Scopes
 from ko_pants.registry.contacts import Contacts
 from ko_pants.registry.notices import Notices
@@ -72,7 +72,9 @@ class Authorizing:
                 break
             request = request.with_scopes(scopes)
             reply = None
-        return reply if sent is not None else self._send_if_hidden(request, reply)
+        if sent is None and reply.status in HIDING:
+            return self._send_if_hidden(request, reply)
+        return reply
 
     def _send_if_hidden(self, request: Request, reply: Reply) -> Reply:
         """Send a request with an authorization if the reply without one may be a refusal."""
