@@ -57,10 +57,11 @@ class Requester:
                 config.clock,
             ),
         )
+        exchange = Exchange(self.connections, self.config, self.redact, self.messages)
         #: Finds the challenge of registries that send it at `/v2/` only.
-        self.api_root = self._root(credentials)
+        self.api_root = self._root(exchange, credentials)
         #: Sends a request about a repository and returns the reply, whatever its status.
-        self.send: Send = self._steps(credentials)
+        self.send: Send = self._steps(exchange, credentials)
 
     def attempts(self) -> Attempts:
         """The attempts of a new operation. All operations share the retries of the run."""
@@ -75,8 +76,7 @@ class Requester:
         for close in self._closing:
             close()
 
-    def _steps(self, credentials: CredentialStore) -> Send:
-        exchange = Exchange(self.connections, self.config, self.redact, self.messages)
+    def _steps(self, exchange: Exchange, credentials: CredentialStore) -> Send:
         authorizing = Authorizing(
             exchange.send, self.authenticator, self.contacts, self.notices, self.api_root
         )
@@ -87,9 +87,8 @@ class Requester:
         redirecting = Redirecting(warning.send, self._follow)
         return Retrying(redirecting.send, self.attempts, self.messages).send
 
-    def _root(self, credentials: CredentialStore) -> ApiRoot:
-        exchange = Exchange(self.connections, self.config, self.redact, self.messages)
-        redirecting = Redirecting(exchange.send, KeepingSecrets(self._follow))
+    def _root(self, exchange: Exchange, credentials: CredentialStore) -> ApiRoot:
+        redirecting = Redirecting(exchange.send, self._follow)
         retrying = Retrying(redirecting.send, self.attempts, self.messages)
         return ApiRoot(retrying.send, self.contacts, credentials.configured)
 
