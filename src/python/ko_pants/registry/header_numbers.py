@@ -11,7 +11,7 @@ def header_number(text: str) -> int | None:
 
     `str.isdigit` alone is true for digits such as `²`, which are no numbers for `int`.
     """
-    text = text.strip()
+    text = text.strip(" \t")
     if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
         return None
     return int(text)
