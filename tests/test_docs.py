@@ -1,6 +1,6 @@
 """The documentation against the code: every name in it is there, and every link leads somewhere.
 
-Sources are parsed, not imported, so that no Pants is needed.
+Sources that import Pants are parsed, not imported, so that no Pants is needed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Dict, Iterator, List, Set, Tuple
 import pytest
 import yaml
 from python_source import assigned
+
+from ko_pants.publishing.placeholders import EXAMPLE_FACTS, built_values, path_values
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = REPO / "src" / "python" / "ko_pants"
@@ -173,13 +175,12 @@ def test_the_example_of_the_output_has_every_key() -> None:
 
 def test_placeholders_are_documented() -> None:
     documented = first_column(section(read(REFERENCE), "### Placeholders"))
-    tree = ast.parse(read(PACKAGE / "publishing" / "destinations.py"))
-    function = next(
-        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "_repository"
-    )
-    fields = next(n for n in ast.walk(function) if isinstance(n, ast.Dict))
-    names = {str(k.value) for k in fields.keys if isinstance(k, ast.Constant)}
-    assert documented == {f"{{{name}}}" for name in names | {"default_repository"}}
+    names = {
+        *path_values("name", "path"),
+        *built_values("target", EXAMPLE_FACTS),
+        *("default_repository", "target_repository"),
+    }
+    assert documented == {f"{{{name}}}" for name in names}
 
 
 def test_every_word_that_looks_like_an_option_exists() -> None:

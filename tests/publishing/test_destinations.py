@@ -17,7 +17,9 @@ from ko_pants.publishing.destinations import (
     ImageNames,
     check_distinct,
     destinations,
+    needs_built_facts,
 )
+from ko_pants.publishing.placeholders import BuiltFacts
 from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES, Registry
 
 PROD = Registry("prod.example.com", alias="prod", default=True)
@@ -144,6 +146,7 @@ def test_a_registry_wins_over_ko_docker_repo() -> None:
         ("{directory}", "cart"),
         ("{parent_directory}/{directory}", "shop/cart"),
         ("{path}", "shop/cart"),
+        ("{full_directory}", "shop/cart"),
         ("{path}/{name}", "shop/cart/server"),
         ("fixed", "fixed"),
         ("x-{name}-y", "x-server-y"),
@@ -173,6 +176,17 @@ def test_a_registry_may_build_on_the_targets_own() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("repository", "expected"), [("own-{name}", "own-server"), ("", "base/server")]
+)
+def test_a_target_repository_is_filled_in_or_the_default(repository: str, expected: str) -> None:
+    registry = Registry("r.example.com", default=True, repository="{target_repository}/x")
+    names = replace(IMAGE, repository=repository)
+    assert references(names, (registry,), default_repository="base/{name}") == [
+        f"r.example.com/{expected}/x:v1"
+    ]
+
+
 def test_a_target_at_the_build_root_has_its_name_for_a_path() -> None:
     names = replace(IMAGE, path="", repository="{path}/{directory}")
     assert references(names) == ["prod.example.com/server/server:v1"]
@@ -197,6 +211,46 @@ def test_what_a_destination_is_called() -> None:
     assert registry.reference == Reference("prod.example.com", "server")
     (layout,) = found(registries=())
     assert layout.repository_name == "dist/oci/server"
+
+
+def test_tags_have_placeholders_too() -> None:
+    names = replace(IMAGE, tags=("{directory}-1", "{pants.hash}"), registries=("@nightly",))
+    facts = BuiltFacts("example.com/x", "0f" * 32)
+    found_tags = destinations(
+        names,
+        (replace(NIGHTLY, extra_image_tags=("{name}-n",)),),
+        default_repository="{name}",
+        docker_repo="",
+        layout="dist/oci",
+        facts=facts,
+    )
+    assert [d.tags for d in found_tags] == [("cart-1", "0f" * 32, "server-n")]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (IMAGE, False),
+        (replace(IMAGE, repository="{base}"), True),
+        (replace(IMAGE, repository="{md5}"), True),
+        (replace(IMAGE, repository="a/{import_path}"), True),
+        (replace(IMAGE, tags=("v1", "{pants.hash}")), True),
+        (replace(IMAGE, registries=("@hashed",)), True),
+        (replace(IMAGE, repository="{name}", tags=("{directory}",)), False),
+    ],
+)
+def test_which_names_are_known_only_when_the_image_is_built(
+    names: ImageNames, expected: bool
+) -> None:
+    hashed = Registry("h.example.com", alias="hashed", extra_image_tags=("{pants.hash}",))
+    assert needs_built_facts(names, (PROD, hashed), "{name}") is expected
+    assert needs_built_facts(replace(names, repository=""), (PROD, hashed), "{base}")
+
+
+def test_an_alias_for_names_on_this_machine() -> None:
+    (destination,) = found(registries=(replace(PROD, use_local_alias=True),))
+    assert destination.local_alias == "prod"
+    assert destination.names == ("prod.example.com/server:v1",)
 
 
 # skip_push
@@ -233,6 +287,11 @@ def test_why_nothing_is_pushed() -> None:
         ({"tags": ("a b",)}, ["field `image_tags`", "'a b'"]),
         ({"repository": "{nmae}"}, ["field `repository`", "'{nmae}'", "{name}", "{path}"]),
         ({"repository": "{}"}, ["field `repository`", "placeholder"]),
+        ({"repository": "{name!r}"}, ["field `repository`", "{name!r}", "{name}"]),
+        ({"repository": "{build_args.X}"}, ["field `repository`", "no Dockerfile"]),
+        ({"repository": "{target_repository}"}, ["field `repository`", "{target_repository}"]),
+        ({"tags": ("{nmae}",)}, ["field `image_tags`", "'{nmae}'", "{name}", "{pants.hash}"]),
+        ({"tags": ("{path}",)}, ["field `image_tags`", "'shop/cart'"]),
         ({"repository": "{name"}, ["field `repository`", "'{name'"]),
         ({"repository": "name}"}, ["field `repository`", "'name}'"]),
         ({"repository": "a//b"}, ["field `repository`", "'a//b'"]),

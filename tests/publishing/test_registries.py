@@ -20,13 +20,22 @@ def test_the_option_as_a_table() -> None:
             },
             "default": {"address": "localhost:5000"},
             "other": {"address": "other.example.com", "skip_push": "True"},
+            "local": {"address": "local.example.com", "use_local_alias": True},
         }
     ) == (
         Registry("registry.example.com", "prod", True, "shop/{name}", ("stable",), False),
         # As in Pants' docker backend: the alias `default` is one.
         Registry("localhost:5000", "default", True),
         Registry("other.example.com", "other", False, skip_push=True),
+        Registry("local.example.com", "local", use_local_alias=True),
     )
+
+
+def test_two_entries_with_one_address() -> None:
+    with pytest.raises(KoPantsError) as e:
+        parse_registries({"a": {"address": "r.example.com"}, "b": {"address": "r.example.com"}})
+    for word in ("[ko].registries", "'a'", "'b'", "r.example.com"):
+        assert word in str(e.value)
 
 
 @pytest.mark.parametrize(

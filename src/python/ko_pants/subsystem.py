@@ -13,6 +13,8 @@ from pants.option.option_types import (
 )
 from pants.option.subsystem import Subsystem
 
+from ko_pants.publishing.naming import DEFAULT_REPOSITORY
+
 
 class KoSubsystem(Subsystem):
     options_scope = "ko"
@@ -35,10 +37,20 @@ class KoSubsystem(Subsystem):
         ),
     )
     default_repository = StrOption(
-        default="{name}",
+        default=DEFAULT_REPOSITORY,
         help=(
             "The repository of targets without `repository`. Placeholders: `{name}`, "
-            "`{directory}`, `{parent_directory}` and `{path}`, as for the field."
+            "`{directory}`, `{parent_directory}`, `{full_directory}`, `{import_path}`, `{base}`, "
+            "`{md5}` and `{pants.hash}`, as for the field."
+        ),
+    )
+    naming = StrOption(
+        default=None,
+        help=(
+            "One of ko's strategies for the repository of targets without `repository`, in place "
+            "of `default_repository`: `md5` (`{base}-{md5}`, ko's default), "
+            "`preserve-import-paths` (`{import_path}`), `base-import-paths` (`{base}`), or `bare` "
+            "(`$KO_DOCKER_REPO` alone names the image)."
         ),
     )
     registries = DictOption[Any](
@@ -48,7 +60,7 @@ class KoSubsystem(Subsystem):
             "Registries to publish to, by alias, as Pants' `[docker].registries`:\n\n"
             '    [ko.registries.prod]\n    address = "registry.example.com"\n    default = true\n'
             '    repository = "shop/{name}"\n    extra_image_tags = ["stable"]\n'
-            "    skip_push = false\n\n"
+            "    skip_push = false\n    use_local_alias = false\n\n"
             "A target names them as `registries=['@prod']`."
         ),
     )

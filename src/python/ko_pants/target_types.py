@@ -88,9 +88,11 @@ class GoOciImageRepositoryField(StringField):
     help = (
         "The repository of the image, without registry and tag, for example `shop/{name}`.\n\n"
         "Placeholders: `{name}` (the target's name), `{directory}` (the last directory of its "
-        "BUILD file), `{parent_directory}` (the one above), `{path}` (the whole path) and "
+        "BUILD file), `{parent_directory}` (the one above), `{full_directory}` (the whole path), "
+        "`{import_path}` (of the program), `{base}` (its last element), `{md5}` (of the import "
+        "path, as ko has it), `{pants.hash}` (of what is in the image) and "
         "`{default_repository}`. A registry of `[ko].registries` may override it.\n\n"
-        "Default: `[ko].default_repository`."
+        "Default: `[ko].default_repository`, or `[ko].naming`."
     )
 
 
@@ -108,7 +110,11 @@ class GoOciImageRegistriesField(StringSequenceField):
 class GoOciImageTagsField(StringSequenceField):
     alias = "image_tags"
     default = ("latest",)
-    help = "The tags that the image is published under."
+    help = (
+        "The tags that the image is published under. They can have the placeholders of "
+        "`repository`, for example `['latest', '{pants.hash}']`, and values of the environment: "
+        "`[env('VERSION')]`."
+    )
 
 
 class GoOciImageLabelsField(DictStringToStringField):

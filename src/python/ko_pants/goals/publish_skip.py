@@ -14,7 +14,7 @@ from pants.engine.unions import UnionRule
 from ko_pants.engine import name_of_newer_pants
 from ko_pants.goals.publish_output import skip_description
 from ko_pants.publishing.destinations import Destination
-from ko_pants.rules.image_names import NamingFieldSet, destinations_of
+from ko_pants.rules.image_names import NamingFieldSet, destinations_of, names_need_built
 from ko_pants.rules.settings import Settings
 
 CheckSkipRequest: Any = name_of_newer_pants("pants.core.goals.publish", "CheckSkipRequest")
@@ -61,14 +61,15 @@ else:
 
     @rule
     async def skip_image(request: GoOciImageSkipRequest, settings: Settings) -> CheckSkipResult:
-        """Look at the destinations alone.
+        """Look at the destinations alone. What is named by what is in it has to be built.
 
         :raises KoPantsError: a name is malformed.
         """
         field_set = request.publish_fs
-        packages = skipped_packages(
-            destinations_of(field_set, settings), {"target": str(field_set.address)}
-        )
+        where = destinations_of(field_set, settings)
+        if names_need_built(field_set, settings):
+            return CheckSkipResult.no_skip()
+        packages = skipped_packages(where, {"target": str(field_set.address)})
         return CheckSkipResult(packages) if packages else CheckSkipResult.no_skip()
 
     def rules() -> list[object]:

@@ -7,12 +7,25 @@ The fields mean what they mean in Pants' docker backend (`repository`, `image_ta
 from __future__ import annotations
 
 import functools
-import string
 from dataclasses import dataclass
-from typing import Iterable, Mapping, Sequence
+from typing import Callable, Iterable, Sequence
 
 from ko_pants.errors import KoPantsError
-from ko_pants.oci.reference import Reference, check_registry, check_repository, check_tag
+from ko_pants.oci.reference import (
+    DOCKER_HUB,
+    Reference,
+    check_registry,
+    check_repository,
+    check_tag,
+)
+from ko_pants.publishing.placeholders import (
+    EXAMPLE_FACTS,
+    BuiltFacts,
+    built_values,
+    fill,
+    needs_built,
+    path_values,
+)
 from ko_pants.publishing.registries import Registry, chosen_registries
 
 
@@ -39,6 +52,7 @@ class Destination:
 
     :param layout: directory of the layout as the user knows it.
     :param skip: why nothing is to be pushed; empty if it is.
+    :param local_alias: what stands for the registry in names on this machine (`use_local_alias`).
     """
 
     repository: str
@@ -46,6 +60,7 @@ class Destination:
     registry: str = ""
     layout: str = ""
     skip: str = ""
+    local_alias: str = ""
 
     # These are kept, because every run of a daemon asks for them again.
     @functools.cached_property
@@ -70,6 +85,16 @@ class Destination:
         return Reference(self.registry, self.repository)
 
 
+def needs_built_facts(
+    names: ImageNames, registries: Sequence[Registry], default_repository: str
+) -> bool:
+    """True if a name of the target has a placeholder whose value the built image gives."""
+    templates = [names.repository or default_repository, *names.tags]
+    for registry in chosen_registries(names.target, names.registries, registries):
+        templates += [registry.repository, default_repository, *registry.extra_image_tags]
+    return any(map(needs_built, templates))
+
+
 def destinations(
     names: ImageNames,
     registries: Sequence[Registry],
@@ -77,18 +102,25 @@ def destinations(
     default_repository: str,
     docker_repo: str,
     layout: str,
+    facts: BuiltFacts = EXAMPLE_FACTS,
 ) -> tuple[Destination, ...]:
     """Where a target's image goes, in the order of its field `registries`.
 
+    :param default_repository: the template for targets without `repository`; empty if such a target
+        is named by `docker_repo` alone.
     :param docker_repo: `KO_DOCKER_REPO`, for targets without a registry.
     :param layout: the directory of the OCI layout, where there is no `docker_repo` either.
+    :param facts: of the built image. Without them the names are only checked, unless
+        `needs_built_facts` says that they do not matter.
     :raises KoPantsError: unknown alias, malformed repository, tag or registry.
     """
-    chosen = chosen_registries(names.target, names.registries, registries)
+    of_target = _TemplatesOfTarget(names, default_repository, facts)
     out: list[Destination] = []
-    for registry in chosen:
-        repository = _repository(names, registry.repository, default_repository)
-        tags = _tags(names, (*names.tags, *registry.extra_image_tags))
+    for registry in chosen_registries(names.target, names.registries, registries):
+        repository = of_target.repository(registry)
+        if not repository:
+            raise KoPantsError(_nameless(names.target, f"the registry {registry.address}"))
+        tags = of_target.tags(registry)
         try:
             check_registry(registry.address, f"{registry.address}/{repository}")
         except KoPantsError as e:
@@ -98,14 +130,18 @@ def destinations(
             skip = f"by `skip_push` on {names.target}"
         elif registry.skip_push:
             skip = f"by `skip_push` on registry @{registry.alias}"
-        out.append(Destination(repository, tags, registry=registry.address, skip=skip))
+        alias = registry.alias if registry.use_local_alias else ""
+        out.append(
+            Destination(repository, tags, registry=registry.address, skip=skip, local_alias=alias)
+        )
     if out:
         return tuple(out)
-    repository = _repository(names, "", default_repository)
-    tags = _tags(names, names.tags)
+    repository, tags = of_target.repository(None), of_target.tags(None)
     skip = f"by `skip_push` on {names.target}" if names.skip_push else ""
     if docker_repo:
         return (_in_docker_repo(docker_repo, repository, tags, skip),)
+    if not repository:
+        raise KoPantsError(_nameless(names.target, f"the OCI layout {layout}"))
     return (Destination(repository, tags, layout=layout, skip=skip),)
 
 
@@ -137,64 +173,98 @@ def _in_docker_repo(
         )
     if not ("." in head or ":" in head or head == "localhost"):
         # As ko: no host means Docker Hub.
-        head, path = "index.docker.io", docker_repo.rstrip("/")
-    full = f"{path}/{repository}" if path else repository
+        head, path = DOCKER_HUB, docker_repo.rstrip("/")
+        if not repository and "/" not in path:
+            path = f"library/{path}"
+    full = "/".join(part for part in (path, repository) if part)
     try:
         check_registry(head, docker_repo)
-        check_repository(full, f"{docker_repo}/{repository}")
+        if not full:
+            raise KoPantsError(
+                f"{docker_repo!r} is a registry without a repository, and option [ko].naming is "
+                "`bare`, which adds none; expected for example registry.example.com/team/app"
+            )
+        check_repository(full, full if not repository else f"{docker_repo}/{repository}")
     except KoPantsError as e:
         raise KoPantsError(f"{where}: {e}") from None
     return Destination(full, tags, registry=head, skip=skip)
 
 
-def _repository(names: ImageNames, of_registry: str, default_repository: str) -> str:
-    directories = names.path.split("/") if names.path else [names.name]
-    fields = {
-        "name": names.name,
-        "directory": directories[-1],
-        "parent_directory": directories[-2] if len(directories) > 1 else "",
-        "path": names.path or names.name,
-        "target_repository": names.repository,
-    }
-    fields["default_repository"] = _fill(
-        default_repository, fields, f"option [ko].default_repository for {names.target}"
-    )
-    template = of_registry or names.repository or default_repository
-    where = (
-        f"{names.target}, repository of [ko].registries"
-        if of_registry
-        else f"{names.target}, field `repository`"
-        if names.repository
-        else f"option [ko].default_repository for {names.target}"
-    )
-    repository = _fill(template, fields, where).strip("/").lower()
-    try:
-        check_repository(repository, repository)
-    except KoPantsError as e:
-        raise KoPantsError(f"{where}: {e}") from None
-    return repository
+class _TemplatesOfTarget:
+    """Fills in the templates of one target."""
 
+    def __init__(self, names: ImageNames, default_repository: str, facts: BuiltFacts) -> None:
+        self._names = names
+        self._default = default_repository
+        self._values = {
+            **path_values(names.name, names.path),
+            "default_repository": self._default_repository,
+            "target_repository": self._target_repository,
+            **built_values(names.target, facts),
+        }
+        # What a repository itself is made of may not have it as a placeholder.
+        self._values_of_default = self._without("default_repository", "target_repository")
+        self._values_of_target = self._without("target_repository")
 
-def _fill(template: str, fields: Mapping[str, str], where: str) -> str:
-    try:
-        return "".join(
-            literal + (fields[field] if field is not None else "")
-            for literal, field, _, _ in string.Formatter().parse(template)
-        )
-    except (KeyError, ValueError):
-        raise KoPantsError(
-            f"{where}: {template!r} has an unknown placeholder; expected some of "
-            + ", ".join(f"{{{name}}}" for name in fields)
-        ) from None
+    def _without(self, *names: str) -> dict[str, Callable[[], str]]:
+        return {name: value for name, value in self._values.items() if name not in names}
 
+    def _default_repository(self) -> str:
+        where = f"option [ko].default_repository for {self._names.target}"
+        return fill(self._default, self._values_of_default, where)
 
-def _tags(names: ImageNames, tags: Iterable[str]) -> tuple[str, ...]:
-    unique = tuple(dict.fromkeys(tags))
-    if not unique:
-        raise KoPantsError(f"{names.target}, field `image_tags`: expected at least one tag")
-    for tag in unique:
+    def _target_repository(self) -> str:
+        if not self._names.repository:
+            return self._default_repository()
+        where = f"{self._names.target}, field `repository`"
+        return fill(self._names.repository, self._values_of_target, where)
+
+    def repository(self, registry: Registry | None) -> str:
+        """The repository, in lower case; empty if only `KO_DOCKER_REPO` names the image."""
+        if registry is not None and registry.repository:
+            where = f"{self._names.target}, repository of [ko].registries"
+            filled = fill(registry.repository, self._values, where)
+        elif self._names.repository:
+            where = f"{self._names.target}, field `repository`"
+            filled = self._target_repository()
+        else:
+            where = f"option [ko].default_repository for {self._names.target}"
+            filled = self._default_repository()
+            if not self._default:
+                return ""
+        repository = filled.strip("/").lower()
         try:
-            check_tag(tag, f"...:{tag}")
+            check_repository(repository, repository)
         except KoPantsError as e:
-            raise KoPantsError(f"{names.target}, field `image_tags`: {e}") from None
-    return unique
+            raise KoPantsError(f"{where}: {e}") from None
+        return repository
+
+    def tags(self, registry: Registry | None) -> tuple[str, ...]:
+        """The tags of the target and of the registry, each once."""
+        where = f"{self._names.target}, field `image_tags`"
+        if not self._names.tags and (registry is None or not registry.extra_image_tags):
+            raise KoPantsError(f"{where}: expected at least one tag")
+        tags = self._filled(self._names.tags, where)
+        if registry is not None:
+            tags += self._filled(
+                registry.extra_image_tags,
+                f"{self._names.target}, extra_image_tags of registry @{registry.alias}",
+            )
+        return tuple(dict.fromkeys(tags))
+
+    def _filled(self, templates: Iterable[str], where: str) -> list[str]:
+        tags = [fill(template, self._values, where) for template in templates]
+        for tag in tags:
+            try:
+                check_tag(tag, f"...:{tag}")
+            except KoPantsError as e:
+                raise KoPantsError(f"{where}: {e}") from None
+        return tags
+
+
+def _nameless(target: str, place: str) -> str:
+    return (
+        f"{target}: option [ko].naming is `bare`, so KO_DOCKER_REPO (or option [ko].docker_repo) "
+        f"alone names the image, and it goes to {place}; give the target or the registry a "
+        "`repository`, or choose another naming"
+    )

@@ -1,7 +1,8 @@
 """The registries that are configured, and which of them a target means.
 
 The option `[ko].registries` and the field `registries` mean what they mean in Pants' docker backend
-(`address`, `default`, `repository`, `extra_image_tags`, `skip_push`; `@alias`). Pure functions.
+(`address`, `default`, `repository`, `extra_image_tags`, `skip_push`, `use_local_alias`; `@alias`).
+Pure functions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from ko_pants.oci.reference import check_registry, hide_credentials
 #: The value of a target's field `registries` that stands for every registry with `default`.
 ALL_DEFAULT_REGISTRIES = "<all default registries>"
 
-_KEYS = ("address", "default", "repository", "extra_image_tags", "skip_push")
+_KEYS = (
+    "address",
+    "default",
+    "repository",
+    "extra_image_tags",
+    "skip_push",
+    "use_local_alias",
+)
 
 
 @dataclass(frozen=True)
@@ -28,14 +36,17 @@ class Registry:
     repository: str = ""
     extra_image_tags: tuple[str, ...] = ()
     skip_push: bool = False
+    use_local_alias: bool = False
 
 
 def parse_registries(options: Mapping[str, Any]) -> tuple[Registry, ...]:
     """Read `[ko].registries`.
 
-    :raises KoPantsError: an entry without address, or with a key that does not exist.
+    :raises KoPantsError: an entry without address, with a key that does not exist, or with the
+        address of another entry.
     """
-    registries = []
+    registries: list[Registry] = []
+    aliases: dict[str, str] = {}
     for alias, entry in options.items():
         where = f"option [ko].registries, entry {alias!r}"
         if not isinstance(entry, Mapping) or not isinstance(entry.get("address"), str):
@@ -52,6 +63,12 @@ def parse_registries(options: Mapping[str, Any]) -> tuple[Registry, ...]:
             check_registry(entry["address"], entry["address"])
         except KoPantsError as e:
             raise KoPantsError(f"{where}, address: {e}") from None
+        other = aliases.setdefault(entry["address"], alias)
+        if other != alias:
+            raise KoPantsError(
+                f"{where}: its address {entry['address']} is also that of the entry {other!r}; "
+                "expected one entry for each address"
+            )
         registries.append(
             Registry(
                 address=entry["address"],
@@ -62,6 +79,9 @@ def parse_registries(options: Mapping[str, Any]) -> tuple[Registry, ...]:
                     entry.get("extra_image_tags") or [], f"{where}, extra_image_tags"
                 ),
                 skip_push=_boolean(entry.get("skip_push", False), f"{where}, skip_push"),
+                use_local_alias=_boolean(
+                    entry.get("use_local_alias", False), f"{where}, use_local_alias"
+                ),
             )
         )
     return tuple(registries)
@@ -92,7 +112,8 @@ def _chosen(
             known = ", ".join(f"@{r.alias}" for r in registries) or "none"
             raise KoPantsError(
                 f"{target}, field `registries`: there is no registry {value}; "
-                f"[ko].registries has {known}"
+                f"[ko].registries has {known}. Add [ko.registries.{value[1:]}] with an "
+                "`address` to pants.toml, or name the address itself"
             )
         else:
             yield Registry(value)

@@ -10,7 +10,7 @@ from pants.engine.rules import rule
 
 from ko_pants.engine import built_image, targets_at
 from ko_pants.products import PublishPlan, PublishPlanRequest
-from ko_pants.rules.image_names import destinations_of
+from ko_pants.rules.image_names import destinations_of, names_need_built
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import GoOciImageFieldSet
 
@@ -24,4 +24,7 @@ async def plan_publication(request: PublishPlanRequest, settings: Settings) -> P
     (target,) = await targets_at(Addresses([request.address]))
     field_set = GoOciImageFieldSet.create(target)
     where = destinations_of(field_set, settings)
-    return PublishPlan(field_set, await built_image(field_set), where)
+    built = await built_image(field_set)
+    if names_need_built(field_set, settings):
+        where = destinations_of(field_set, settings, built)
+    return PublishPlan(field_set, built, where)

@@ -17,6 +17,7 @@ from ko_pants.errors import KoPantsError
 from ko_pants.golang.private_environment import split_environment
 from ko_pants.layers.encodings import LayerEncoding, encoding_of
 from ko_pants.products import HostTools, LayerSettings
+from ko_pants.publishing.naming import default_repository
 from ko_pants.publishing.registries import Registry, parse_registries
 from ko_pants.subsystem import KoSubsystem
 
@@ -136,7 +137,7 @@ async def settings(
     return Settings(
         base_image=ko.default_base_image or env.get("KO_DEFAULTBASEIMAGE") or KO_DEFAULT_BASE,
         platforms=platforms or ("linux/amd64",),
-        default_repository=ko.default_repository,
+        default_repository=default_repository(ko.naming or "", ko.default_repository),
         registries=parse_registries(ko.registries),
         docker_repo=ko.docker_repo or env.get("KO_DOCKER_REPO") or "",
         layout_path=ko.layout_path or str(dist_dir.relpath / "oci"),
