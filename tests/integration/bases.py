@@ -51,12 +51,14 @@ def make_base(
     *,
     docker: bool = False,
     index: bool = True,
+    unnamed: bool = False,
     text: str = "base",
     config: Mapping[str, Any] | None = None,
 ) -> Base:
     """An image with one layer per platform; its file `/etc/base` has `text` and the platform.
 
-    `index=False` gives the manifest of the only platform.
+    A platform is `os/arch[/variant][:osversion]`. `index=False` gives the manifest of the only one.
+    With `unnamed=True` the index says nothing of platforms.
     """
     types = DOCKER if docker else OCI
     manifests: dict[str, bytes] = {}
@@ -64,7 +66,10 @@ def make_base(
     layers: set[str] = set()
     entries = []
     for name in platforms:
-        platform = dict(zip(("os", "architecture", "variant"), name.split("/")))
+        path, _, version = name.partition(":")
+        platform = dict(zip(("os", "architecture", "variant"), path.split("/")))
+        if version:
+            platform["os.version"] = version
         tar = _tar({"etc/base": f"{text} {name}\n".encode()})
         layer = gzip.compress(tar, mtime=0)
         config_content = json.dumps(
@@ -87,7 +92,8 @@ def make_base(
         blobs[_digest(config_content)] = config_content
         layers.add(_digest(layer))
         manifests[_digest(manifest)] = manifest
-        entries.append({**_descriptor(types["manifest"], manifest), "platform": platform})
+        entry = _descriptor(types["manifest"], manifest)
+        entries.append(entry if unnamed else {**entry, "platform": platform})
     if not index:
         (top,) = entries
         return Base(top, manifests, blobs, frozenset(layers))

@@ -197,6 +197,49 @@ def test_all_platforms_of_the_base(repo: Workspace, registries: Registries) -> N
     assert image.platforms == [*PLATFORMS, "linux/arm/v7"]
 
 
+def test_several_versions_of_windows_share_program_and_layers(
+    repo: Workspace, registries: Registries
+) -> None:
+    versions = ["10.0.17763.5458", "10.0.20348.2322"]
+    base = make_base([f"windows/amd64:{v}" for v in versions], text="windows")
+    reference = push(base, registries.here.host, "bases/windows")
+
+    run = publish(
+        repo,
+        registries.here,
+        "windows",
+        reference,
+        platforms=["windows/amd64:10.0.20348", "windows/amd64:10.0.17763"],
+    )
+
+    compiled = [p for p in run.processes if p.startswith("Compile ")]
+    assert len(compiled) == 1
+    image = published_on(registries.here.host, "windows/image0")
+    stated = [entry["platform"] for entry in image.index["manifests"]]
+    assert stated == [
+        {"architecture": "amd64", "os": "windows", "os.version": version} for version in versions
+    ]
+    assert [m.config["os.version"] for m in image.manifests] == versions
+    first, second = (m.manifest["layers"] for m in image.manifests)
+    assert first[0] != second[0]
+    assert first[1:] == second[1:]
+
+
+def test_index_without_platforms(repo: Workspace, registries: Registries) -> None:
+    """The configs say what each is for; ko's index has no platforms either."""
+    base = make_base(PLATFORMS, unnamed=True, text="unnamed")
+    reference = push(base, registries.here.host, "bases/unnamed")
+
+    publish(repo, registries.here, "unnamed", reference, platforms=["all"])
+
+    image = published_on(registries.here.host, "unnamed/image0")
+    assert image.platforms == PLATFORMS
+    assert [entry["platform"]["architecture"] for entry in image.index["manifests"]] == [
+        "amd64",
+        "arm64",
+    ]
+
+
 @pytest.mark.parametrize("name", ["", "stable"])
 def test_base_in_a_layout(name: str, repo: Workspace, registries: Registries) -> None:
     directory = repo.root / f"layout-{name}"

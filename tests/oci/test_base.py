@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any, Sequence
 
@@ -17,6 +18,7 @@ from ko_pants.oci.image import BaseImage
 from ko_pants.oci.platform import Platform
 
 NAME = "registry.example.com/base:latest"
+REFERENCE_TYPE = ("vnd.docker.reference.type", "attestation-manifest")
 
 
 class Documents:
@@ -39,12 +41,15 @@ class Documents:
         entry: Platform | None = None,
         docker: bool = False,
         config: bytes | None = None,
+        artifact: bool = False,
         **change: Any,
     ) -> Descriptor:
         """One platform's manifest and config; the descriptor as an index has it."""
         types = (
             (mt.DOCKER_MANIFEST, mt.DOCKER_CONFIG) if docker else (mt.OCI_MANIFEST, mt.OCI_CONFIG)
         )
+        if artifact:
+            types = (types[0], mt.OCI_EMPTY)
         described = self.add(types[1], base_config(platform) if config is None else config)
         manifest = {
             "schemaVersion": 2,
@@ -119,29 +124,146 @@ def test_all_means_every_platform_that_go_can_build_for(documents: Documents) ->
     assert platforms_of(documents.base(top)) == [AMD64, Platform("linux", "arm", "v8"), WINDOWS]
 
 
-def test_a_bare_platform_takes_every_variant_and_version_as_ko(documents: Documents) -> None:
-    top = documents.index(
-        *(documents.image(Platform("linux", "arm", v)) for v in ("v6", "v7")),
-        *(documents.image(Platform("windows", "amd64", "", v)) for v in ("10.0.1.1", "10.0.2.1")),
-    )
-    assert platforms_of(documents.base(top, Platform("linux", "arm"))) == [
-        Platform("linux", "arm", "v6"),
-        Platform("linux", "arm", "v7"),
-    ]
-    assert platforms_of(documents.base(top, Platform.parse("windows/amd64:10.0.2"))) == [
-        Platform("windows", "amd64", "", "10.0.2.1")
-    ]
+# What ko's matcher of platforms (pkg/build/gobuild.go, 0.19.1) makes of bases and wishes. One thing
+# differs on purpose: a wish that nothing satisfies is an error, and is not left out.
+W = "windows/amd64:"
+ARMS = "linux/arm/v5 linux/arm/v6 linux/arm/v7"
+WINDOWS_BASES = f"linux/amd64 {W}10.0.17763.5458 {W}10.0.20348.2322 windows/arm64:10.0.20348.2322"
 
 
-def test_attestations_nested_indexes_and_entries_without_platform(documents: Documents) -> None:
-    top = documents.index(
-        documents.image(AMD64, entry=Platform("unknown", "unknown")),
-        documents.add(mt.OCI_INDEX, {"manifests": []}, AMD64),
-        replace(documents.image(ARM64), platform=None),
-        documents.image(AMD64),
-    )
+@pytest.mark.parametrize(
+    ("base", "wanted", "chosen"),
+    [
+        ("linux/amd64", "linux/amd64", "linux/amd64"),
+        ("linux/amd64 linux/arm64", "linux/arm64", "linux/arm64"),
+        # The order is that of the base.
+        (
+            "linux/s390x linux/arm64 linux/amd64",
+            "linux/amd64 linux/s390x",
+            "linux/s390x linux/amd64",
+        ),
+        # What is not said is not compared.
+        ("linux/arm64/v8 linux/amd64", "linux/amd64 linux/arm64", "linux/arm64/v8 linux/amd64"),
+        (ARMS, "linux/arm", ARMS),
+        (f"{ARMS} linux/amd64", "linux/amd64 linux/arm/v6", "linux/arm/v6 linux/amd64"),
+        # Two wishes for one entry are one image.
+        (ARMS, "linux/arm/v7 linux/arm", ARMS),
+        (WINDOWS_BASES, "windows/amd64", f"{W}10.0.17763.5458 {W}10.0.20348.2322"),
+        (WINDOWS_BASES, f"{W}10.0.20348", f"{W}10.0.20348.2322"),
+        (WINDOWS_BASES, f"{W}10.0.17763.5458", f"{W}10.0.17763.5458"),
+        (
+            WINDOWS_BASES,
+            f"{W}10.0.20348 linux/amd64 {W}10.0.17763",
+            f"linux/amd64 {W}10.0.17763.5458 {W}10.0.20348.2322",
+        ),
+        (f"{W}10.0.17763", f"{W}10.0.17763", f"{W}10.0.17763"),
+        # `all`: whatever Go can build for, and never what is unknown.
+        (WINDOWS_BASES, "", WINDOWS_BASES),
+        (f"{ARMS} unknown/unknown linux/unheard-of", "", ARMS),
+        ("linux/arm64/v3 unknown/unknown", "", "linux/arm64/v3"),
+    ],
+)
+def test_what_is_chosen_from_an_index(
+    documents: Documents, base: str, wanted: str, chosen: str
+) -> None:
+    top = documents.index(*(documents.image(platform_of(text)) for text in base.split()))
+    found = documents.base(top, *map(Platform.parse, wanted.split()))
+    assert " ".join(map(str, platforms_of(found))) == chosen
+
+
+@pytest.mark.parametrize(
+    ("base", "wanted", "missing"),
+    [
+        ("linux/amd64 linux/arm64/v3", "linux/arm64/v8", "linux/arm64/v8"),
+        ("linux/arm", "linux/arm/v7", "linux/arm/v7"),
+        # ko leaves out what a base lacks, as long as it has something of what is wanted.
+        ("linux/amd64", "linux/amd64 linux/s390x", "linux/s390x"),
+        (WINDOWS_BASES, f"{W}10", f"{W}10"),
+        (WINDOWS_BASES, f"{W}10.0", f"{W}10.0"),
+        (WINDOWS_BASES, f"{W}10.0.17763.1", f"{W}10.0.17763.1"),
+        (WINDOWS_BASES, f"{W}10.0.17763.5458.1", f"{W}10.0.17763.5458.1"),
+        (f"{W}10.0.17763", f"{W}10.0.17763.1", f"{W}10.0.17763.1"),
+        (f"{W}10.0.17763.1.2", f"{W}10.0.17763", f"{W}10.0.17763"),
+        ("windows/amd64", f"{W}10.0.17763", f"{W}10.0.17763"),
+        # Only versions of Windows match in part.
+        ("linux/amd64:10.0.17763.1", "linux/amd64:10.0.17763", "linux/amd64:10.0.17763"),
+        ("unknown/unknown", "linux/amd64", "linux/amd64"),
+    ],
+)
+def test_what_an_index_lacks(documents: Documents, base: str, wanted: str, missing: str) -> None:
+    top = documents.index(*(documents.image(platform_of(text)) for text in base.split()))
+    with pytest.raises(KoPantsError, match=f"has no platform {re.escape(missing)}; it has"):
+        documents.base(top, *map(Platform.parse, wanted.split()))
+
+
+def platform_of(text: str) -> Platform:
+    """The platform of a base, which may be one that Go does not know."""
+    path, _, version = text.partition(":")
+    os, architecture, *variant = path.split("/")
+    return Platform(os, architecture, "".join(variant), version)
+
+
+def test_attestations_are_left_out(documents: Documents) -> None:
+    attestation = documents.image(AMD64, entry=Platform("unknown", "unknown"), layers=[])
+    marked = replace(attestation, platform=AMD64, annotations=(REFERENCE_TYPE,))
+    top = documents.index(attestation, documents.image(AMD64), marked)
     for wanted in ((AMD64,), ()):
         assert platforms_of(documents.base(top, *wanted)) == [AMD64]
+    assert attestation.digest not in documents.read
+
+
+@pytest.mark.parametrize("wanted", [(AMD64,), (ARM64,), ()])
+def test_an_index_within_an_index_is_refused(
+    documents: Documents, wanted: tuple[Platform, ...]
+) -> None:
+    nested = replace(documents.index(documents.image(ARM64)), platform=ARM64)
+    top = documents.index(documents.image(AMD64), nested)
+    with pytest.raises(KoPantsError) as e:
+        documents.base(top, *wanted)
+    assert str(e.value) == (
+        f"base image {NAME}: expected an index of images, found an index within the index: "
+        f"{nested.digest} for linux/arm64. Name that one by its digest instead, or choose another "
+        "image"
+    )
+
+
+def bare(descriptor: Descriptor, platform: Platform | None = None) -> Descriptor:
+    """The entry without a platform, or with one that says little."""
+    return replace(descriptor, platform=platform)
+
+
+@pytest.mark.parametrize("entry", [None, Platform("", ""), Platform("linux", "")])
+@pytest.mark.parametrize("wanted", [(AMD64, ARM7), ()])
+def test_entries_without_a_platform_have_that_of_their_config(
+    documents: Documents, wanted: tuple[Platform, ...], entry: Platform | None
+) -> None:
+    # ko builds them for `all` alone; its index has no platforms either.
+    top = documents.index(*(bare(documents.image(p), entry) for p in (ARM7, AMD64)))
+    assert platforms_of(documents.base(top, *wanted)) == [ARM7, AMD64]
+
+
+def test_entries_without_a_platform_are_read_only_where_they_are_needed(
+    documents: Documents,
+) -> None:
+    unnamed = bare(documents.image(AMD64, layers=[base_layer(1).to_json()]))
+    top = documents.index(unnamed, documents.image(AMD64))
+    # ko takes the one with a platform too.
+    base = documents.base(top, AMD64)
+    assert [m.layers for m in base.manifests] == [(base_layer(0),)]
+    assert unnamed.digest not in documents.read
+    assert platforms_of(documents.base(top)) == [AMD64, AMD64]
+
+
+def test_entries_that_nothing_names_a_platform_of_are_left_out(documents: Documents) -> None:
+    top = documents.index(
+        bare(documents.image(AMD64, config=b"{}")),
+        bare(documents.image(AMD64, config=b'{"os":"unknown","architecture":"unknown"}')),
+        bare(documents.image(AMD64, config=b"not JSON", artifact=True)),
+        documents.image(ARM64),
+    )
+    assert platforms_of(documents.base(top)) == [ARM64]
+    with pytest.raises(KoPantsError, match=r"no platform linux/amd64; it has linux/arm64\."):
+        documents.base(top, AMD64)
 
 
 def test_the_indexs_word_for_a_platform_counts_not_the_configs(documents: Documents) -> None:

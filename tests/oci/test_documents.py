@@ -84,15 +84,47 @@ def test_the_media_type_of_a_document(
     assert document_media_type(document, declared) == expected
 
 
-def test_entries_of_an_index_that_are_no_images_are_left_out() -> None:
-    good = Descriptor(mt.OCI_MANIFEST, digest(1), 1, platform=AMD64).to_json()
-    attestation = Descriptor(
-        mt.OCI_MANIFEST, digest(2), 1, platform=Platform("unknown", "unknown")
-    ).to_json()
-    nested = Descriptor(mt.OCI_INDEX, digest(3), 1, platform=ARM64).to_json()
-    artifact = Descriptor("application/vnd.example+json", digest(4), 1).to_json()
-    found = read_index({"manifests": [attestation, nested, good, artifact]}, where="x")
+def entry(number: int, media_type: str = mt.OCI_MANIFEST, **more: Any) -> dict[str, Any]:
+    """An entry of an index."""
+    return Descriptor(media_type, digest(number), 1, **more).to_json()
+
+
+REFERENCE_TYPE = ("vnd.docker.reference.type", "attestation-manifest")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        entry(2, platform=Platform("unknown", "unknown")),
+        entry(2, platform=Platform("linux", "unknown")),
+        entry(2, platform=Platform("unknown", "amd64")),
+        entry(2, platform=ARM64, annotations=(REFERENCE_TYPE,)),
+        entry(2, annotations=(REFERENCE_TYPE,)),
+        entry(2, mt.OCI_INDEX, annotations=(REFERENCE_TYPE,)),
+        entry(2, "application/vnd.example+json"),
+        entry(2, "application/vnd.example+json", platform=ARM64),
+        entry(2, ""),
+    ],
+    ids=repr,
+)
+def test_entries_of_an_index_that_are_no_images_are_left_out(other: dict[str, Any]) -> None:
+    good = entry(1, platform=AMD64)
+    found = read_index({"manifests": [other, good, other]}, where="x")
     assert [d.digest for d in found] == [digest(1)]
+
+
+@pytest.mark.parametrize("media_type", [mt.OCI_INDEX, mt.DOCKER_INDEX])
+@pytest.mark.parametrize(
+    ("platform", "shown"), [(ARM64, f"{digest(2)} for linux/arm64."), (None, f"{digest(2)}.")]
+)
+def test_an_index_within_an_index_is_refused_as_in_ko(
+    media_type: str, platform: Platform | None, shown: str
+) -> None:
+    entries = [entry(1, platform=AMD64), entry(2, media_type, platform=platform)]
+    with pytest.raises(KoPantsError) as e:
+        read_index({"manifests": entries}, where="here")
+    assert str(e.value).startswith("here: expected an index of images, found an index within")
+    assert shown in str(e.value)
 
 
 @pytest.mark.parametrize("entries", [None, {}, "x", 3])

@@ -133,6 +133,10 @@ def test_a_platform_named_twice_is_one(runner: RuleRunner) -> None:
             ["app:image, field `platforms`", "'amd46'"],
         ),
         (
+            "binary=':server', platforms=['linux/amd64', 'all'], base_image='scratch'",
+            ["app:image, field `platforms`: `all` means", "found linux/amd64, all."],
+        ),
+        (
             "binary=':server', platforms=['linux/amd64'], base_image='oci:nowhere'",
             ["app:image, field `base_image`", "oci:nowhere", "found no directory"],
         ),

@@ -7,7 +7,7 @@ digest, so that a base image that is named by its digest costs no request.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol, Sequence
+from typing import Iterable, Protocol, Sequence
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci import media_types as mt
@@ -62,7 +62,7 @@ def read_base_image(
                 _read_manifest(source, entry, source.read_manifest(entry), name=name),
                 platform=platform,
             )
-            for entry, platform in _choose(entries, wanted, name)
+            for entry, platform in _choose(source, entries, wanted, name)
         )
         return BaseImage(name, top.digest, media_type == mt.DOCKER_INDEX, manifests, origin)
     if media_type not in mt.MANIFEST_TYPES:
@@ -75,24 +75,45 @@ def read_base_image(
             f"the base image {name} is for {manifest.platform}, for which Go cannot build. "
             "Choose another base image"
         )
-    missing = [p for p in wanted if not manifest.platform.matches(p)]
+    missing = missing_platforms([manifest.platform], wanted)
     if missing:
-        raise _lacks(name, missing, [manifest.platform])
+        raise lacks_platforms(name, missing, [manifest.platform])
     return BaseImage(name, top.digest, manifest.docker, (manifest,), origin)
 
 
+def missing_platforms(
+    offered: Iterable[Platform], wanted: Sequence[Platform]
+) -> tuple[Platform, ...]:
+    """The wanted platforms that no platform of a base satisfies."""
+    available = tuple(offered)
+    return tuple(p for p in wanted if not any(o.matches(p) for o in available))
+
+
 def _choose(
-    entries: Sequence[Descriptor], wanted: Sequence[Platform], name: str
+    source: BaseSource, entries: Sequence[Descriptor], wanted: Sequence[Platform], name: str
 ) -> list[tuple[Descriptor, Platform]]:
-    """The entries that match, with their platforms, in the order of the index as in ko."""
-    known = [(entry, entry.platform) for entry in entries if entry.platform is not None]
-    offered = [platform for _, platform in known]
-    missing = [p for p in wanted if not any(o.matches(p) for o in offered)]
+    """The entries that match, with their platforms, in the order of the index as in ko.
+
+    An entry may have no platform. ko takes it for `all` alone, and its index has none either, so
+    that no runtime can choose from it. Here its config says for which platform it is. It is looked
+    at only where the platforms in the index do not suffice.
+    """
+    known = [(entry, entry.platform) for entry in entries if _is_named(entry.platform)]
+    if len(known) < len(entries) and (
+        not wanted or missing_platforms((p for _, p in known if p), wanted)
+    ):
+        known = [
+            (e, e.platform if _is_named(e.platform) else _platform_of_config(source, e, name))
+            for e in entries
+        ]
+    offers = [(entry, platform) for entry, platform in known if platform is not None]
+    offered = [platform for _, platform in offers]
+    missing = missing_platforms(offered, wanted)
     if missing:
-        raise _lacks(name, missing, offered)
+        raise lacks_platforms(name, missing, offered)
     if wanted:
-        return [pair for pair in known if any(pair[1].matches(p) for p in wanted)]
-    buildable = [pair for pair in known if is_go_platform(pair[1])]
+        return [pair for pair in offers if any(pair[1].matches(p) for p in wanted)]
+    buildable = [pair for pair in offers if is_go_platform(pair[1])]
     if not buildable:
         raise KoPantsError(
             f"the base image {name} has no platform that Go can build for; it has "
@@ -101,7 +122,26 @@ def _choose(
     return buildable
 
 
-def _lacks(name: str, missing: Sequence[Platform], offered: Sequence[Platform]) -> KoPantsError:
+def _is_named(platform: Platform | None) -> bool:
+    return platform is not None and bool(platform.os and platform.architecture)
+
+
+def _platform_of_config(source: BaseSource, entry: Descriptor, name: str) -> Platform | None:
+    """The platform that the config of an entry names; None if it names none, or is no image's."""
+    where = f"base image {name}, manifest {entry.digest}"
+    config, _ = read_manifest(parse_document(source.read_manifest(entry), where=where), where=where)
+    if config.media_type not in mt.CONFIG_TYPES:
+        return None
+    document = parse_document(source.read_config(config), where=f"{where}, config")
+    platform = Platform.from_json(document)
+    known = _is_named(platform) and "unknown" not in (platform.os, platform.architecture)
+    return platform if known else None
+
+
+def lacks_platforms(
+    name: str, missing: Sequence[Platform], offered: Sequence[Platform]
+) -> KoPantsError:
+    """The error for a base that does not have every wanted platform."""
     return KoPantsError(
         f"the base image {name} has no platform {', '.join(map(str, missing))}; "
         f"it has {', '.join(sorted(map(str, offered))) or 'none'}. "

@@ -52,19 +52,34 @@ def document_media_type(document: Mapping[str, Any], declared: str) -> str:
 
 
 def read_index(document: Mapping[str, Any], *, where: str) -> tuple[Descriptor, ...]:
-    """The images of an index, without entries of an unknown platform (attestations).
+    """The images of an index, in its order.
 
-    :raises KoPantsError: there is no list of descriptors.
+    Attestations are left out: entries with an unknown platform, as ko does, and those that buildkit
+    marks with `vnd.docker.reference.type`. Entries of other media types are left out as well
+    (image-spec, image-index.md: an unknown type is no error).
+
+    :raises KoPantsError: there is no list of descriptors, or an entry is an index. ko refuses the
+        latter too.
     """
     entries = document.get("manifests")
     if not isinstance(entries, list):
         raise KoPantsError(f"{where}: expected an image index with a list `manifests`")
-    descriptors = (Descriptor.from_json(entry, where=where) for entry in entries)
-    return tuple(
-        d
-        for d in descriptors
-        if d.media_type in mt.MANIFEST_TYPES
-        and not (d.platform and "unknown" in (d.platform.os, d.platform.architecture))
+    descriptors = [Descriptor.from_json(entry, where=where) for entry in entries]
+    images = [d for d in descriptors if not _is_attestation(d)]
+    for nested in (d for d in images if d.media_type in mt.INDEX_TYPES):
+        platform = f" for {nested.platform}" if nested.platform else ""
+        raise KoPantsError(
+            f"{where}: expected an index of images, found an index within the index: "
+            f"{nested.digest}{platform}. Name that one by its digest instead, or choose another "
+            "image"
+        )
+    return tuple(d for d in images if d.media_type in mt.MANIFEST_TYPES)
+
+
+def _is_attestation(entry: Descriptor) -> bool:
+    platform = entry.platform
+    return "vnd.docker.reference.type" in dict(entry.annotations) or (
+        platform is not None and "unknown" in (platform.os, platform.architecture)
     )
 
 

@@ -61,6 +61,11 @@ def wanted_platforms(
     )
     if tuple(values) == ("all",):
         return ()
+    if "all" in values:
+        raise KoPantsError(
+            f"{where}: `all` means every platform of the base image, so nothing can stand beside "
+            f"it; found {', '.join(values)}. Leave out `all`, or the others"
+        )
     try:
         return tuple(dict.fromkeys(Platform.parse(value) for value in values))
     except KoPantsError as e:
