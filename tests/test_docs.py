@@ -38,7 +38,9 @@ def classes(path: Path) -> Dict[str, ast.ClassDef]:
 
 def targets() -> Dict[str, Set[str]]:
     """Target alias -> aliases of its fields, without Pants' common fields and dependencies."""
-    found = classes(PACKAGE / "target_types.py")
+    found: Dict[str, ast.ClassDef] = {}
+    for module in [*sorted(PACKAGE.glob("*_fields.py")), PACKAGE / "target_types.py"]:
+        found.update(classes(module))
 
     def field_alias(name: str) -> str:
         if name in FIELDS_OF_PANTS:

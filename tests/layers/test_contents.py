@@ -208,15 +208,16 @@ def test_a_root_that_is_a_link_is_followed(tmp_path: Path) -> None:
     assert _kodata_names(tmp_path / "kodata") == ["file"]
 
 
-def test_links_are_left_out_on_windows(tmp_path: Path) -> None:
+def test_links_are_followed_for_windows_too(tmp_path: Path) -> None:
+    # ko leaves them out there, and the program misses a file.
     root = tmp_path / "kodata"
     root.mkdir()
-    (root / "file").write_text("")
+    (root / "file").write_text("text")
     (root / "link").symlink_to("file")
-    (root / "dangling").symlink_to("nowhere")
-    assert _kodata_names(root, "windows") == ["file"]
-    entries = _kodata(root, root, "windows")
-    assert ["MSWINDOWS.rawsd" in (e.pax_records or {}) for e in entries] == [False] * 5 + [True]
+    assert _kodata_names(root, "windows") == ["file", "link"]
+    entries = list(_kodata(root, root, "windows"))
+    assert ["MSWINDOWS.rawsd" in (e.pax_records or {}) for e in entries] == [False] * 5 + [True] * 2
+    assert entries[-1].size == len("text")
 
 
 @pytest.mark.parametrize("target", ["../../secret", "{outside}", "../../kodata-sibling", "up"])

@@ -23,7 +23,7 @@ from ko_pants.errors import KoPantsError
 from ko_pants.layer_contents import LayerContent
 from ko_pants.oci.platform import Platform
 from ko_pants.products import GoExecutable, HostTools, HostToolsRequest, LayerRequest
-from ko_pants.rules.image import executable_content
+from ko_pants.rules.image_layers import executable_content
 from ko_pants.rules.settings import Settings, layer_settings
 
 # Tests use neither the caches nor the environment of this machine.

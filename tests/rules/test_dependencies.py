@@ -29,7 +29,12 @@ FILES = {
         "go_oci_image(name='of_file', binary=':prebuilt', platforms=['linux/amd64'])\n"
         "go_oci_image(name='nowhere', binary=':missing', platforms=['linux/amd64'])\n"
         "go_oci_image(name='typo', platforms=['linux/amd46'])\n"
+        "go_oci_image(name='no_kodata', platforms=['linux/amd64'], kodata=False)\n"
+        "go_oci_image(name='assets', platforms=['linux/amd64'], kodata='../web/assets')\n"
+        "go_oci_image(name='file_assets', binary=':prebuilt', kodata='../web/assets')\n"
     ),
+    "web/BUILD": "files(name='assets', sources=['assets/**'])\n",
+    "web/assets/index.html": "x",
     "cmd/server.bin": "x",
     "lib/lib.go": LIB,
     "lib/lib_test.go": "package lib\n",
@@ -87,6 +92,13 @@ def test_an_image_of_an_executable_depends_on_it_too(runner: RuleRunner) -> None
     # Its build tags count: `extra.go` belongs to it.
     assert dependencies(runner, "exe") == CLOSURE | {"lib/extra.go"}
     assert dependencies(runner, "tagged") == {"cmd:exe", *CLOSURE, "lib/extra.go"}
+
+
+def test_an_image_depends_on_the_owners_of_its_kodata(runner: RuleRunner) -> None:
+    code = CLOSURE - {"cmd/kodata/static.txt"}
+    assert dependencies(runner, "no_kodata") == code
+    assert dependencies(runner, "assets") == {"web/assets/index.html", *code}
+    assert dependencies(runner, "file_assets") == {"web/assets/index.html", "cmd:prebuilt"}
 
 
 def test_an_image_of_a_prebuilt_file_depends_on_it_alone(runner: RuleRunner) -> None:

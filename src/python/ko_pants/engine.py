@@ -19,6 +19,7 @@ from pants.engine import rules as _engine_rules
 from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import (
+    AddPrefix,
     CreateDigest,
     Digest,
     DigestContents,
@@ -179,6 +180,20 @@ else:
     async def relocate(digest: Digest, prefix: str) -> Digest:
         """Take `prefix` off every path of a digest."""
         return await remove_prefix(RemovePrefix(digest, prefix))
+
+
+if HAS_GET:
+
+    async def add_prefix(digest: Digest, prefix: str) -> Digest:
+        """Put `prefix` before every path of a digest."""
+        return await Get(Digest, AddPrefix(digest, prefix))
+
+else:
+    from pants.engine.intrinsics import add_prefix as _add_prefix
+
+    async def add_prefix(digest: Digest, prefix: str) -> Digest:
+        """Put `prefix` before every path of a digest."""
+        return await _add_prefix(AddPrefix(digest, prefix))
 
 
 # Processes and environment

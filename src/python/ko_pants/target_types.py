@@ -24,6 +24,12 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from ko_pants.layer_fields import (
+    GoOciImageCompressionField,
+    GoOciImageCompressionLevelField,
+    GoOciImageKodataField,
+    check_compression,
+)
 from ko_pants.literal_globs import literal_glob
 from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES
 
@@ -140,6 +146,9 @@ class GoOciImageTarget(NamedTarget):
         GoOciImageTagsField,
         GoOciImageLabelsField,
         GoOciImageSkipPushField,
+        GoOciImageKodataField,
+        GoOciImageCompressionField,
+        GoOciImageCompressionLevelField,
         GoOciImageDependenciesField,
         OutputPathField,
     )
@@ -148,6 +157,16 @@ class GoOciImageTarget(NamedTarget):
         "Beside a `main.go`, `go_oci_image()` is enough; at the build root it needs a `name`. "
         "`package` writes the image's descriptor, `publish` pushes what is missing."
     )
+
+    def validate(self) -> None:
+        """Refuse fields that do not fit together.
+
+        :raises InvalidTargetException: Pants puts file and line before the text.
+        """
+        super().validate()
+        check_compression(
+            self.address, self[GoOciImageCompressionField], self[GoOciImageCompressionLevelField]
+        )
 
 
 @dataclass(frozen=True)
@@ -164,6 +183,9 @@ class GoOciImageFieldSet(PackageFieldSet):
     registries: GoOciImageRegistriesField
     tags: GoOciImageTagsField
     skip_push: GoOciImageSkipPushField
+    kodata: GoOciImageKodataField
+    compression: GoOciImageCompressionField
+    compression_level: GoOciImageCompressionLevelField
     output_path: OutputPathField
 
 

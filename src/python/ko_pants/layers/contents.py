@@ -80,10 +80,10 @@ def tree_entries(
 ) -> Iterator[TarEntry]:
     """The directory `at` of the image with the tree below `root`. ko's kodata is at `/var/run/ko`.
 
-    Names come in byte order per directory, a directory before its contents. Symbolic links are
-    followed, except on Windows, where they are left out as ko does. A root that does not exist
-    gives an empty directory. Unlike ko, which would write nothing without a message, a root that
-    is itself a link is followed.
+    Names come in byte order per directory, a directory before its contents. A root that does not
+    exist gives an empty directory. Symbolic links are followed. Unlike ko, which would write
+    nothing without a message, a root that is itself a link is followed, and so are links for
+    Windows: ko leaves them out there, so that the program misses a file that it has on Linux.
 
     :param root: the tree's path on this machine; its last part names the tree in messages.
     :param at: an absolute path in the image, as Linux spells it; Windows layers have it in `Files`.
@@ -107,7 +107,7 @@ def tree_entries(
             yield TarEntry(name, mode=KO_MODE, mtime=mtime)
     if top != prefix:
         yield TarEntry(top, mode=directory_mode, uid=uid, gid=gid, mtime=mtime)
-    for below, file, info in _walk(root, allowed_root, follow_links=not windows):
+    for below, file, info in _walk(root, allowed_root):
         name = top + below
         if stat.S_ISDIR(info.st_mode):
             yield TarEntry(name, mode=directory_mode, uid=uid, gid=gid, mtime=mtime)
@@ -129,9 +129,7 @@ def _paths_down_to(at: bytes) -> List[bytes]:
     return [b"/" + b"/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
-def _walk(
-    root: bytes, allowed_root: bytes, *, follow_links: bool
-) -> Iterator[Tuple[bytes, bytes, os.stat_result]]:
+def _walk(root: bytes, allowed_root: bytes) -> Iterator[Tuple[bytes, bytes, os.stat_result]]:
     """Each directory and file below `root`: its path below it, its path here, and its status.
 
     The path below the root begins with a slash; the status is of what a link leads to.
@@ -158,8 +156,6 @@ def _walk(
         path, below = os.path.join(real_parent, base), parent + b"/" + base
         info = os.lstat(path)
         if stat.S_ISLNK(info.st_mode):
-            if not follow_links:
-                continue
             link = path
             path, info = _resolve(link, allowed, tree)
             if any(path == ancestor for ancestor, _, _ in stack):

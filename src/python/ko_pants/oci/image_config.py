@@ -27,12 +27,14 @@ class ImageConfig:
     :param labels: sorted pairs.
     :param annotations: sorted pairs; of the manifests and the index, not of the config.
     :param created: seconds since the epoch; None where not set.
+    :param kodata: it has a layer of kodata, so KO_DATA_PATH is set.
     """
 
     app_name: str
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     created: int | None = None
+    kodata: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def config_document(
         f"C:\\ko-app\\{config.app_name}" if windows else f"/ko-app/{config.app_name}"
     ]
     inner.pop("Cmd", None)
-    inner["Env"] = _environment(inner.get("Env") or [], windows=windows)
+    inner["Env"] = _environment(inner.get("Env") or [], windows=windows, kodata=config.kodata)
     inner["Labels"] = {**(inner.get("Labels") or {}), **dict(config.labels)}
     if not inner["Labels"]:
         del inner["Labels"]
@@ -100,8 +102,10 @@ def config_document(
     return document
 
 
-def _environment(base: Sequence[str], *, windows: bool) -> list[str]:
-    """The base's variables, with the executable's directory at the end of PATH, and KO_DATA_PATH.
+def _environment(base: Sequence[str], *, windows: bool, kodata: bool) -> list[str]:
+    """The base's variables, with the executable's directory at the end of PATH.
+
+    With kodata there is KO_DATA_PATH too.
 
     On Windows too ko joins PATH with a colon.
     """
@@ -113,7 +117,8 @@ def _environment(base: Sequence[str], *, windows: bool) -> list[str]:
             break
     else:
         env.append(f"PATH={app_dir}")
-    env.append(r"KO_DATA_PATH=C:\var\run\ko" if windows else "KO_DATA_PATH=/var/run/ko")
+    if kodata:
+        env.append(r"KO_DATA_PATH=C:\var\run\ko" if windows else "KO_DATA_PATH=/var/run/ko")
     return env
 
 

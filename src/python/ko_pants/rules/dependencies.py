@@ -37,12 +37,14 @@ from ko_pants.engine import (
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.embed import EmbedFilter
+from ko_pants.layer_fields import GoOciImageKodataField
 from ko_pants.oci.platform import Platform, go_platforms
 from ko_pants.products import GoBuild, GoDirectoryRequest, HiddenFilesRequest
 from ko_pants.rules.binary import executable_build, resolve_binary
 from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.image import wanted_platforms
+from ko_pants.rules.image_layers import kodata_directory
 from ko_pants.rules.repo_files import existing_files, matching_files
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import (
@@ -69,6 +71,7 @@ class ImageInferenceFieldSet(FieldSet):
 
     binary: GoOciImageBinaryField
     platforms: GoOciImagePlatformsField
+    kodata: GoOciImageKodataField
 
 
 class InferImageDependencies(InferDependenciesRequest[ImageInferenceFieldSet]):
@@ -98,7 +101,7 @@ class GenerateGoSources(GenerateTargetsRequest[GoSourcesTarget]):
 async def _closure_owners(
     build: GoBuild, platforms: tuple[Platform, ...], outside: GoEnvironment, root: str
 ) -> tuple[Address, ...]:
-    """The owners of the closure's files and of kodata beside the main package."""
+    """The owners of the closure's files."""
     wanted = closure_request(build, platforms or go_platforms(), outside.variables)
     # Looked at here, so that Pants infers again when these files change.
     await hidden_files(HiddenFilesRequest())
@@ -108,9 +111,15 @@ async def _closure_owners(
         raise KoPantsError(f"{build.owner}: {e}") from None
     # Only files that exist: for the owner of a missing go.sum Pants takes the target generator, and
     # with it every file of the module.
-    kodata = posixpath.join(build.directory, "kodata")
-    owners = await owners_of(OwnersRequest(await existing_files(closure.files, trees=(kodata,))))
+    owners = await owners_of(OwnersRequest(await existing_files(closure.files)))
     return tuple(owners)
+
+
+async def _tree_owners(directory: str | None) -> tuple[Address, ...]:
+    """The owners of the files below a directory of the repo; None stands for none."""
+    if directory is None:
+        return ()
+    return tuple(await owners_of(OwnersRequest(await existing_files((), trees=(directory,)))))
 
 
 @rule
@@ -136,6 +145,7 @@ async def infer_image_dependencies(
     if build is not None:
         platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
         found += await _closure_owners(build, platforms, outside, build_root.path)
+    found += await _tree_owners(kodata_directory(field_set.kodata, build))
     return InferredDependencies(address for address in found if address != field_set.address)
 
 
@@ -152,7 +162,9 @@ async def infer_executable_dependencies(
         field_set.address, field_set.main, field_set.flags, field_set.ldflags, field_set.env
     )
     platforms = tuple(Platform.parse(p) for p in settings.platforms if p != "all")
-    return InferredDependencies(await _closure_owners(build, platforms, outside, build_root.path))
+    found = await _closure_owners(build, platforms, outside, build_root.path)
+    kodata = posixpath.join(build.directory, "kodata")
+    return InferredDependencies(dict.fromkeys((*found, *await _tree_owners(kodata))))
 
 
 def _embeds(directories: Iterable[GoDirectory]) -> list[EmbedFilter]:

@@ -1,0 +1,122 @@
+"""The layers that an image adds to its base: what they hold, and in which order."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from pants.engine.fs import EMPTY_DIGEST, Digest
+
+from ko_pants.disk.disk import Disk, Kind
+from ko_pants.engine import add_prefix, layers, relocate
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.input_views import KodataTree
+from ko_pants.golang.repo_paths import join
+from ko_pants.layer_contents import ExecutableContent, LayerContent, TreeContent
+from ko_pants.layer_fields import GoOciImageKodataField
+from ko_pants.layers.encodings import LayerEncoding
+from ko_pants.oci.image_config import History
+from ko_pants.oci.platform import Platform
+from ko_pants.products import AddedLayer, GoBuild, GoExecutable, LayerRequest, LayerSettings
+from ko_pants.rules.hidden_files import hidden_in, with_hidden
+from ko_pants.rules.repo_files import digest_of_files
+from ko_pants.rules.settings import Settings
+
+# The name of the tree in its digest. Equal trees are one layer, wherever in the repo they are.
+_KODATA = "kodata"
+
+
+def kodata_directory(field: GoOciImageKodataField, build: GoBuild | None) -> str | None:
+    """The directory of an image's kodata, relative to the build root; None for none at all.
+
+    :param build: how its program is compiled; None for a prebuilt one, which has no directory.
+    """
+    if field.value is None:
+        return None if build is None else join(build.directory, _KODATA)
+    return field.directory
+
+
+async def kodata_digest(
+    owner: str, field: GoOciImageKodataField, build: GoBuild | None, root: str
+) -> Digest | None:
+    """The kodata of an image, as a digest of the directory `kodata`; None if the field says False.
+
+    :param root: the build root.
+    :raises KoPantsError: it has something that cannot go into an image; the field names what is no
+        directory.
+    """
+    if field.is_off:
+        return None
+    tree = kodata_directory(field, build)
+    if tree is None:
+        return EMPTY_DIGEST
+    try:
+        # First, for Pants has no good message for a link that leaves the repo.
+        hidden = await hidden_in(root, [KodataTree(tree)])
+        disk = Disk(root)
+        kind = disk.kind(tree)
+        if kind is Kind.LINK:
+            kind = disk.kind(disk.resolve(tree))
+    except KoPantsError as e:
+        raise KoPantsError(f"{owner}: {e}") from None
+    digest = await with_hidden(await digest_of_files((), trees=(tree,)), hidden)
+    if field.value is not None and kind is not Kind.DIRECTORY:
+        raise KoPantsError(
+            f"{owner}, field `{field.alias}`: {tree} is "
+            + ("no directory" if kind else "not there")
+            + "; expected a directory relative to the BUILD file, or False for no kodata"
+        )
+    if digest == EMPTY_DIGEST:
+        return digest
+    directory, _, name = tree.rpartition("/")
+    if name == _KODATA:
+        return await relocate(digest, directory) if directory else digest
+    return await add_prefix(await relocate(digest, tree), _KODATA)
+
+
+def executable_content(executable: GoExecutable) -> ExecutableContent:
+    """The content of the layer of an executable."""
+    return ExecutableContent(
+        executable.digest,
+        executable.path,
+        executable.app_name,
+        executable.import_path,
+        executable.build_key,
+    )
+
+
+def added_contents(
+    executables: tuple[GoExecutable, ...], kodata: Digest | None, settings: Settings
+) -> list[tuple[LayerContent, History]]:
+    """What is added to the base for one platform, in the order of the layers, as ko does.
+
+    :param kodata: None for no layer.
+    """
+    created_by = f"ko build ko://{executables[0].import_path}"
+    contents: list[tuple[LayerContent, History]] = []
+    if kodata is not None:
+        history = History(created_by, "kodata contents, at $KO_DATA_PATH", settings.kodata_created)
+        contents.append((TreeContent(_KODATA, kodata, mtime=settings.kodata_created or 0), history))
+    for executable in executables:
+        comment = f"go build output, at /ko-app/{executable.app_name}"
+        contents.append(
+            (executable_content(executable), History(created_by, comment, settings.created))
+        )
+    return contents
+
+
+async def added_layers(
+    parts: Sequence[tuple[Platform, Sequence[tuple[LayerContent, History]]]],
+    encoding: LayerEncoding,
+    layer_settings: LayerSettings,
+) -> list[tuple[AddedLayer, ...]]:
+    """Find or make the layers of all platforms at once."""
+    found = iter(
+        await layers(
+            LayerRequest(content.layer_platform(platform), content, encoding, layer_settings)
+            for platform, contents in parts
+            for content, _ in contents
+        )
+    )
+    return [
+        tuple(AddedLayer(next(found), history) for _, history in contents) for _, contents in parts
+    ]
