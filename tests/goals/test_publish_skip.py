@@ -67,6 +67,7 @@ SETTINGS = SimpleNamespace(
     default_repository="{name}",
     docker_repo="",
     layout_path="dist/oci",
+    tag_only=False,
 )
 
 

@@ -45,3 +45,43 @@ def test_the_names_of_ko(
     ).ok()
     image = run.images["cmd/App:image"]
     assert image["names"] == [f"{registry.host}/{expected}:latest"]
+
+
+def test_references_of_images_that_are_pushed_or_up_to_date(
+    repo: Workspace, registry: RealRegistry
+) -> None:
+    repo.write(
+        {
+            "two/main.go": SMALL.replace("small", "two"),
+            "two/BUILD": (
+                "go_oci_image(platforms=['linux/amd64', 'linux/arm64'])\n"
+                "go_oci_image(name='not', skip_push=True)\n"
+            ),
+        }
+    )
+    file = repo.root / "dist" / "refs"
+    place = f"{registry.host}/refs"
+    run = repo.publish("::", flags=["--ko-image-refs=dist/refs"], env={"KO_DOCKER_REPO": place})
+    run.ok()
+    lines = file.read_text().splitlines()
+    images = [run.images[name] for name in ("cmd/App:image", "two:two")]
+    assert lines == [line for image in images for line in image["references"]]
+    assert lines[0] == f"{place}/image@{images[0]['digest']}"
+    assert lines[1] == f"{place}/two@{images[1]['digest']}"
+    assert [line.partition("@")[0] for line in lines] == [f"{place}/image", *[f"{place}/two"] * 3]
+    assert run.images["two:not"]["references"] == []
+
+    # Nothing is pushed, and nobody asks for the output of Pants.
+    file.unlink()
+    flags = ("--ko-image-refs=dist/refs", "publish")
+    run = repo.pants(*flags, "::", env={"KO_DOCKER_REPO": place}).ok()
+    assert "up to date" in run.output
+    assert file.read_text().splitlines() == lines
+    # A run for fewer images, in the same daemon.
+    repo.pants(*flags, "two:two", env={"KO_DOCKER_REPO": place}).ok()
+    assert file.read_text().splitlines() == lines[1:]
+
+    refused = repo.pants("--ko-tag-only", *flags, "::", env={"KO_DOCKER_REPO": place})
+    assert refused.exit_code == 1
+    assert "exactly one tag other than `latest`" in refused.output
+    assert file.read_text().splitlines() == lines[1:]

@@ -78,6 +78,21 @@ class KoSubsystem(Subsystem):
             "root. Default: `oci` below `--pants-distdir`."
         ),
     )
+    image_refs = StrOption(
+        default=None,
+        help=(
+            "Write the references of all images that are published or up to date into this file, "
+            "one a line, as ko's `--image-refs`: by digest, an index followed by its children. "
+            "Relative to the build root. It is written at the end of a run in which nothing failed."
+        ),
+    )
+    tag_only = BoolOption(
+        default=False,
+        help=(
+            "References in `image_refs` and `--publish-output` have the tag and no digest, as with "
+            "ko's `--tag-only`. Every image must have exactly one tag, which is not `latest`."
+        ),
+    )
     insecure_registries = StrListOption(
         default=[],
         help=(

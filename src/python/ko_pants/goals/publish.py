@@ -33,7 +33,7 @@ from pants.util.logging import LogLevel
 from ko_pants.engine import layer_blobs, publish_plan, questions_asked
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
-from ko_pants.goals.publish_output import ImagePublishPackages, description_of
+from ko_pants.goals.publish_output import ImagePublishPackages, Reader, description_of
 from ko_pants.goals.publish_skip import skip_request
 from ko_pants.products import (
     BuiltImage,
@@ -151,7 +151,7 @@ def _package(
     publication: Publication,
     found: Found | None,
     files: Mapping[str, str],
-    reader: RunId | None,
+    reader: Reader | None,
 ) -> PublishPackages:
     """Begin the upload, where there is one, and say what happens."""
     process = None
@@ -168,6 +168,7 @@ def _package(
         process=process,
         description=description_of(publication, found, result),
         built=built,
+        destination=publication.destination,
         result=result,
         reader=reader,
     )
@@ -204,7 +205,9 @@ async def publish_image(
         found = await _ask(run, pushed, together=False)
     files = await _write_files(publishing, built, found, blobs)
     open_kocache(settings.kocache).save_counters()
-    reader = run_id if goal.output else None
+    reader = None
+    if goal.output or run.references is not None:
+        reader = Reader(run_id, settings.tag_only, run.references)
     by_publication = {f.publication: f for f in found}
     return PublishProcesses(
         _package(publishing, built, p, by_publication.get(p), files, reader) for p in publications

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, cast
+from typing import Callable, Sequence, cast
 
 from pants.core.goals.publish import PublishOutputData, PublishPackages
 from pants.engine.internals.session import RunId
 
 from ko_pants.products import BuiltImage, PlatformImage, ResultSource
 from ko_pants.publishing.destinations import Destination
+from ko_pants.publishing.image_refs import ReferencesFile, image_references
 from ko_pants.publishing.publication import Found, Publication, Published
 
 # How the documented output spells where the result of a process came from.
@@ -22,18 +23,32 @@ _SOURCES = {
 
 
 @dataclass(frozen=True)
+class Reader:
+    """Who reads the details of a run.
+
+    :param run_id: the run. It is compared, for the engine hands out the packages of an earlier run
+        if they are equal to those of this one, and their details would be those of the earlier run.
+    :param tag_only: references have tags and no digests.
+    :param file: where the references of the run are written; None if nowhere.
+    """
+
+    run_id: RunId
+    tag_only: bool = False
+    file: ReferencesFile | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
 class ImagePublishPackages(PublishPackages):
     """What is published of one image to one destination.
 
     :param result: what has become of it; called when the run is over.
-    :param reader: the run in which somebody reads the details; None if nobody does. It is compared,
-        for the engine hands out the packages of an earlier run if they are equal to those of this
-        one, and their details would be those of the earlier run.
+    :param reader: None if nobody reads the details.
     """
 
     built: BuiltImage | None = field(default=None, compare=False)
+    destination: Destination | None = field(default=None, compare=False)
     result: Callable[[], Published] | None = field(default=None, compare=False)
-    reader: RunId | None = None
+    reader: Reader | None = None
 
     def get_output_data(self, **extra_data: object) -> PublishOutputData:
         """The documented contract of `--publish-output`.
@@ -43,9 +58,21 @@ class ImagePublishPackages(PublishPackages):
         """
         data: dict[str, object] = {"names": list(self.names), **self.data}
         if self.built is not None and self.result is not None and self.reader is not None:
-            data.update(_details(self.built, self.result(), self.reader))
+            references = self._references(self.reader, failed=bool(extra_data.get("exit_code")))
+            data.update(_details(self.built, self.result(), references, self.reader.run_id))
         data.update(extra_data)
         return cast(PublishOutputData, data)
+
+    def _references(self, reader: Reader, *, failed: bool) -> Sequence[str]:
+        """What can be deployed of the image; nothing if it is not pushed."""
+        assert self.built is not None
+        if self.destination is None or self.destination.skip:
+            return ()
+        references = image_references(self.built.image, self.destination, tag_only=reader.tag_only)
+        if reader.file is None:
+            return references
+        place = self.destination.repository_name
+        return reader.file.note(self.built.owner, place, references, failed=failed)
 
 
 class Description(str):
@@ -105,7 +132,9 @@ def _what_lacked(found: Found) -> str:
     )
 
 
-def _details(built: BuiltImage, published: Published, run_id: RunId) -> dict[str, object]:
+def _details(
+    built: BuiltImage, published: Published, references: Sequence[str], run_id: RunId
+) -> dict[str, object]:
     image = built.image
     layers = []
     for manifest in image.manifests:
@@ -127,6 +156,7 @@ def _details(built: BuiltImage, published: Published, run_id: RunId) -> dict[str
         "digest": image.descriptor.digest,
         "media_type": image.descriptor.media_type,
         "platforms": [str(m.platform) for m in image.manifests],
+        "references": references,
         "requests": published.requests,
         "layers": layers,
         "build": {str(part.platform): _build(part, run_id) for part in built.platforms},

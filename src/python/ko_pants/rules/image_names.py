@@ -13,6 +13,7 @@ from ko_pants.publishing.destinations import (
     destinations,
     needs_built_facts,
 )
+from ko_pants.publishing.image_refs import check_tag_only
 from ko_pants.publishing.placeholders import EXAMPLE_FACTS, BuiltFacts, content_hash
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import (
@@ -68,14 +69,18 @@ def destinations_of(
         they show mistakes before anything is compiled.
     :raises KoPantsError: a name is malformed; the text names target and field, or the option.
     """
-    return destinations(
-        _names(field_set),
+    names = _names(field_set)
+    found = destinations(
+        names,
         settings.registries,
         default_repository=settings.default_repository,
         docker_repo=settings.docker_repo,
         layout=settings.layout_path,
         facts=EXAMPLE_FACTS if built is None else _facts(built),
     )
+    if settings.tag_only:
+        check_tag_only(names.target, found)
+    return found
 
 
 def _facts(built: BuiltImage) -> BuiltFacts:

@@ -18,6 +18,7 @@ from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import pause
 from ko_pants.products import PauseRequest, QuestionsAsked, QuestionsAskedRequest
 from ko_pants.publishing.checking import RepositoryMemory
+from ko_pants.publishing.image_refs import ReferencesFile
 from ko_pants.publishing.run import PublishRun
 from ko_pants.rules.layer import open_kocache
 from ko_pants.rules.registry_access import RegistryAccess
@@ -50,6 +51,7 @@ class RunOfImages:
 
     :param number: tells it from other runs of this process.
     :param wait: the number of the wait that images join now; see `QuestionsAskedRequest`.
+    :param references: where the references of its images are written; None if nowhere.
     """
 
     number: int
@@ -57,6 +59,7 @@ class RunOfImages:
     access: RegistryAccess
     publishing: PublishRun
     wait: int
+    references: ReferencesFile | None = None
 
 
 _runs: BoundedMemory[int, RunOfImages] = BoundedMemory(
@@ -67,7 +70,7 @@ _runs: BoundedMemory[int, RunOfImages] = BoundedMemory(
 _runs_lock = threading.Lock()
 
 
-def find_run(run_id: RunId, access: RegistryAccess, root: str) -> RunOfImages:
+def find_run(run_id: RunId, access: RegistryAccess, root: str, image_refs: str = "") -> RunOfImages:
     """The run of this session; a new one ends the runs of earlier sessions.
 
     The engine may ask twice in one session, for two rules that wait for the answer, and then keep
@@ -85,7 +88,8 @@ def find_run(run_id: RunId, access: RegistryAccess, root: str) -> RunOfImages:
         publishing = PublishRun(
             access.client, layout_root=root, memory=_repositories, expected=expected
         )
-        run = RunOfImages(next(_numbers), run_id, access, publishing, next(_numbers))
+        references = ReferencesFile(root, image_refs) if image_refs else None
+        run = RunOfImages(next(_numbers), run_id, access, publishing, next(_numbers), references)
         _runs.put(run.number, run)
         return run
 
@@ -96,7 +100,7 @@ async def publish_run(
 ) -> RunOfImages:
     """One for all images of a run."""
     open_kocache(settings.kocache).begin_run()
-    return find_run(run_id, access, build_root.path)
+    return find_run(run_id, access, build_root.path, settings.image_refs)
 
 
 @_uncacheable_rule

@@ -55,6 +55,7 @@ _REGISTRY_VARIABLES = (
 class Settings:
     """What the rules need of options and environment.
 
+    :param image_refs: the file for the references of published images; empty if there is none.
     :param created: of the image, in seconds since the epoch; None if it is not set.
     :param kodata_created: of the files of kodata, likewise.
     :param search_path: directories in which the `go` tool is looked for.
@@ -67,6 +68,8 @@ class Settings:
     registries: tuple[Registry, ...]
     docker_repo: str
     layout_path: str
+    image_refs: str
+    tag_only: bool
     kocache: str
     trust_foreign_layers: bool
     layer_encoding: LayerEncoding
@@ -141,6 +144,8 @@ async def settings(
         registries=parse_registries(ko.registries),
         docker_repo=ko.docker_repo or env.get("KO_DOCKER_REPO") or "",
         layout_path=ko.layout_path or str(dist_dir.relpath / "oci"),
+        image_refs=ko.image_refs or "",
+        tag_only=ko.tag_only,
         kocache=ko.kocache
         or env.get("KOCACHE")
         or os.path.join(str(named_caches.val), "ko_pants_kocache"),
