@@ -43,6 +43,8 @@ from ko_pants.products import (
     AnalyzedDirectory,
     BaseImageRequest,
     BuiltImage,
+    GitAnswer,
+    GitAnswerRequest,
     GoClosure,
     GoClosureRequest,
     GoDirectoryRequest,
@@ -69,6 +71,8 @@ from ko_pants.products import (
     QuestionsAsked,
     QuestionsAskedRequest,
     ResolvedBase,
+    RunTime,
+    RunTimeRequest,
 )
 from ko_pants.target_types import GoOciImageFieldSet
 
@@ -295,6 +299,30 @@ else:
 
     async def host_tools(request: HostToolsRequest) -> HostTools:
         return await _host_tools(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def git_answers(requests: Iterable[GitAnswerRequest]) -> tuple[GitAnswer, ...]:
+        return await MultiGet(Get(GitAnswer, GitAnswerRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.machine_values import ask_git
+
+    async def git_answers(requests: Iterable[GitAnswerRequest]) -> tuple[GitAnswer, ...]:
+        return await concurrently(ask_git(r, **implicitly()) for r in requests)
+
+
+if HAS_GET:
+
+    async def run_time(request: RunTimeRequest) -> RunTime:
+        return await Get(RunTime, RunTimeRequest, request)
+
+else:
+    from ko_pants.rules.machine_values import time_of_run
+
+    async def run_time(request: RunTimeRequest) -> RunTime:
+        return await time_of_run(request)
 
 
 if HAS_GET:

@@ -193,6 +193,33 @@ class GoBuild:
 
 
 @dataclass(frozen=True)
+class GitAnswerRequest:
+    """Ask git one of `golang.git_values.QUESTIONS`, once in each run."""
+
+    question: str
+
+
+@dataclass(frozen=True)
+class GitAnswer:
+    """The values of `{{.Git.X}}` by name, or else why there are none."""
+
+    values: FrozenDict[str, str] = field(default_factory=FrozenDict)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class RunTimeRequest:
+    """Ask for the time of this run."""
+
+
+@dataclass(frozen=True)
+class RunTime:
+    """The time of this run, in seconds since the epoch; the same for all targets."""
+
+    seconds: int
+
+
+@dataclass(frozen=True)
 class PrebuiltFile:
     """An executable that some other target yields: one file of the repo or of another's output."""
 

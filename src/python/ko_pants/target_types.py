@@ -13,7 +13,6 @@ from pants.engine.target import (
     AsyncFieldMixin,
     BoolField,
     Dependencies,
-    DictStringToStringField,
     InvalidTargetException,
     MultipleSourcesField,
     SingleSourceField,
@@ -24,6 +23,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from ko_pants.build_fields import TEMPLATES_HELP, TemplateDictField, TemplateSequenceField
 from ko_pants.layer_fields import (
     GoOciImageCompressionField,
     GoOciImageCompressionLevelField,
@@ -123,9 +123,12 @@ class GoOciImageTagsField(StringSequenceField):
     )
 
 
-class GoOciImageLabelsField(DictStringToStringField):
+class GoOciImageLabelsField(TemplateDictField):
     alias = "image_labels"
-    help = "Labels of the image (`config.Labels`), added to those of the base image."
+    help = (
+        "Labels of the image (`config.Labels`), added to those of the base image.\n\n"
+        f"{TEMPLATES_HELP}"
+    )
 
 
 class GoOciImageSkipPushField(BoolField):
@@ -198,21 +201,27 @@ class GoExecutableMainField(StringField):
     )
 
 
-class GoExecutableFlagsField(StringSequenceField):
+class GoExecutableFlagsField(TemplateSequenceField):
     alias = "flags"
-    help = "Flags for `go build`, for example `['-tags=netgo']`. As `flags` in ko's `.ko.yaml`."
+    help = (
+        "Flags for `go build`, for example `['-tags=netgo']`. As `flags` in ko's `.ko.yaml`.\n\n"
+        f"{TEMPLATES_HELP}"
+    )
 
 
-class GoExecutableLdflagsField(StringSequenceField):
+class GoExecutableLdflagsField(TemplateSequenceField):
     alias = "ldflags"
-    help = "Flags for the linker, for example `['-s', '-w']`. As `ldflags` in ko's `.ko.yaml`."
+    help = (
+        "Flags for the linker, for example `['-s', '-w', '-X main.version={{.Git.Tag}}']`. As "
+        f"`ldflags` in ko's `.ko.yaml`.\n\n{TEMPLATES_HELP}"
+    )
 
 
-class GoExecutableEnvField(StringSequenceField):
+class GoExecutableEnvField(TemplateSequenceField):
     alias = "env"
     help = (
         "Environment of `go build` as `NAME=value`, for example `['GOEXPERIMENT=...']`. "
-        "As `env` in ko's `.ko.yaml`."
+        f"As `env` in ko's `.ko.yaml`.\n\n{TEMPLATES_HELP}"
     )
 
 

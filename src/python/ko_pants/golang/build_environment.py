@@ -9,6 +9,7 @@ from typing import Mapping, Sequence
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_flags import check_goflags
 from ko_pants.golang.private_environment import has_credentials
+from ko_pants.golang.templates import has_template
 from ko_pants.golang.workspace import Workspace
 from ko_pants.oci.platform import Platform
 
@@ -89,6 +90,11 @@ def parse_env_field(entries: Sequence[str], *, where: str) -> tuple[tuple[str, s
         name, equals, value = entry.partition("=")
         if not equals or not name:
             raise KoPantsError(f"{where}: expected `NAME=value`, found {entry!r}")
+        if has_template([name]):
+            raise KoPantsError(
+                f"{where}: expected a name before the `=`, found the template {name!r}; only "
+                "values are filled in"
+            )
         if name in _RESERVED:
             raise KoPantsError(
                 f"{where}: {name} is set by the plugin (platforms come from the image's "

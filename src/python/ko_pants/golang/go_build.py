@@ -77,6 +77,12 @@ check_toolchain
 LC_ALL=C sort -u "$TMPDIR/modules"
 """
 
+# The whole environment of Go, as JSON.
+_ENV = f"""{_SET_UP}
+go env -json
+check_toolchain
+"""
+
 _HEAD = f'head -c {HEAD_SIZE_BYTES} "$1"'
 
 
@@ -116,6 +122,14 @@ def list_argv(
     """
     flags = (f"-tags={','.join(tags)}",) if tags else ()
     return ("/bin/sh", "-c", _LIST, "go-list", toolchain, module or ".", *flags, *imports)
+
+
+def env_argv(toolchain: str) -> tuple[str, ...]:
+    """The arguments of a process that prints what `go env` says, as a JSON object.
+
+    :param toolchain: name of the link to the toolchain.
+    """
+    return ("/bin/sh", "-c", _ENV, "go-env", toolchain, ".")
 
 
 def head_argv(path: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from ko_pants.engine import analyzed_directories, hydrate_sources, targets_of
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import parse_env_field
 from ko_pants.golang.build_flags import check_flags
+from ko_pants.golang.templates import has_template
 from ko_pants.products import GoBuild, GoDirectoryRequest, PrebuiltFile
 from ko_pants.rules.repo_files import existing_files
 from ko_pants.target_types import (
@@ -116,9 +117,12 @@ def build_of_fields(
             f"build root; found {main!r}"
         )
     flags = flags_field.value or ()
-    check_flags(flags, where=f"{owner}, field `flags`")
+    # What a template makes of them is checked when it is filled in.
+    if not has_template(flags):
+        check_flags(flags, where=f"{owner}, field `flags`")
     ldflags = " ".join(ldflags_field.value or ())
-    check_flags([f"-ldflags={ldflags}"], where=f"{owner}, field `ldflags`")
+    if not has_template([ldflags]):
+        check_flags([f"-ldflags={ldflags}"], where=f"{owner}, field `ldflags`")
     env = parse_env_field(env_field.value or (), where=f"{owner}, field `env`")
     return GoBuild(
         owner, "" if directory == "." else directory, flags, ldflags_field.value or (), env

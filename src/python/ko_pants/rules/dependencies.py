@@ -6,6 +6,7 @@ through `go:embed`, `replace` and go.work too, and no other file.
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from dataclasses import dataclass
 from typing import Iterable
@@ -39,7 +40,12 @@ from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.embed import EmbedFilter
 from ko_pants.layer_fields import GoOciImageKodataField
 from ko_pants.oci.platform import Platform, go_platforms
-from ko_pants.products import GoBuild, GoDirectoryRequest, HiddenFilesRequest
+from ko_pants.products import (
+    GoBuild,
+    GoClosureRequest,
+    GoDirectoryRequest,
+    HiddenFilesRequest,
+)
 from ko_pants.rules.binary import executable_build, resolve_binary
 from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
@@ -47,6 +53,7 @@ from ko_pants.rules.image import wanted_platforms
 from ko_pants.rules.image_layers import kodata_directory
 from ko_pants.rules.repo_files import existing_files, matching_files
 from ko_pants.rules.settings import GoEnvironment, Settings
+from ko_pants.rules.template_values import filled_builds
 from ko_pants.target_types import (
     GoExecutableDependenciesField,
     GoExecutableEnvField,
@@ -98,20 +105,35 @@ class GenerateGoSources(GenerateTargetsRequest[GoSourcesTarget]):
     generate_from = GoSourcesTarget
 
 
-async def _closure_owners(
-    build: GoBuild, platforms: tuple[Platform, ...], outside: GoEnvironment, root: str
-) -> tuple[Address, ...]:
-    """The owners of the closure's files."""
-    wanted = closure_request(build, platforms or go_platforms(), outside.variables)
-    # Looked at here, so that Pants infers again when these files change.
-    await hidden_files(HiddenFilesRequest())
+async def _closure_files(build: GoBuild, wanted: GoClosureRequest, root: str) -> tuple[str, ...]:
     try:
         _, closure = await complete_closure(wanted, root)
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
+    return closure.files
+
+
+async def _closure_owners(
+    build: GoBuild,
+    platforms: tuple[Platform, ...],
+    outside: GoEnvironment,
+    settings: Settings,
+    root: str,
+) -> tuple[Address, ...]:
+    """The owners of the closure's files."""
+    platforms = platforms or go_platforms()
+    # The linker's flags do not decide which files there are, and templates in them may ask git.
+    builds = await filled_builds(
+        dataclasses.replace(build, ldflags=()), platforms, outside, settings
+    )
+    # Looked at here, so that Pants infers again when these files change.
+    await hidden_files(HiddenFilesRequest())
+    files: dict[str, None] = {}
+    for wanted in dict.fromkeys(closure_request(b, platforms, outside.variables) for b in builds):
+        files.update(dict.fromkeys(await _closure_files(build, wanted, root)))
     # Only files that exist: for the owner of a missing go.sum Pants takes the target generator, and
     # with it every file of the module.
-    owners = await owners_of(OwnersRequest(await existing_files(closure.files)))
+    owners = await owners_of(OwnersRequest(await existing_files(tuple(files))))
     return tuple(owners)
 
 
@@ -144,7 +166,7 @@ async def infer_image_dependencies(
     build, _ = await resolve_binary(field_set.binary, build_root.path)
     if build is not None:
         platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
-        found += await _closure_owners(build, platforms, outside, build_root.path)
+        found += await _closure_owners(build, platforms, outside, settings, build_root.path)
     found += await _tree_owners(kodata_directory(field_set.kodata, build))
     return InferredDependencies(address for address in found if address != field_set.address)
 
@@ -162,7 +184,7 @@ async def infer_executable_dependencies(
         field_set.address, field_set.main, field_set.flags, field_set.ldflags, field_set.env
     )
     platforms = tuple(Platform.parse(p) for p in settings.platforms if p != "all")
-    found = await _closure_owners(build, platforms, outside, build_root.path)
+    found = await _closure_owners(build, platforms, outside, settings, build_root.path)
     kodata = posixpath.join(build.directory, "kodata")
     return InferredDependencies(dict.fromkeys((*found, *await _tree_owners(kodata))))
 

@@ -20,6 +20,7 @@ from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     BaseImageRequest,
     BuiltImage,
+    GoBuild,
     GoExecutable,
     GoExecutableRequest,
     HiddenFilesRequest,
@@ -29,6 +30,7 @@ from ko_pants.products import (
 from ko_pants.rules.binary import resolve_binary
 from ko_pants.rules.image_layers import added_contents, added_layers, kodata_digest
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
+from ko_pants.rules.template_values import filled_builds, filled_labels
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
 
@@ -144,11 +146,14 @@ async def build_image(
     platforms = tuple(m.platform for m in base.manifests)
     tools = await host_tools(HostToolsRequest(python_only=build is None))
     hidden = await hidden_files(HiddenFilesRequest())
+    builds: Sequence[GoBuild | None] = [None] * len(platforms)
+    if build is not None:
+        builds = await filled_builds(build, platforms, outside, settings)
     executables = await go_executables(
         GoExecutableRequest(
-            platform, platforms, build, prebuilt, tools.go, outside.variables, hidden
+            platform, platforms, of_platform, prebuilt, tools.go, outside.variables, hidden
         )
-        for platform in platforms
+        for platform, of_platform in zip(platforms, builds)
     )
     check_executables(owner, field_set.binary.alias, base, executables)
     kodata = await kodata_digest(owner, field_set.kodata, build, build_root.path)
@@ -161,9 +166,10 @@ async def build_image(
         PlatformImage(executable.platform, (executable,), of_platform)
         for executable, of_platform in zip(executables, added)
     )
+    labels = await filled_labels(owner, field_set.labels.value or {}, platforms, outside, settings)
     config = ImageConfig(
         app_name=executables[0].app_name,
-        labels=sorted_pairs(field_set.labels.value or {}),
+        labels=sorted_pairs(labels),
         created=settings.created,
         kodata=kodata is not None,
     )
