@@ -58,6 +58,8 @@ from ko_pants.products import (
     HiddenFilesRequest,
     HostTools,
     HostToolsRequest,
+    ImageBlobs,
+    ImageBlobsRequest,
     Layer,
     LayerBlob,
     LayerBlobRequest,
@@ -481,6 +483,18 @@ else:
 
     async def built_images(field_sets: Iterable[GoOciImageFieldSet]) -> tuple[BuiltImage, ...]:
         return await concurrently(build_image(f, **implicitly()) for f in field_sets)
+
+
+if HAS_GET:
+
+    async def image_blobs(request: ImageBlobsRequest) -> ImageBlobs:
+        return await Get(ImageBlobs, ImageBlobsRequest, request)
+
+else:
+    from ko_pants.rules.image_blobs import bring_image_blobs
+
+    async def image_blobs(request: ImageBlobsRequest) -> ImageBlobs:
+        return await bring_image_blobs(request, **implicitly())
 
 
 if HAS_GET:

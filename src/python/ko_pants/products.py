@@ -401,6 +401,24 @@ class BuiltImage:
 
 
 @dataclass(frozen=True)
+class ImageBlobsRequest:
+    """Ask that the engine's store has every layer of an image.
+
+    :param platforms: those that count; empty for all.
+    """
+
+    built: BuiltImage
+    platforms: tuple[Platform, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageBlobs:
+    """It has; `built` is the image with its layers as they were made."""
+
+    built: BuiltImage
+
+
+@dataclass(frozen=True)
 class PublishPlanRequest:
     """Ask what is to be published of the target at `address`."""
 

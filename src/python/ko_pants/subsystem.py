@@ -78,6 +78,13 @@ class KoSubsystem(Subsystem):
             "root. Default: `oci` below `--pants-distdir`."
         ),
     )
+    package_formats = StrListOption(
+        default=[],
+        help=(
+            "What `package` writes of every image beside the descriptors, with the bytes of all "
+            "layers: `oci-layout`, `oci-archive` or `docker-archive`, as in the field."
+        ),
+    )
     image_refs = StrOption(
         default=None,
         help=(

@@ -31,6 +31,7 @@ from ko_pants.layer_fields import (
     check_compression,
 )
 from ko_pants.literal_globs import literal_glob
+from ko_pants.package_fields import GoOciImagePackageFormatsField
 from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES
 
 
@@ -152,6 +153,7 @@ class GoOciImageTarget(NamedTarget):
         GoOciImageKodataField,
         GoOciImageCompressionField,
         GoOciImageCompressionLevelField,
+        GoOciImagePackageFormatsField,
         GoOciImageDependenciesField,
         OutputPathField,
     )
@@ -189,6 +191,7 @@ class GoOciImageFieldSet(PackageFieldSet):
     kodata: GoOciImageKodataField
     compression: GoOciImageCompressionField
     compression_level: GoOciImageCompressionLevelField
+    package_formats: GoOciImagePackageFormatsField
     output_path: OutputPathField
 
 

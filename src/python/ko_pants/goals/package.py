@@ -1,18 +1,22 @@
-"""`package`: the documents of an image, without the bytes of its layers."""
+"""`package`: the documents of an image; the bytes of its layers only in formats that want them."""
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
+from typing import Collection, Sequence
 
 from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact
-from pants.engine.fs import CreateDigest, FileContent
+from pants.engine.fs import Digest, MergeDigests
 from pants.engine.rules import rule
 
-from ko_pants.engine import built_image, create_digest
-from ko_pants.products import BuiltImage
-from ko_pants.rules.image_names import destinations_of
+from ko_pants.engine import add_prefix, built_image, image_blobs, merge_digests
+from ko_pants.oci.archives import ImageFile, docker_archive_files, layout_files
+from ko_pants.package_fields import DOCKER_ARCHIVE, OCI_ARCHIVE, OCI_LAYOUT
+from ko_pants.products import BuiltImage, ImageBlobsRequest
+from ko_pants.publishing.destinations import Destination
+from ko_pants.rules.image_archive import write_archive, write_image_files
+from ko_pants.rules.image_names import destinations_of, names_need_built
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import GoOciImageFieldSet
 
@@ -22,39 +26,82 @@ ENDING = "image"
 
 @dataclass(frozen=True)
 class BuiltImageArtifact(BuiltPackageArtifact):
-    """The artifact of one image, with the digest of its index or manifest."""
+    """The artifact of one image, with the digest of its index or manifest as it was planned."""
 
     image_digest: str = ""
 
 
-@rule
-async def package_image(field_set: GoOciImageFieldSet, settings: Settings) -> BuiltPackage:
-    """Write `image.json` (a summary), and index, manifests and configs by digest.
-
-    :raises KoPantsError: something is wrong with the target. A wrong name is found before anything
-        is compiled.
-    """
-    destinations_of(field_set, settings)
-    built = await built_image(field_set)
-    path = field_set.output_path.value_or_default(file_ending=ENDING)
+def _documents(built: BuiltImage) -> list[ImageFile]:
+    """`image.json` (a summary), and index, manifests and configs by digest."""
     image = built.image
     files = {image.descriptor.digest: image.content}
     for manifest in image.manifests:
         files[manifest.descriptor.digest] = manifest.manifest
     files.update(image.configs())
-    digest = await create_digest(
-        CreateDigest(
-            [
-                FileContent(os.path.join(path, "image.json"), _summary(built)),
-                *(
-                    FileContent(
-                        os.path.join(path, "blobs", "sha256", digest.partition(":")[2]), content
-                    )
-                    for digest, content in sorted(files.items())
-                ),
-            ]
-        )
-    )
+    return [
+        ImageFile("image.json", _summary(built)),
+        *(
+            ImageFile(f"blobs/sha256/{digest.partition(':')[2]}", content)
+            for digest, content in sorted(files.items())
+        ),
+    ]
+
+
+def _archives(
+    built: BuiltImage, formats: Collection[str], names: tuple[str, ...]
+) -> dict[str, tuple[ImageFile, ...]]:
+    """The files of each tar, by its name. A docker archive has the image of one platform."""
+    archives = {}
+    if OCI_ARCHIVE in formats:
+        archives["oci.tar"] = layout_files(built.image, names)
+    if DOCKER_ARCHIVE in formats:
+        manifests = built.image.manifests
+        for manifest in manifests:
+            platform = str(manifest.platform).replace("/", "-").replace(":", "-")
+            name = "docker.tar" if len(manifests) == 1 else f"docker-{platform}.tar"
+            archives[name] = docker_archive_files(manifest, names)
+    return archives
+
+
+async def _with_bytes(
+    built: BuiltImage, formats: Collection[str], path: str, names: tuple[str, ...]
+) -> tuple[BuiltImage, list[Digest]]:
+    """The files of the formats, and the image that is in them."""
+    built = (await image_blobs(ImageBlobsRequest(built))).built
+    digests = []
+    if OCI_LAYOUT in formats:
+        digests.append(await write_image_files(layout_files(built.image, names), path))
+    for name, files in _archives(built, formats, names).items():
+        archive = await write_archive(built.owner, name, files)
+        digests.append(await add_prefix(archive, path))
+    return built, digests
+
+
+def _names(destinations: Sequence[Destination]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for d in destinations for name in d.local_names))
+
+
+@rule
+async def package_image(field_set: GoOciImageFieldSet, settings: Settings) -> BuiltPackage:
+    """Write the documents of an image, and what its `package_formats` want.
+
+    :raises KoPantsError: something is wrong with the target. A wrong name is found before anything
+        is compiled.
+    """
+    destinations = destinations_of(field_set, settings)
+    built = await built_image(field_set)
+    # `publish` compares it with what it builds itself.
+    digest_of_plan = built.image.descriptor.digest
+    path = field_set.output_path.value_or_default(file_ending=ENDING)
+    formats = {*settings.package_formats, *(field_set.package_formats.value or ())}
+    digests: list[Digest] = []
+    if formats:
+        if names_need_built(field_set, settings):
+            destinations = destinations_of(field_set, settings, built)
+        built, digests = await _with_bytes(built, formats, path, _names(destinations))
+    documents = await write_image_files(_documents(built), path)
+    image = built.image
+    digest = await merge_digests(MergeDigests([documents, *digests])) if digests else documents
     platforms = ", ".join(str(m.platform) for m in image.manifests)
     return BuiltPackage(
         digest,
@@ -62,7 +109,7 @@ async def package_image(field_set: GoOciImageFieldSet, settings: Settings) -> Bu
             BuiltImageArtifact(
                 path,
                 (f"Image {image.descriptor.digest} ({platforms})",),
-                image_digest=image.descriptor.digest,
+                image_digest=digest_of_plan,
             ),
         ),
     )

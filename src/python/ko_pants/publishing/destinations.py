@@ -68,6 +68,13 @@ class Destination:
         """Every reference, as skopeo and others take it."""
         return tuple(self.name(tag) for tag in self.tags)
 
+    @property
+    def local_names(self) -> tuple[str, ...]:
+        """What the image is called on this machine: by its registry, and then by the alias."""
+        places = [self.registry, self.local_alias] if self.local_alias else [self.registry]
+        repositories = [f"{p}/{self.repository}" if p else self.repository for p in places]
+        return tuple(f"{repository}:{tag}" for repository in repositories for tag in self.tags)
+
     def name(self, tag: str) -> str:
         """The reference with one tag."""
         if self.layout:

@@ -16,6 +16,7 @@ from ko_pants.engine import environment_vars
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.private_environment import split_environment
 from ko_pants.layers.encodings import LayerEncoding, encoding_of
+from ko_pants.package_fields import check_formats
 from ko_pants.products import HostTools, LayerSettings
 from ko_pants.publishing.naming import default_repository
 from ko_pants.publishing.registries import Registry, parse_registries
@@ -70,6 +71,7 @@ class Settings:
     layout_path: str
     image_refs: str
     tag_only: bool
+    package_formats: tuple[str, ...]
     kocache: str
     trust_foreign_layers: bool
     layer_encoding: LayerEncoding
@@ -146,6 +148,7 @@ async def settings(
         layout_path=ko.layout_path or str(dist_dir.relpath / "oci"),
         image_refs=ko.image_refs or "",
         tag_only=ko.tag_only,
+        package_formats=_package_formats(ko),
         kocache=ko.kocache
         or env.get("KOCACHE")
         or os.path.join(str(named_caches.val), "ko_pants_kocache"),
@@ -183,6 +186,15 @@ async def registry_environment(
     return RegistryEnvironment(
         FrozenDict(env), split_commas(ko.insecure_registries), global_options.ca_certs_path
     )
+
+
+def _package_formats(ko: KoSubsystem) -> tuple[str, ...]:
+    formats = split_commas(ko.package_formats)
+    try:
+        check_formats(formats)
+    except KoPantsError as e:
+        raise KoPantsError(f"option [ko].package_formats: {e}") from None
+    return formats
 
 
 def _layer_encoding(ko: KoSubsystem) -> LayerEncoding:
