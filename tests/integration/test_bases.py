@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
+import subprocess
+import tarfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
 from integration.bases import DOCKER, OCI, make_base, push, write_layout
 from integration.published import published_in, published_on
 from integration.traffic import Traffic
-from integration.workspace import SMALL, Run, Workspace, go_mod
+from integration.workspace import SMALL, Run, Workspace, go_mod, tool
 from real_registry import RealRegistry, docker_registry
 
 PLATFORMS = ["linux/amd64", "linux/arm64"]
@@ -255,16 +258,58 @@ def test_base_in_a_layout(name: str, repo: Workspace, registries: Registries) ->
     assert [b"on disk" in manifest.tars[0] for manifest in image.manifests] == [True, True]
 
 
-def test_base_on_a_registry_into_a_layout(repo: Workspace, registries: Registries) -> None:
+@pytest.fixture(scope="module")
+def configured(repo: Workspace, registries: Registries) -> Run:
+    """An image that says all that it can of its containers, published to a layout."""
     base = make_base(PLATFORMS, text="to disk")
     reference = push(base, registries.here.host, "bases/to-disk")
-    repo.write({"app/BUILD": f"go_oci_image(base_image={reference!r}, platforms={PLATFORMS!r})\n"})
+    repo.write(
+        {
+            "app/BUILD": f"""go_oci_image(
+                base_image={reference!r},
+                platforms={PLATFORMS!r},
+                user="1000:1000",
+                entrypoint_args=["--verbose"],
+                cmd=["serve"],
+                image_env=["BASE=2", "LOG_LEVEL=info"],
+                workdir="/data",
+                ports=[8080, "53/udp"],
+                volumes=["/data"],
+                stop_signal="SIGINT",
+                linux_capabilities=["net_bind_service=ep"],
+                image_annotations={{"com.example.team": "shop"}},
+            )
+            """
+        }
+    )
+    return repo.publish("app:").ok()
 
-    run = repo.publish("app:").ok()
 
-    image = published_in(Path(repo.root / "dist" / "oci"), "app:latest")
-    assert image.digest == run.images["app:app"]["digest"]
-    assert base_outcomes(run, "app:app") == {"written"}
+def test_base_on_a_registry_into_a_layout(repo: Workspace, configured: Run) -> None:
+    image = published_in(repo.root / "dist" / "oci", "app:latest")
+    assert image.digest == configured.images["app:app"]["digest"]
+    assert base_outcomes(configured, "app:app") == {"written"}
+    assert image.index["annotations"]["com.example.team"] == "shop"
+    for manifest in image.manifests:
+        assert manifest.manifest["annotations"]["com.example.team"] == "shop"
+        with tarfile.open(fileobj=io.BytesIO(manifest.tars[-1])) as tar:
+            program = tar.getmember("/ko-app/app")
+        assert program.pax_headers.keys() == {"SCHILY.xattr.security.capability"}
+
+
+def test_skopeo_reads_what_a_target_says(repo: Workspace, configured: Run) -> None:
+    layout = f"oci:{repo.root / 'dist' / 'oci'}:app:latest"
+    command = [tool("skopeo"), "--override-arch=amd64", "inspect", "--config", layout]
+    assert json.loads(subprocess.check_output(command))["config"] == {
+        "User": "1000:1000",
+        "ExposedPorts": {"53/udp": {}, "8080/tcp": {}},
+        "Env": ["PATH=/usr/bin:/ko-app", "BASE=2", "KO_DATA_PATH=/var/run/ko", "LOG_LEVEL=info"],
+        "Entrypoint": ["/ko-app/app", "--verbose"],
+        "Cmd": ["serve"],
+        "Volumes": {"/data": {}},
+        "WorkingDir": "/data",
+        "StopSignal": "SIGINT",
+    }
 
 
 def test_damaged_base_is_refused(repo: Workspace, registries: Registries) -> None:

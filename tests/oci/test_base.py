@@ -344,6 +344,32 @@ def test_a_single_image_for_which_go_cannot_build(
     )
 
 
+def test_annotations_of_manifests_and_of_index_entries(documents: Documents) -> None:
+    child = documents.image(AMD64, annotations={"b": "2", "a": "1"})
+    bare = documents.image(ARM64, annotations=None)
+    top = documents.index(replace(child, annotations=(("of", "entry"),)), bare)
+    first, second = documents.base(top).manifests
+    assert first.annotations == (("a", "1"), ("b", "2"))
+    assert first.entry_annotations == (("of", "entry"),)
+    assert (second.annotations, second.entry_annotations) == ((), ())
+    (single,) = documents.base(child).manifests
+    assert (single.annotations, single.entry_annotations) == ((("a", "1"), ("b", "2")), ())
+
+
+@pytest.mark.parametrize("annotations", [["a"], "a", {"a": 1}, {"a": None}])
+def test_annotations_that_are_none(documents: Documents, annotations: object) -> None:
+    child = documents.image(AMD64, annotations=annotations)
+    with pytest.raises(KoPantsError) as e:
+        documents.base(documents.index(child))
+    assert f"base image {NAME}, manifest {child.digest}: expected `annotations`" in str(e.value)
+
+
+def test_features_of_the_system_are_read(documents: Documents) -> None:
+    platform = replace(WINDOWS, os_features=("win32k",))
+    assert platforms_of(documents.base(documents.index(documents.image(platform)))) == [platform]
+    assert platforms_of(documents.base(documents.image(platform))) == [platform]
+
+
 def test_an_index_with_nothing_of_use(documents: Documents) -> None:
     top = documents.index(documents.image(AMD64, entry=Platform("unknown", "unknown")))
     with pytest.raises(KoPantsError, match=r"no platform linux/amd64; it has none"):

@@ -182,6 +182,8 @@ def test_diff_ids_must_be_digests(rootfs: object) -> None:
         ({"config": {"Env": "PATH=/bin"}}, "`config.Env` to be a list, found 'PATH=/bin'"),
         ({"config": {"Env": {"PATH": "/bin"}}}, "`config.Env` to be a list, found {"),
         ({"config": {"Labels": ["a"]}}, "`config.Labels` to be an object, found ['a']"),
+        ({"config": {"ExposedPorts": [80]}}, "`config.ExposedPorts` to be an object, found [80]"),
+        ({"config": {"Volumes": ["/a"]}}, "`config.Volumes` to be an object, found ['/a']"),
         ({"history": "x"}, "`history` to be a list, found 'x'"),
         ({"history": 3}, "`history` to be a list, found 3"),
     ],

@@ -17,6 +17,7 @@ from oci.images import (
     ARM64,
     CONFIG,
     FIVE,
+    WINDOWS,
     app_layer,
     base_image,
     base_layer,
@@ -27,15 +28,10 @@ from oci.images import (
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci import media_types as mt
+from ko_pants.oci.base_annotations import ANNOTATION_BASE_DIGEST, ANNOTATION_BASE_NAME
 from ko_pants.oci.descriptor import Descriptor, sha256_digest, sorted_pairs
-from ko_pants.oci.image import (
-    ANNOTATION_BASE_DIGEST,
-    ANNOTATION_BASE_NAME,
-    BaseImage,
-    BaseManifest,
-    compose_image,
-    scratch_base,
-)
+from ko_pants.oci.image import BaseImage, BaseManifest, compose_image, scratch_base
+from ko_pants.oci.platform import Platform
 
 # Of a scratch image for five platforms, with nothing of this machine or day in it.
 GOLDEN_INDEX = "sha256:3165fcf32682b498bda84015064bd43c2ec230543bf9dbae52843a3fdea44533"
@@ -187,6 +183,94 @@ def test_annotations_of_the_image_stand_beside_those_of_the_base() -> None:
         assert ANNOTATION_BASE_NAME in config_of(document)["annotations"]
 
 
+# What is said of the base
+OF_BASE = sorted_pairs(
+    {
+        "org.opencontainers.image.base.name": "base of the base",
+        "org.opencontainers.image.base.digest": digest("base of the base"),
+        "org.opencontainers.image.created": "2020-01-01T00:00:00Z",
+        "org.opencontainers.image.version": "12.1",
+        "org.opencontainers.image.revision": "abc",
+        "org.opencontainers.image.ref.name": "latest",
+        "io.containerd.image.name": "registry.example.com/base:latest",
+    }
+)
+KEPT = {
+    "com.example.team": "base",
+    "org.opencontainers.image.licenses": "MIT",
+    "org.opencontainers.image.source": "https://example.com/base",
+    "org.opencontainers.image.title": "base",
+    "org.opencontainers.image.vendor": "them",
+}
+
+
+def annotated_base(*platforms: Platform, docker: bool = False) -> BaseImage:
+    """A base whose manifests and index entries have annotations."""
+    base = base_image(*platforms, docker=docker)
+    manifests = tuple(
+        replace(
+            manifest,
+            annotations=sorted_pairs({**dict(OF_BASE), **KEPT}),
+            entry_annotations=sorted_pairs({**dict(OF_BASE), "arch": str(manifest.platform)}),
+        )
+        for manifest in base.manifests
+    )
+    return replace(base, manifests=manifests)
+
+
+def test_annotations_of_the_base_are_kept_but_for_those_that_are_true_of_it_alone() -> None:
+    base = annotated_base(AMD64, ARM64)
+    image = compose(base)
+    document = config_of(image.index)
+    assert [entry["annotations"] for entry in document["manifests"]] == [
+        {"arch": "linux/amd64"},
+        {"arch": "linux/arm64"},
+    ]
+    assert set(document["annotations"]) == {ANNOTATION_BASE_NAME, ANNOTATION_BASE_DIGEST}
+    for child, of_base in zip(image.children, base.manifests):
+        assert config_of(child.manifest)["annotations"] == {
+            **KEPT,
+            ANNOTATION_BASE_NAME: "registry.example.com/base:latest",
+            ANNOTATION_BASE_DIGEST: of_base.digest,
+        }
+        # Those of an entry belong to the index, not to what a tag may name.
+        assert child.descriptor.annotations == ()
+
+
+def test_annotations_of_the_target_take_the_place_of_the_bases() -> None:
+    ours = {"com.example.team": "ours", "org.opencontainers.image.created": "2024-01-01T00:00:00Z"}
+    image = compose(annotated_base(AMD64, ARM64), replace(CONFIG, annotations=sorted_pairs(ours)))
+    for document in (image.index, *(child.manifest for child in image.children)):
+        found = config_of(document)["annotations"]
+        assert {key: found[key] for key in ours} == ours
+        assert found[ANNOTATION_BASE_NAME] == "registry.example.com/base:latest"
+    assert config_of(image.children[0].manifest)["annotations"]["org.opencontainers.image.title"]
+
+
+def test_a_single_image_has_the_annotations_of_the_bases_manifest() -> None:
+    image = compose(annotated_base(AMD64))
+    assert config_of(image.content)["annotations"].keys() >= KEPT.keys()
+    assert image.descriptor.annotations == ()
+
+
+def test_an_index_of_dockers_has_no_annotations_at_all() -> None:
+    config = replace(CONFIG, annotations=(("a", "b"),))
+    image = compose(annotated_base(AMD64, ARM64, docker=True), config)
+    document = config_of(image.index)
+    assert "annotations" not in document
+    assert not any("annotations" in entry for entry in document["manifests"])
+    assert all(config_of(m.manifest)["annotations"]["a"] == "b" for m in image.children)
+
+
+def test_features_of_the_system_stay_in_the_index() -> None:
+    win32k = replace(WINDOWS, os_features=("win32k",))
+    image = compose(base_image(WINDOWS, win32k))
+    assert [m["platform"] for m in config_of(image.index)["manifests"]] == [
+        WINDOWS.to_json(),
+        {**WINDOWS.to_json(), "os.features": ["win32k"]},
+    ]
+
+
 def test_children_share_what_is_equal() -> None:
     image = compose(scratch_base(FIVE))
     kodata = {m.layers[0].descriptor.digest for m in image.manifests}
@@ -251,6 +335,14 @@ def test_the_order_in_which_labels_are_written_does_not_matter(
         {"labels": (("a", "b"),)},
         {"annotations": (("a", "b"),)},
         {"created": 1},
+        {"user": "1"},
+        {"entrypoint_args": ("a",)},
+        {"cmd": ("a",)},
+        {"env": ("A=1",)},
+        {"workdir": "/a"},
+        {"ports": ("1/tcp",)},
+        {"volumes": ("/a",)},
+        {"stop_signal": "SIGINT"},
     ],
 )
 def test_everything_that_a_target_says_is_in_the_digest(change: dict[str, Any]) -> None:

@@ -20,16 +20,22 @@ from oci.images import (
 )
 
 from ko_pants.oci.descriptor import sorted_pairs
-from ko_pants.oci.image import compose_image, scratch_base
+from ko_pants.oci.image import BaseImage, compose_image, scratch_base
 from ko_pants.oci.image_config import History, rfc3339
 from ko_pants.oci.platform import Platform
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
+KO_DATA = ["KO_DATA_PATH=/var/run/ko"]
 
 
 def env_of(base_env: Sequence[str] | None, platform: Platform = AMD64) -> list[str]:
     inner: dict[str, Any] = {} if base_env is None else {"Env": base_env}
     env: list[str] = only_config(compose(base_image(platform, config=inner)))["config"]["Env"]
+    return env
+
+
+def env_with(base: BaseImage, *ours: str) -> list[str]:
+    env: list[str] = only_config(compose(base, replace(CONFIG, env=ours)))["config"]["Env"]
     return env
 
 
@@ -71,6 +77,96 @@ def test_what_else_the_base_says_stays() -> None:
 )
 def test_path_and_ko_data_path(base_env: list[str] | None, expected: list[str]) -> None:
     assert env_of(base_env) == [*expected, "KO_DATA_PATH=/var/run/ko"]
+
+
+# base env, PATH, KO_DATA_PATH, ours: a later one takes the place of an earlier one.
+@pytest.mark.parametrize(
+    ("base_env", "ours", "expected"),
+    [
+        ([], ["A=1"], ["PATH=/ko-app", "KO_DATA_PATH=/var/run/ko", "A=1"]),
+        (
+            ["A=base", "PATH=/bin", "B=base"],
+            ["B=", "C=1", "A=ours=x"],
+            ["A=ours=x", "PATH=/bin:/ko-app", "B=", "KO_DATA_PATH=/var/run/ko", "C=1"],
+        ),
+        # Just what the target says.
+        (
+            ["PATH=/bin", "KO_DATA_PATH=/x"],
+            ["KO_DATA_PATH=/data", "PATH=/opt"],
+            ["PATH=/opt", "KO_DATA_PATH=/data"],
+        ),
+        ([], ["PATH=/opt"], ["PATH=/opt", "KO_DATA_PATH=/var/run/ko"]),
+        # Nothing that the base repeats is left to win.
+        (
+            ["A=1", "PATH=/a", "A=2", "PATH=/b"],
+            ["A=3", "PATH=/c"],
+            ["A=3", "PATH=/c", "KO_DATA_PATH=/var/run/ko"],
+        ),
+        (["a=1", "AB=1"], ["A=2"], ["a=1", "AB=1", "PATH=/ko-app", *KO_DATA, "A=2"]),
+        # No `=` in the base, as ko leaves it.
+        (["A", "PATH"], ["B=1"], ["A", "PATH", "PATH=/ko-app", *KO_DATA, "B=1"]),
+        (["A"], ["A=1"], ["A=1", "PATH=/ko-app", *KO_DATA]),
+    ],
+)
+def test_what_the_target_sets_comes_last(
+    base_env: list[str], ours: list[str], expected: list[str]
+) -> None:
+    base = base_image(AMD64, config={"Env": base_env})
+    assert env_with(base, *ours) == expected
+
+
+def test_windows_knows_no_case_in_names_of_variables() -> None:
+    base = base_image(WINDOWS, config={"Env": [r"Path=C:\Windows", "a=1"]})
+    # As in ko, `Path` is another name than `PATH`; a variable of ours is not doubled.
+    assert env_with(base) == [
+        r"Path=C:\Windows",
+        "a=1",
+        r"PATH=C:\ko-app",
+        r"KO_DATA_PATH=C:\var\run\ko",
+    ]
+    assert env_with(base, r"PATH=C:\x", "A=2") == [
+        r"PATH=C:\x",
+        "A=2",
+        r"KO_DATA_PATH=C:\var\run\ko",
+    ]
+
+
+def test_arguments_that_stay_and_arguments_that_are_defaults() -> None:
+    base = base_image(AMD64, config={"Entrypoint": ["/bin/sh"], "Cmd": ["base"]})
+    config = replace(CONFIG, entrypoint_args=("--config", "/etc/x"), cmd=("serve", ""))
+    inner = only_config(compose(base, config))["config"]
+    assert inner["Entrypoint"] == ["/ko-app/server", "--config", "/etc/x"]
+    assert inner["Cmd"] == ["serve", ""]
+    inner = only_config(compose(base, replace(CONFIG, entrypoint_args=("x",))))["config"]
+    assert "Cmd" not in inner
+    inner = only_config(compose(base_image(WINDOWS), config))["config"]
+    assert inner["Entrypoint"] == [r"C:\ko-app\server", "--config", "/etc/x"]
+
+
+def test_what_the_target_says_takes_the_place_of_the_bases() -> None:
+    base = base_image(
+        AMD64, config={"User": "0", "WorkingDir": "/", "StopSignal": "SIGINT", "Extra": [1]}
+    )
+    config = replace(CONFIG, user="65532:65532", workdir="/app", stop_signal="SIGQUIT")
+    inner = only_config(compose(base, config))["config"]
+    assert (inner["User"], inner["WorkingDir"], inner["StopSignal"]) == (
+        "65532:65532",
+        "/app",
+        "SIGQUIT",
+    )
+    assert inner["Extra"] == [1]
+
+
+@pytest.mark.parametrize("of_base", [{}, {"ExposedPorts": None, "Volumes": None}])
+def test_ports_and_volumes_are_added_to_those_of_the_base(of_base: dict[str, Any]) -> None:
+    config = replace(CONFIG, ports=("8080/tcp", "53/udp"), volumes=("/data",))
+    inner = only_config(compose(base_image(AMD64, config=of_base), config))["config"]
+    assert inner["ExposedPorts"] == {"8080/tcp": {}, "53/udp": {}}
+    assert inner["Volumes"] == {"/data": {}}
+    of_base = {"ExposedPorts": {"80/tcp": {}}, "Volumes": {"/base": {}}}
+    inner = only_config(compose(base_image(AMD64, config=of_base), config))["config"]
+    assert inner["ExposedPorts"] == {"80/tcp": {}, "8080/tcp": {}, "53/udp": {}}
+    assert inner["Volumes"] == {"/base": {}, "/data": {}}
 
 
 def test_windows_has_its_own_spelling() -> None:

@@ -215,3 +215,18 @@ def test_every_variant_and_version_of_a_base_serves_a_bare_wish(
 )
 def test_platforms_that_go_can_build_for(platform: Platform, expected: bool) -> None:
     assert is_go_platform(platform) is expected
+
+
+def test_features_of_the_system_are_in_json_and_not_in_the_text() -> None:
+    obj = {
+        "architecture": "amd64",
+        "os": "windows",
+        "os.version": "10.0.17763.1879",
+        "os.features": ["win32k"],
+    }
+    platform = Platform.from_json(obj)
+    assert platform.os_features == ("win32k",)
+    assert platform.to_json() == obj
+    assert str(platform) == "windows/amd64:10.0.17763.1879"
+    assert platform.matches(Platform.parse("windows/amd64"))
+    assert Platform.from_json({**obj, "os.features": "win32k"}).os_features == ()

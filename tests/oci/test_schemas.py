@@ -16,6 +16,14 @@ EVERYTHING = replace(
     labels=(("of.image", "1"), ("with space", "a b")),
     annotations=(("com.example.team", "shop"),),
     created=1700000000,
+    user="65532:65532",
+    entrypoint_args=("--config", "/etc/x"),
+    cmd=("serve",),
+    env=("A=1", "PATH=/opt"),
+    workdir="/data",
+    ports=("8080/tcp", "53/udp"),
+    volumes=("/data",),
+    stop_signal="SIGRTMIN+3",
 )
 
 
@@ -27,6 +35,7 @@ EVERYTHING = replace(
         pytest.param(scratch_base([AMD64]), id="scratch-single"),
         pytest.param(base_image(AMD64, ARM64, ARM7), id="linux"),
         pytest.param(base_image(WINDOWS), id="windows"),
+        pytest.param(base_image(WINDOWS, replace(WINDOWS, os_features=("win32k",))), id="win32k"),
         pytest.param(
             base_image(
                 AMD64,

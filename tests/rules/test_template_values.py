@@ -14,11 +14,12 @@ from pants.engine.rules import rule
 from pants.testutil.rule_runner import RuleRunner
 from rules.engine_runner import configure, error_of, new_runner
 
+from ko_pants.config_fields import GoOciImageLabelsField
 from ko_pants.oci.platform import Platform
 from ko_pants.products import GoBuild
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.rules.template_values import filled_builds, filled_labels
-from ko_pants.target_types import GoExecutableLdflagsField, GoOciImageLabelsField
+from ko_pants.target_types import GoExecutableLdflagsField
 
 AMD64, ARM = Platform("linux", "amd64"), Platform("linux", "arm", "v6")
 EPOCH = "1700000000"

@@ -63,6 +63,7 @@ class ExecutableContent(LayerContent):
 
     :param digest: the executable is the file `path` in it.
     :param build_key: identifies its bytes; see `kocache.keys.build_key`.
+    :param capabilities: the attribute `security.capability` in hex; Linux only, empty for none.
     """
 
     digest: Digest
@@ -70,6 +71,7 @@ class ExecutableContent(LayerContent):
     app_name: str
     import_path: str
     build_key: str
+    capabilities: str = ""
 
     @property
     def kind(self) -> str:
@@ -80,10 +82,13 @@ class ExecutableContent(LayerContent):
         return self.digest
 
     def spec(self) -> dict[str, Any]:
-        return {"type": "executable", "file": self.path, "app_name": self.app_name}
+        spec = {"type": "executable", "file": self.path, "app_name": self.app_name}
+        return {**spec, "capabilities": self.capabilities} if self.capabilities else spec
 
     def key(self, platform: Platform) -> LayerKey:
-        return LayerKey(self.import_path, platform, self.build_key, kind=self.kind)
+        # ko keeps no layer with capabilities, so the key of one is none of ko's.
+        variant = f"capabilities={self.capabilities}" if self.capabilities else ""
+        return LayerKey(self.import_path, platform, self.build_key, variant, kind=self.kind)
 
     def name(self, platform: Platform) -> str:
         return f"{self.import_path} for {platform}"

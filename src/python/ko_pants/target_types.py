@@ -23,7 +23,21 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-from ko_pants.build_fields import TEMPLATES_HELP, TemplateDictField, TemplateSequenceField
+from ko_pants.build_fields import TEMPLATES_HELP, TemplateSequenceField
+from ko_pants.config_fields import (
+    GoOciImageAnnotationsField,
+    GoOciImageCmdField,
+    GoOciImageEntrypointArgsField,
+    GoOciImageEnvField,
+    GoOciImageLabelsField,
+    GoOciImageLinuxCapabilitiesField,
+    GoOciImagePortsField,
+    GoOciImageStopSignalField,
+    GoOciImageUserField,
+    GoOciImageVolumesField,
+    GoOciImageWorkdirField,
+    ImageConfigFieldSet,
+)
 from ko_pants.layer_fields import (
     GoOciImageCompressionField,
     GoOciImageCompressionLevelField,
@@ -124,14 +138,6 @@ class GoOciImageTagsField(StringSequenceField):
     )
 
 
-class GoOciImageLabelsField(TemplateDictField):
-    alias = "image_labels"
-    help = (
-        "Labels of the image (`config.Labels`), added to those of the base image.\n\n"
-        f"{TEMPLATES_HELP}"
-    )
-
-
 class GoOciImageSkipPushField(BoolField):
     alias = "skip_push"
     default = False
@@ -149,6 +155,16 @@ class GoOciImageTarget(NamedTarget):
         GoOciImageRegistriesField,
         GoOciImageTagsField,
         GoOciImageLabelsField,
+        GoOciImageAnnotationsField,
+        GoOciImageUserField,
+        GoOciImageLinuxCapabilitiesField,
+        GoOciImageEntrypointArgsField,
+        GoOciImageCmdField,
+        GoOciImageEnvField,
+        GoOciImageWorkdirField,
+        GoOciImagePortsField,
+        GoOciImageVolumesField,
+        GoOciImageStopSignalField,
         GoOciImageSkipPushField,
         GoOciImageKodataField,
         GoOciImageCompressionField,
@@ -175,7 +191,7 @@ class GoOciImageTarget(NamedTarget):
 
 
 @dataclass(frozen=True)
-class GoOciImageFieldSet(PackageFieldSet):
+class GoOciImageFieldSet(ImageConfigFieldSet):
     """What building an image needs of its target."""
 
     required_fields = (GoOciImageRegistriesField, GoOciImageBaseImageField)
@@ -183,7 +199,6 @@ class GoOciImageFieldSet(PackageFieldSet):
     binary: GoOciImageBinaryField
     platforms: GoOciImagePlatformsField
     base_image: GoOciImageBaseImageField
-    labels: GoOciImageLabelsField
     repository: GoOciImageRepositoryField
     registries: GoOciImageRegistriesField
     tags: GoOciImageTagsField

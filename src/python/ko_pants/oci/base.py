@@ -15,6 +15,7 @@ from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.documents import (
     document_media_type,
     parse_document,
+    read_annotations,
     read_config_platform,
     read_index,
     read_manifest,
@@ -61,6 +62,7 @@ def read_base_image(
             replace(
                 _read_manifest(source, entry, source.read_manifest(entry), name=name),
                 platform=platform,
+                entry_annotations=entry.annotations,
             )
             for entry, platform in _choose(source, entries, wanted, name)
         )
@@ -162,4 +164,5 @@ def _read_manifest(
         config=config,
         layers=layers,
         docker=document_media_type(document, entry.media_type) == mt.DOCKER_MANIFEST,
+        annotations=read_annotations(document, where=where),
     )

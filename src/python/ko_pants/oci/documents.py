@@ -12,8 +12,11 @@ from typing import Any, Mapping
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci import media_types as mt
-from ko_pants.oci.descriptor import Descriptor, is_digest
+from ko_pants.oci.descriptor import Descriptor, is_digest, sorted_pairs
 from ko_pants.oci.platform import Platform
+
+# The parts of `config` in a config that an image on this base adds to.
+_INNER_TYPES = (("Env", list), ("Labels", dict), ("ExposedPorts", dict), ("Volumes", dict))
 
 
 def canonical_json(obj: object) -> bytes:
@@ -99,11 +102,27 @@ def read_manifest(
     )
 
 
+def read_annotations(document: Mapping[str, Any], *, where: str) -> tuple[tuple[str, str], ...]:
+    """The annotations of a manifest or index, as sorted pairs.
+
+    :raises KoPantsError: they are no object of strings.
+    """
+    annotations = document.get("annotations") or {}
+    if not isinstance(annotations, dict) or not all(
+        isinstance(value, str) for value in annotations.values()
+    ):
+        raise KoPantsError(
+            f"{where}: expected `annotations` to be an object of strings, found {annotations!r:.80}"
+        )
+    return sorted_pairs(annotations)
+
+
 def read_config_platform(config: bytes, *, where: str) -> Platform:
     """The platform that an image config names; linux/amd64 where it names none, as in ko.
 
     :raises KoPantsError: the config is no JSON object, its diff_ids are no digests, or a part that
-        an image on this base adds to (history, environment, labels) is of another type.
+        an image on this base adds to (history, environment, labels, ports, volumes) is of another
+        type.
     """
     document = parse_document(config, where=where)
     rootfs = document.get("rootfs")
@@ -116,7 +135,7 @@ def read_config_platform(config: bytes, *, where: str) -> Platform:
         ("history", document.get("history") or [], list),
         *(
             (f"config.{key}", inner.get(key) or kind(), kind)
-            for key, kind in (("Env", list), ("Labels", dict))
+            for key, kind in _INNER_TYPES
             if isinstance(inner, dict)
         ),
     ):
@@ -129,4 +148,5 @@ def read_config_platform(config: bytes, *, where: str) -> Platform:
         platform.architecture or "amd64",
         platform.variant,
         platform.os_version,
+        platform.os_features,
     )

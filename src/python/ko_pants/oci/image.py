@@ -1,7 +1,6 @@
 """Images as pure data: config, manifest and index composed from descriptors alone.
 
-Manifests and indexes follow OCI image-spec 1.1 (manifest.md, image-index.md); the base annotations
-are those that ko writes. No layer is read.
+Manifests and indexes follow OCI image-spec 1.1 (manifest.md, image-index.md). No layer is read.
 """
 
 from __future__ import annotations
@@ -13,13 +12,15 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci import media_types as mt
-from ko_pants.oci.descriptor import Descriptor, sha256_digest
+from ko_pants.oci.base_annotations import (
+    ANNOTATION_BASE_DIGEST,
+    ANNOTATION_BASE_NAME,
+    inherited_annotations,
+)
+from ko_pants.oci.descriptor import Descriptor, sha256_digest, sorted_pairs
 from ko_pants.oci.documents import canonical_json
 from ko_pants.oci.image_config import History, ImageConfig, config_document
 from ko_pants.oci.platform import Platform
-
-ANNOTATION_BASE_DIGEST = "org.opencontainers.image.base.digest"
-ANNOTATION_BASE_NAME = "org.opencontainers.image.base.name"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class BaseManifest:
 
     :param config: the config's JSON; empty for scratch.
     :param docker: whether its media types are Docker's.
+    :param annotations: of the manifest, as sorted pairs.
+    :param entry_annotations: of its entry in the base's index, as sorted pairs.
     """
 
     platform: Platform
@@ -35,6 +38,8 @@ class BaseManifest:
     config: bytes = b""
     layers: tuple[Descriptor, ...] = ()
     docker: bool = False
+    annotations: tuple[tuple[str, str], ...] = ()
+    entry_annotations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,14 +170,23 @@ def compose_image(
     document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": media_type,
-        "manifests": [m.descriptor.to_json() for m in manifests],
+        "manifests": [
+            _index_entry(m.descriptor, of_base, docker=base.docker).to_json()
+            for m, of_base in zip(manifests, base.manifests)
+        ],
     }
-    annotations = _annotations(base, base.digest, config)
+    # As in ko, those of the base's index itself are not kept.
+    annotations = _annotations((), base, base.digest, config)
     # Docker's manifest list has no annotations.
     if annotations and not base.docker:
         document["annotations"] = annotations
     index = canonical_json(document)
     return Image(manifests, index, Descriptor(media_type, sha256_digest(index), len(index)))
+
+
+def _index_entry(descriptor: Descriptor, of_base: BaseManifest, *, docker: bool) -> Descriptor:
+    annotations = {} if docker else inherited_annotations(of_base.entry_annotations)
+    return replace(descriptor, annotations=sorted_pairs(annotations))
 
 
 def _compose_manifest(
@@ -203,7 +217,7 @@ def _compose_manifest(
         "config": config_descriptor.to_json(),
         "layers": [layer.descriptor.to_json() for layer in layers],
     }
-    annotations = _annotations(base, manifest.digest, config)
+    annotations = _annotations(manifest.annotations, base, manifest.digest, config)
     if annotations:
         document["annotations"] = annotations
     content = canonical_json(document)
@@ -238,8 +252,11 @@ def _image_layer(layer: AppLayer, *, docker: bool) -> ImageLayer:
     return ImageLayer(layer.kind, layer.diff_id, descriptor)
 
 
-def _annotations(base: BaseImage, base_digest: str, config: ImageConfig) -> dict[str, str]:
-    annotations = dict(config.annotations)
+def _annotations(
+    of_base: Iterable[tuple[str, str]], base: BaseImage, base_digest: str, config: ImageConfig
+) -> dict[str, str]:
+    """The base's, then the target's, then what the base was, at this level."""
+    annotations = {**inherited_annotations(of_base), **dict(config.annotations)}
     if base.name:
         annotations[ANNOTATION_BASE_NAME] = base.name
         annotations[ANNOTATION_BASE_DIGEST] = base_digest

@@ -1,7 +1,7 @@
 """The config of a composed image (OCI image-spec, config.md).
 
-What is written into it follows ko (`pkg/build/gobuild.go`): entrypoint, PATH, KO_DATA_PATH, author
-and history.
+Entrypoint, PATH, KO_DATA_PATH, author and history are as ko writes them (`pkg/build/gobuild.go`).
+Healthchecks are none of OCI's config; only Docker's has them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ class ImageConfig:
     :param annotations: sorted pairs; of the manifests and the index, not of the config.
     :param created: seconds since the epoch; None where not set.
     :param kodata: it has a layer of kodata, so KO_DATA_PATH is set.
+    :param user: as in `config.User`; empty for that of the base, like `workdir` and `stop_signal`.
+    :param entrypoint_args: arguments that are always given to the executable.
+    :param cmd: arguments that are given unless whoever runs the image gives others.
+    :param env: `NAME=value`, each name once.
+    :param ports: as `oci.config_values.exposed_port` gives them; added to those of the base.
+    :param volumes: directories; added to those of the base.
     """
 
     app_name: str
@@ -35,6 +41,14 @@ class ImageConfig:
     annotations: tuple[tuple[str, str], ...] = ()
     created: int | None = None
     kodata: bool = True
+    user: str = ""
+    entrypoint_args: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    workdir: str = ""
+    ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,18 +86,9 @@ def config_document(
     :param history: of our layers.
     """
     document = dict(base)
-    windows = platform.os == "windows"
-    inner: dict[str, Any] = dict(document.get("config") or {})
-    inner["Entrypoint"] = [
-        f"C:\\ko-app\\{config.app_name}" if windows else f"/ko-app/{config.app_name}"
-    ]
-    inner.pop("Cmd", None)
-    inner["Env"] = _environment(inner.get("Env") or [], windows=windows, kodata=config.kodata)
-    inner["Labels"] = {**(inner.get("Labels") or {}), **dict(config.labels)}
-    if not inner["Labels"]:
-        del inner["Labels"]
-
-    document["config"] = inner
+    document["config"] = _container(
+        document.get("config") or {}, config, windows=platform.os == "windows"
+    )
     document["author"] = AUTHOR
     document["os"] = platform.os
     document["architecture"] = platform.architecture
@@ -102,12 +107,43 @@ def config_document(
     return document
 
 
-def _environment(base: Sequence[str], *, windows: bool, kodata: bool) -> list[str]:
+def _container(base: Mapping[str, Any], config: ImageConfig, *, windows: bool) -> dict[str, Any]:
+    """The part `config`: how a container is run."""
+    inner = dict(base)
+    app = f"C:\\ko-app\\{config.app_name}" if windows else f"/ko-app/{config.app_name}"
+    inner["Entrypoint"] = [app, *config.entrypoint_args]
+    # That of the base is for the entrypoint of the base.
+    inner.pop("Cmd", None)
+    if config.cmd:
+        inner["Cmd"] = list(config.cmd)
+    inner["Env"] = _environment(
+        inner.get("Env") or [], config.env, windows=windows, kodata=config.kodata
+    )
+    inner["Labels"] = {**(inner.get("Labels") or {}), **dict(config.labels)}
+    if not inner["Labels"]:
+        del inner["Labels"]
+    for key, value in (
+        ("User", config.user),
+        ("WorkingDir", config.workdir),
+        ("StopSignal", config.stop_signal),
+    ):
+        if value:
+            inner[key] = value
+    for key, values in (("ExposedPorts", config.ports), ("Volumes", config.volumes)):
+        if values:
+            inner[key] = {**(inner.get(key) or {}), **{value: {} for value in values}}
+    return inner
+
+
+def _environment(
+    base: Sequence[str], ours: Sequence[str], *, windows: bool, kodata: bool
+) -> list[str]:
     """The base's variables, with the executable's directory at the end of PATH.
 
     With kodata there is KO_DATA_PATH too.
 
-    On Windows too ko joins PATH with a colon.
+    A variable of ours then takes the place of every other one of its name, these two included. On
+    Windows too ko joins PATH with a colon.
     """
     app_dir = r"C:\ko-app" if windows else "/ko-app"
     env = [str(entry) for entry in base]
@@ -119,7 +155,27 @@ def _environment(base: Sequence[str], *, windows: bool, kodata: bool) -> list[st
         env.append(f"PATH={app_dir}")
     if kodata:
         env.append(r"KO_DATA_PATH=C:\var\run\ko" if windows else "KO_DATA_PATH=/var/run/ko")
-    return env
+    return _with_variables(env, ours, windows=windows) if ours else env
+
+
+def _with_variables(env: Sequence[str], ours: Sequence[str], *, windows: bool) -> list[str]:
+    """`env` with these: each where the first of its name was, or at the end."""
+
+    def name_of(entry: str) -> str:
+        name = entry.partition("=")[0]
+        return name.upper() if windows else name
+
+    # None where it has its place.
+    left: dict[str, str | None] = {name_of(entry): entry for entry in ours}
+    out = []
+    for entry in env:
+        name = name_of(entry)
+        if name not in left:
+            out.append(entry)
+        elif (replacement := left[name]) is not None:
+            out.append(replacement)
+            left[name] = None
+    return [*out, *(entry for entry in left.values() if entry is not None)]
 
 
 def rfc3339(epoch: int) -> str:

@@ -37,12 +37,17 @@ _VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
 
 @dataclass(frozen=True, order=True)
 class Platform:
-    """A platform as an image index names it (OCI image-spec, image-index.md)."""
+    """A platform as an image index names it (OCI image-spec, image-index.md).
+
+    :param os_features: what it wants of the operating system, such as `win32k`. A base image has
+        them; a target does not ask for them, and they are no part of the text.
+    """
 
     os: str
     architecture: str
     variant: str = ""
     os_version: str = ""
+    os_features: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.os}/{self.architecture}"
@@ -92,13 +97,22 @@ class Platform:
             value = obj.get(key)
             return value if isinstance(value, str) else ""
 
-        return cls(text("os"), text("architecture"), text("variant"), text("os.version"))
+        features = obj.get("os.features")
+        return cls(
+            text("os"),
+            text("architecture"),
+            text("variant"),
+            text("os.version"),
+            tuple(map(str, features)) if isinstance(features, list) else (),
+        )
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """The `platform` object of an index entry."""
-        out = {"architecture": self.architecture, "os": self.os}
+        out: dict[str, Any] = {"architecture": self.architecture, "os": self.os}
         if self.os_version:
             out["os.version"] = self.os_version
+        if self.os_features:
+            out["os.features"] = list(self.os_features)
         if self.variant:
             out["variant"] = self.variant
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Sequence
 
 from pants.base.build_root import BuildRoot
@@ -28,6 +29,7 @@ from ko_pants.products import (
     PlatformImage,
 )
 from ko_pants.rules.binary import resolve_binary
+from ko_pants.rules.image_config import file_capabilities, image_config
 from ko_pants.rules.image_layers import added_contents, added_layers, kodata_digest
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
 from ko_pants.rules.template_values import filled_builds, filled_labels
@@ -142,6 +144,8 @@ async def build_image(
         settings.layer_encoding,
     )
     base = await _base(field_set, settings, wanted)
+    config = image_config(field_set, base, settings.created)
+    capabilities = file_capabilities(field_set, base)
     build, prebuilt = await resolve_binary(field_set.binary, build_root.path)
     platforms = tuple(m.platform for m in base.manifests)
     tools = await host_tools(HostToolsRequest(python_only=build is None))
@@ -158,7 +162,7 @@ async def build_image(
     check_executables(owner, field_set.binary.alias, base, executables)
     kodata = await kodata_digest(owner, field_set.kodata, build, build_root.path)
     added = await added_layers(
-        [(e.platform, added_contents((e,), kodata, settings)) for e in executables],
+        [(e.platform, added_contents((e,), kodata, settings, capabilities)) for e in executables],
         encoding,
         layer_settings(settings, tools),
     )
@@ -167,10 +171,10 @@ async def build_image(
         for executable, of_platform in zip(executables, added)
     )
     labels = await filled_labels(owner, field_set.labels.value or {}, platforms, outside, settings)
-    config = ImageConfig(
+    config = replace(
+        config,
         app_name=executables[0].app_name,
         labels=sorted_pairs(labels),
-        created=settings.created,
         kodata=kodata is not None,
     )
     return BuiltImage(owner, base, config, parts, compose(base, parts, config))

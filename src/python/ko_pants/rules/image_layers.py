@@ -73,34 +73,41 @@ async def kodata_digest(
     return await add_prefix(await relocate(digest, tree), _KODATA)
 
 
-def executable_content(executable: GoExecutable) -> ExecutableContent:
-    """The content of the layer of an executable."""
+def executable_content(executable: GoExecutable, capabilities: bytes = b"") -> ExecutableContent:
+    """The content of the layer of an executable.
+
+    :param capabilities: the attribute `security.capability`, which only Linux has.
+    """
     return ExecutableContent(
         executable.digest,
         executable.path,
         executable.app_name,
         executable.import_path,
         executable.build_key,
+        capabilities.hex() if executable.platform.os == "linux" else "",
     )
 
 
 def added_contents(
-    executables: tuple[GoExecutable, ...], kodata: Digest | None, settings: Settings
+    executables: tuple[GoExecutable, ...],
+    kodata: Digest | None,
+    settings: Settings,
+    capabilities: bytes = b"",
 ) -> list[tuple[LayerContent, History]]:
     """What is added to the base for one platform, in the order of the layers, as ko does.
 
     :param kodata: None for no layer.
+    :param capabilities: of the first executable, the entrypoint.
     """
     created_by = f"ko build ko://{executables[0].import_path}"
     contents: list[tuple[LayerContent, History]] = []
     if kodata is not None:
         history = History(created_by, "kodata contents, at $KO_DATA_PATH", settings.kodata_created)
         contents.append((TreeContent(_KODATA, kodata, mtime=settings.kodata_created or 0), history))
-    for executable in executables:
+    for number, executable in enumerate(executables):
+        content = executable_content(executable, b"" if number else capabilities)
         comment = f"go build output, at /ko-app/{executable.app_name}"
-        contents.append(
-            (executable_content(executable), History(created_by, comment, settings.created))
-        )
+        contents.append((content, History(created_by, comment, settings.created)))
     return contents
 
 
