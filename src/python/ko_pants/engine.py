@@ -64,6 +64,8 @@ from ko_pants.products import (
     LayerBlob,
     LayerBlobRequest,
     LayerRequest,
+    LockFile,
+    LockFileRequest,
     ModuleFiles,
     ModuleFilesRequest,
     Paused,
@@ -460,6 +462,18 @@ else:
 
     async def base_image(request: BaseImageRequest) -> ResolvedBase:
         return await resolve_base_image(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def lock_file(request: LockFileRequest) -> LockFile:
+        return await Get(LockFile, LockFileRequest, request)
+
+else:
+    from ko_pants.rules.lock_file import read_lock_file
+
+    async def lock_file(request: LockFileRequest) -> LockFile:
+        return await read_lock_file(request)
 
 
 if HAS_GET:

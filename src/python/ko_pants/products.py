@@ -18,6 +18,7 @@ from ko_pants.golang.workspace import Workspace
 from ko_pants.kocache.keys import build_key
 from ko_pants.layer_contents import LayerContent
 from ko_pants.layers.encodings import LayerEncoding
+from ko_pants.oci.base_lock import BaseLock
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import BaseImage, Image
 from ko_pants.oci.image_config import History, ImageConfig
@@ -347,10 +348,13 @@ class BaseImageRequest:
     """Ask for a base image, reduced to the platforms that `wanted` matches.
 
     `platforms` empty means every platform of the base that Go can build for (`all`).
+
+    :param digest: what a lock file says that the reference names; empty to ask the registry.
     """
 
     reference: str
     platforms: tuple[Platform, ...]
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -358,6 +362,29 @@ class ResolvedBase:
     """A `BaseImage` as a product."""
 
     base: BaseImage
+
+
+@dataclass(frozen=True)
+class LockFileRequest:
+    """Ask for the lock file of the `oci_base_image` at `address`.
+
+    :param path: of the lock file, relative to the build root.
+    """
+
+    address: str
+    path: str
+
+
+@dataclass(frozen=True)
+class LockFile:
+    """A lock file as it is now.
+
+    :param lock: None if it is missing or damaged.
+    :param problem: then, what is wrong, and what to do.
+    """
+
+    lock: BaseLock | None
+    problem: str = ""
 
 
 @dataclass(frozen=True)

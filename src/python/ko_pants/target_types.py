@@ -1,4 +1,4 @@
-"""Targets: `go_oci_image`, `go_executable` and the owners of Go files, `go_sources`."""
+"""Targets: `go_oci_image`, its base and program, and the owners of Go files, `go_sources`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from ko_pants.base_image_fields import (
+    OciBaseImageDependenciesField,
+    OciBaseImageLockfileField,
+    OciBaseImageReferenceField,
+)
 from ko_pants.build_fields import TEMPLATES_HELP, TemplateSequenceField
 from ko_pants.config_fields import (
     GoOciImageAnnotationsField,
@@ -94,11 +99,12 @@ class GoOciImagePlatformsField(StringSequenceField):
     )
 
 
-class GoOciImageBaseImageField(StringField):
+class GoOciImageBaseImageField(StringField, AsyncFieldMixin):
     alias = "base_image"
     help = (
         "The base image: a reference by tag or digest (`registry.example.com/static:latest`, "
-        "`...@sha256:...`), an OCI layout on disk (`oci:path/to/layout[:name]`, relative to the "
+        "`...@sha256:...`), the address of an `oci_base_image` (`//images:static`, or `:static` in "
+        "the same BUILD file), an OCI layout on disk (`oci:path/to/layout[:name]`, relative to the "
         "build root), or `scratch`.\n\n"
         "Default: `[ko].default_base_image`, or `$KO_DEFAULTBASEIMAGE`."
     )
@@ -208,6 +214,21 @@ class GoOciImageFieldSet(ImageConfigFieldSet):
     compression_level: GoOciImageCompressionLevelField
     package_formats: GoOciImagePackageFormatsField
     output_path: OutputPathField
+
+
+class OciBaseImageTarget(NamedTarget):
+    alias = "oci_base_image"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        OciBaseImageReferenceField,
+        OciBaseImageLockfileField,
+        OciBaseImageDependenciesField,
+    )
+    help = (
+        "A base image that is named once and pinned by a lock file in the repository.\n\n"
+        "`go_oci_image(base_image='//images:static')` builds on the locked digest. "
+        "`./pants ko-lock images:static` locks what the tag names now."
+    )
 
 
 class GoExecutableMainField(StringField):
@@ -325,7 +346,13 @@ class GoSourcesTarget(TargetGenerator, NamedTarget):
 
 def target_types() -> list[type[Target]]:
     """The targets of the backend."""
-    return [GoOciImageTarget, GoExecutableTarget, GoSourcesTarget, GoSourceTarget]
+    return [
+        GoOciImageTarget,
+        OciBaseImageTarget,
+        GoExecutableTarget,
+        GoSourcesTarget,
+        GoSourceTarget,
+    ]
 
 
 def rules() -> list[object]:

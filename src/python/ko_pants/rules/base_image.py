@@ -1,13 +1,14 @@
 """Base images: a reference on a registry, or an OCI layout on disk.
 
-A tag is asked for once per run, however many images use it. A digest is not asked for at all if
-KOCACHE has its documents in `img/`. If the answer is that of the last run, the engine goes on with
-the results of the last run.
+A tag is asked for once per run, however many images use it. A digest, written in the reference or
+locked, is not asked for at all if KOCACHE has its documents in `img/`. If the answer is that of the
+last run, the engine goes on with the results of the last run.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from pants.base.build_root import BuildRoot
 from pants.engine.rules import _uncacheable_rule
@@ -118,12 +119,13 @@ async def resolve_base_image(
             )
         )
     reference = Reference.parse(request.reference)
-    resolved = None if reference.digest else access.resolve_tag(reference)
+    pinned = replace(reference, digest=request.digest or reference.digest)
+    resolved = None if pinned.digest else access.resolve_tag(reference)
     key = (request, resolved, settings.kocache)
     known = _resolved.get(key)
     if known is None:
         cache = open_kocache(settings.kocache)
-        source = _RegistryBase(access.client.session(), cache, reference)
+        source = _RegistryBase(access.client.session(), cache, pinned)
         top, content = source.read_top(resolved)
         known = ResolvedBase(
             read_base_image(

@@ -50,6 +50,7 @@ from ko_pants.rules.binary import executable_build, resolve_binary
 from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.image import wanted_platforms
+from ko_pants.rules.image_base import base_target
 from ko_pants.rules.image_layers import kodata_directory
 from ko_pants.rules.repo_files import existing_files, matching_files
 from ko_pants.rules.settings import GoEnvironment, Settings
@@ -60,6 +61,7 @@ from ko_pants.target_types import (
     GoExecutableFlagsField,
     GoExecutableLdflagsField,
     GoExecutableMainField,
+    GoOciImageBaseImageField,
     GoOciImageBinaryField,
     GoOciImageDependenciesField,
     GoOciImagePlatformsField,
@@ -79,6 +81,7 @@ class ImageInferenceFieldSet(FieldSet):
     binary: GoOciImageBinaryField
     platforms: GoOciImagePlatformsField
     kodata: GoOciImageKodataField
+    base_image: GoOciImageBaseImageField
 
 
 class InferImageDependencies(InferDependenciesRequest[ImageInferenceFieldSet]):
@@ -151,9 +154,12 @@ async def infer_image_dependencies(
     outside: GoEnvironment,
     build_root: BuildRoot,
 ) -> InferredDependencies:
-    """The owners of the program's files, and the target of `binary`."""
+    """The owners of the program's files, and the targets of `binary` and `base_image`."""
     field_set = request.field_set
     found: list[Address] = []
+    base = await base_target(field_set.base_image, settings)
+    if base is not None:
+        found.append(base.address)
     if field_set.binary.value:
         targets = await targets_of(
             UnparsedAddressInputs(

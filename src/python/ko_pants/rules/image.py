@@ -10,16 +10,15 @@ from pants.engine.addresses import Address
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import base_image, go_executables, hidden_files, host_tools
+from ko_pants.engine import go_executables, hidden_files, host_tools
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import executable_problem
 from ko_pants.layer_fields import layer_encoding
 from ko_pants.oci.descriptor import sorted_pairs
-from ko_pants.oci.image import AppLayer, BaseImage, Image, compose_image, scratch_base
+from ko_pants.oci.image import AppLayer, BaseImage, Image, compose_image
 from ko_pants.oci.image_config import ImageConfig
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
-    BaseImageRequest,
     BuiltImage,
     GoBuild,
     GoExecutable,
@@ -29,6 +28,7 @@ from ko_pants.products import (
     PlatformImage,
 )
 from ko_pants.rules.binary import resolve_binary
+from ko_pants.rules.image_base import image_base
 from ko_pants.rules.image_config import file_capabilities, image_config
 from ko_pants.rules.image_layers import added_contents, added_layers, kodata_digest
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
@@ -57,33 +57,6 @@ def wanted_platforms(
         )
     try:
         return tuple(dict.fromkeys(Platform.parse(value) for value in values))
-    except KoPantsError as e:
-        raise KoPantsError(f"{where}: {e}") from None
-
-
-async def _base(
-    field_set: GoOciImageFieldSet, settings: Settings, wanted: tuple[Platform, ...]
-) -> BaseImage:
-    reference = field_set.base_image.value or settings.base_image
-    where = f"{field_set.address}, " + (
-        "field `base_image`"
-        if field_set.base_image.value
-        else "option [ko].default_base_image (or $KO_DEFAULTBASEIMAGE)"
-    )
-    if reference == "scratch":
-        if not wanted:
-            named = (
-                "field `platforms`"
-                if field_set.platforms.value
-                else "option [ko].default_platforms (or $KO_DEFAULTPLATFORMS)"
-            )
-            raise KoPantsError(
-                f"{field_set.address}, {named}: `all` means every platform of the base "
-                "image, and `scratch` has none; name the platforms"
-            )
-        return scratch_base(wanted)
-    try:
-        return (await base_image(BaseImageRequest(reference, wanted))).base
     except KoPantsError as e:
         raise KoPantsError(f"{where}: {e}") from None
 
@@ -143,7 +116,7 @@ async def build_image(
         field_set.compression_level,
         settings.layer_encoding,
     )
-    base = await _base(field_set, settings, wanted)
+    base = await image_base(field_set, settings, wanted)
     config = image_config(field_set, base, settings.created)
     capabilities = file_capabilities(field_set, base)
     build, prebuilt = await resolve_binary(field_set.binary, build_root.path)
