@@ -74,7 +74,7 @@ SETTINGS = SimpleNamespace(
 def ask(newer: Any, publish_fs: Any) -> Any:
     request = newer.skip_request("the package", publish_fs)
     assert (request.package_fs, request.publish_fs) == ("the package", publish_fs)
-    answer = newer.skip_image(request, SETTINGS)
+    answer = newer.skip_image(request, SETTINGS, None)
     with pytest.raises(StopIteration) as ended:
         answer.send(None)
     return ended.value.value

@@ -288,6 +288,8 @@ def test_why_nothing_is_pushed() -> None:
         ({"repository": "{nmae}"}, ["field `repository`", "'{nmae}'", "{name}", "{path}"]),
         ({"repository": "{}"}, ["field `repository`", "placeholder"]),
         ({"repository": "{name!r}"}, ["field `repository`", "{name!r}", "{name}"]),
+        ({"repository": "{{.Git.Tag}}"}, ["field `repository`", "{{.Git.Tag}}", "`image_tags`"]),
+        ({"tags": ("{{name}}",)}, ["field `image_tags`", "double braces", "{name}"]),
         ({"repository": "{build_args.X}"}, ["field `repository`", "no Dockerfile"]),
         ({"repository": "{target_repository}"}, ["field `repository`", "{target_repository}"]),
         ({"tags": ("{nmae}",)}, ["field `image_tags`", "'{nmae}'", "{name}", "{pants.hash}"]),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 from pants.engine.addresses import Address
 from pants.testutil.rule_runner import RuleRunner
@@ -76,3 +80,45 @@ def test_bare_is_ko_docker_repo_alone(engine: RuleRunner) -> None:
         engine, "", "--ko-naming=bare", environment={"KO_DOCKER_REPO": "registry.example.com/a/b"}
     )
     assert [d.names for d in found.destinations] == [("registry.example.com/a/b:latest",)]
+
+
+def test_tags_of_git(engine: RuleRunner, tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=tests", "-c", "user.email=tests@example.com")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True)
+
+    git("init", "-q", "-b", "trunk")
+    (tmp_path / "file").write_text("1")
+    git("add", "-A")
+    git("commit", "-q", "-m", "one")
+    environment = {
+        "GIT_DIR": str(tmp_path / ".git"),
+        "GIT_WORK_TREE": str(tmp_path),
+        "PATH": os.environ["PATH"],
+    }
+    fields = "image_tags=['{{.Git.Tag}}-{name}', 'latest']"
+    for tag in ("v1", "v2"):
+        git("tag", tag)
+        found = plan(engine, fields, environment=environment)
+        assert [d.tags for d in found.destinations] == [(f"{tag}-image", "latest")]
+        git("commit", "-q", "--allow-empty", "-m", "next")
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [
+        ("{{.Env.NOT_SET}}", ["{{.Env.NOT_SET}}", "no variable NOT_SET"]),
+        ("{{.Env.BRACES}}", ["{{.Env.BRACES}}", "'{name}'", "no braces"]),
+        ("{{.GoEnv.GOARCH}}", ["{{.GoEnv.GOARCH}}", "platform"]),
+        ("{{.Name}}", ["{{.Name}}", "{{.Git.NAME}}"]),
+        ("{{name}}", ["{{name}}"]),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in(
+    engine: RuleRunner, tag: str, words: list[str]
+) -> None:
+    configure(engine, BRACES="{name}")
+    write(engine, f"image_tags=[{tag!r}]")
+    text = error_of(engine, PublishPlan, [REQUEST])
+    for word in ("app:image", "field `image_tags`", *words):
+        assert word in text

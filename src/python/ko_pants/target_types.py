@@ -139,8 +139,8 @@ class GoOciImageTagsField(StringSequenceField):
     default = ("latest",)
     help = (
         "The tags that the image is published under. They can have the placeholders of "
-        "`repository`, for example `['latest', '{pants.hash}']`, and values of the environment: "
-        "`[env('VERSION')]`."
+        "`repository`, for example `['latest', '{pants.hash}']`, templates as in ko "
+        "(`['{{.Git.Tag}}']`), and values of the environment: `[env('VERSION')]`."
     )
 
 

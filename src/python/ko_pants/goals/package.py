@@ -16,8 +16,8 @@ from ko_pants.package_fields import DOCKER_ARCHIVE, OCI_ARCHIVE, OCI_LAYOUT
 from ko_pants.products import BuiltImage, ImageBlobsRequest
 from ko_pants.publishing.destinations import Destination
 from ko_pants.rules.image_archive import write_archive, write_image_files
-from ko_pants.rules.image_names import destinations_of, names_need_built
-from ko_pants.rules.settings import Settings
+from ko_pants.rules.image_names import destinations_of, image_names, names_need_built
+from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import GoOciImageFieldSet
 
 #: Ending of the directory that `package` writes below dist/.
@@ -77,18 +77,21 @@ async def _with_bytes(
     return built, digests
 
 
-def _names(destinations: Sequence[Destination]) -> tuple[str, ...]:
+def _local_names(destinations: Sequence[Destination]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for d in destinations for name in d.local_names))
 
 
 @rule
-async def package_image(field_set: GoOciImageFieldSet, settings: Settings) -> BuiltPackage:
+async def package_image(
+    field_set: GoOciImageFieldSet, settings: Settings, outside: GoEnvironment
+) -> BuiltPackage:
     """Write the documents of an image, and what its `package_formats` want.
 
     :raises KoPantsError: something is wrong with the target. A wrong name is found before anything
         is compiled.
     """
-    destinations = destinations_of(field_set, settings)
+    names = await image_names(field_set, outside, settings)
+    destinations = destinations_of(names, settings)
     built = await built_image(field_set)
     # `publish` compares it with what it builds itself.
     digest_of_plan = built.image.descriptor.digest
@@ -96,9 +99,9 @@ async def package_image(field_set: GoOciImageFieldSet, settings: Settings) -> Bu
     formats = {*settings.package_formats, *(field_set.package_formats.value or ())}
     digests: list[Digest] = []
     if formats:
-        if names_need_built(field_set, settings):
-            destinations = destinations_of(field_set, settings, built)
-        built, digests = await _with_bytes(built, formats, path, _names(destinations))
+        if names_need_built(names, settings):
+            destinations = destinations_of(names, settings, built)
+        built, digests = await _with_bytes(built, formats, path, _local_names(destinations))
     documents = await write_image_files(_documents(built), path)
     image = built.image
     digest = await merge_digests(MergeDigests([documents, *digests])) if digests else documents

@@ -14,8 +14,13 @@ from pants.engine.unions import UnionRule
 from ko_pants.engine import name_of_newer_pants
 from ko_pants.goals.publish_output import skip_description
 from ko_pants.publishing.destinations import Destination
-from ko_pants.rules.image_names import NamingFieldSet, destinations_of, names_need_built
-from ko_pants.rules.settings import Settings
+from ko_pants.rules.image_names import (
+    NamingFieldSet,
+    destinations_of,
+    image_names,
+    names_need_built,
+)
+from ko_pants.rules.settings import GoEnvironment, Settings
 
 CheckSkipRequest: Any = name_of_newer_pants("pants.core.goals.publish", "CheckSkipRequest")
 CheckSkipResult: Any = name_of_newer_pants("pants.core.goals.publish", "CheckSkipResult")
@@ -60,16 +65,18 @@ else:
         return GoOciImageSkipRequest(package_fs=package_fs, publish_fs=publish_fs)
 
     @rule
-    async def skip_image(request: GoOciImageSkipRequest, settings: Settings) -> CheckSkipResult:
+    async def skip_image(
+        request: GoOciImageSkipRequest, settings: Settings, outside: GoEnvironment
+    ) -> CheckSkipResult:
         """Look at the destinations alone. What is named by what is in it has to be built.
 
         :raises KoPantsError: a name is malformed.
         """
-        field_set = request.publish_fs
-        where = destinations_of(field_set, settings)
-        if names_need_built(field_set, settings):
+        names = await image_names(request.publish_fs, outside, settings)
+        where = destinations_of(names, settings)
+        if names_need_built(names, settings):
             return CheckSkipResult.no_skip()
-        packages = skipped_packages(where, {"target": str(field_set.address)})
+        packages = skipped_packages(where, {"target": names.target})
         return CheckSkipResult(packages) if packages else CheckSkipResult.no_skip()
 
     def rules() -> list[object]:

@@ -100,6 +100,12 @@ def fill(template: str, values: Values, where: str) -> str:
     :raises KoPantsError: a placeholder that does not exist, or a brace that belongs to none.
     """
 
+    if "{{" in template:
+        raise KoPantsError(
+            f"{where}: {template!r} has double braces. Placeholders such as {{name}} have single "
+            "ones; templates such as {{.Git.Tag}} are for the field `image_tags`"
+        )
+
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if name is None:

@@ -15,7 +15,8 @@ from ko_pants.publishing.destinations import (
 )
 from ko_pants.publishing.image_refs import check_tag_only
 from ko_pants.publishing.placeholders import EXAMPLE_FACTS, BuiltFacts, content_hash
-from ko_pants.rules.settings import Settings
+from ko_pants.rules.settings import GoEnvironment, Settings
+from ko_pants.rules.template_values import filled_tags
 from ko_pants.target_types import (
     GoOciImageRegistriesField,
     GoOciImageRepositoryField,
@@ -39,29 +40,36 @@ class NamingFieldSet(Protocol):
     def skip_push(self) -> GoOciImageSkipPushField: ...
 
 
-def _names(field_set: NamingFieldSet) -> ImageNames:
+async def image_names(
+    field_set: NamingFieldSet, outside: GoEnvironment, settings: Settings
+) -> ImageNames:
+    """What a target says of its names, with the templates (`{{.Git.Tag}}`) of its tags filled in.
+
+    :raises KoPantsError: a template that cannot be filled in; the text names target and field.
+    """
     address = field_set.address
+    tags = await filled_tags(str(address), field_set.tags.value or (), outside, settings)
     return ImageNames(
         target=str(address),
         name=address.generated_name or address.target_name,
         path=address.spec_path,
         repository=field_set.repository.value or "",
         registries=field_set.registries.value or (),
-        tags=field_set.tags.value or (),
+        tags=tags,
         skip_push=field_set.skip_push.value,
     )
 
 
-def names_need_built(field_set: NamingFieldSet, settings: Settings) -> bool:
+def names_need_built(names: ImageNames, settings: Settings) -> bool:
     """True if the names of a target are known only when its image is built.
 
     :raises KoPantsError: an alias that does not exist.
     """
-    return needs_built_facts(_names(field_set), settings.registries, settings.default_repository)
+    return needs_built_facts(names, settings.registries, settings.default_repository)
 
 
 def destinations_of(
-    field_set: NamingFieldSet, settings: Settings, built: BuiltImage | None = None
+    names: ImageNames, settings: Settings, built: BuiltImage | None = None
 ) -> tuple[Destination, ...]:
     """The destinations of a target.
 
@@ -69,7 +77,6 @@ def destinations_of(
         they show mistakes before anything is compiled.
     :raises KoPantsError: a name is malformed; the text names target and field, or the option.
     """
-    names = _names(field_set)
     found = destinations(
         names,
         settings.registries,

@@ -10,21 +10,24 @@ from pants.engine.rules import rule
 
 from ko_pants.engine import built_image, targets_at
 from ko_pants.products import PublishPlan, PublishPlanRequest
-from ko_pants.rules.image_names import destinations_of, names_need_built
-from ko_pants.rules.settings import Settings
+from ko_pants.rules.image_names import destinations_of, image_names, names_need_built
+from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import GoOciImageFieldSet
 
 
 @rule
-async def plan_publication(request: PublishPlanRequest, settings: Settings) -> PublishPlan:
+async def plan_publication(
+    request: PublishPlanRequest, settings: Settings, outside: GoEnvironment
+) -> PublishPlan:
     """Read the target as it is now, and build its image.
 
     :raises KoPantsError: something is wrong with the target, its program, its base or its names.
     """
     (target,) = await targets_at(Addresses([request.address]))
     field_set = GoOciImageFieldSet.create(target)
-    where = destinations_of(field_set, settings)
+    names = await image_names(field_set, outside, settings)
+    where = destinations_of(names, settings)
     built = await built_image(field_set)
-    if names_need_built(field_set, settings):
-        where = destinations_of(field_set, settings, built)
+    if names_need_built(names, settings):
+        where = destinations_of(names, settings, built)
     return PublishPlan(field_set, built, where)

@@ -224,3 +224,37 @@ async def filled_labels(
             )
         filled[name] = next(iter(found.values()))
     return filled
+
+
+async def filled_tags(
+    owner: str, tags: Sequence[str], outside: GoEnvironment, settings: Settings
+) -> tuple[str, ...]:
+    """Tags with their templates filled in.
+
+    :raises KoPantsError: a template that cannot be filled in, one whose value depends on the
+        platform, or a value that could be taken for a placeholder.
+    """
+    if not has_template(tags):
+        return tuple(tags)
+    where = f"{owner}, field `image_tags`"
+    try:
+        for key in sorted(template_keys(tags)):
+            if key.group == "GoEnv":
+                raise KoPantsError(
+                    f"{key} can depend on the platform, and all platforms of an image have the "
+                    "same tags; expected a value of git, of the environment or of the time"
+                )
+        (values,) = await _values(tags, [Platform("linux", "amd64")], outside, settings)
+    except KoPantsError as e:
+        raise KoPantsError(f"{where}: {e}") from None
+
+    def value(key: TemplateKey) -> str:
+        found = values(key)
+        if set(found) & set("{}"):
+            raise KoPantsError(f"{key} is {found!r}, and a tag has no braces")
+        return found
+
+    try:
+        return tuple(fill_template(tag, value) for tag in tags)
+    except KoPantsError as e:
+        raise KoPantsError(f"{where}: {e}") from None
