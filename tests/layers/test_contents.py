@@ -310,10 +310,34 @@ def test_a_tree_has_its_own_place_modes_owner_and_time(web: Path) -> None:
 
 
 def test_the_directories_above_a_tree_can_be_left_to_the_base(web: Path) -> None:
-    names = [name for name, *_ in _tree(web, at=b"/srv/www", parents=False)]
+    names = [name for name, *_ in _tree(web, at=b"/srv/www", directories="tree")]
     assert names == ["/srv/www", "/srv/www/css", "/srv/www/css/x.css", "/srv/www/index.html"]
-    names = [name for name, *_ in _tree(web, at=b"/srv/www", parents=False, os_name="windows")]
-    assert names[:3] == ["Hives", "Files", "Files/srv/www"]
+    names = [name for name, *_ in _tree(web, at=b"/srv/www", directories="tree", os_name="windows")]
+    assert names[:4] == ["Hives", "Files", "Files/srv", "Files/srv/www"]
+
+
+def test_all_directories_can_be_left_to_the_base(web: Path) -> None:
+    names = [name for name, *_ in _tree(web, at=b"/bin", directories="none")]
+    assert names == ["/bin/css/x.css", "/bin/index.html"]
+    # Nobody makes what a Windows layer does not have.
+    names = [name for name, *_ in _tree(web, at=b"/bin", directories="none", os_name="windows")]
+    assert names[:4] == ["Hives", "Files", "Files/bin", "Files/bin/css"]
+
+
+def test_executable_files_can_have_a_mode_of_their_own(web: Path) -> None:
+    (web / "index.html").chmod(0o755)
+    found = _tree(web, at=b"/a", file_mode=0o644, executable_mode=0o755, directories="none")
+    assert [(name, mode) for name, mode, *_ in found] == [
+        ("/a/css/x.css", 0o644),
+        ("/a/index.html", 0o755),
+    ]
+
+
+@pytest.mark.parametrize("name", [".wh.index.html", ".wh..wh..opq"])
+def test_a_name_that_would_delete_a_file_of_the_base_is_refused(web: Path, name: str) -> None:
+    (web / "css" / name).write_text("")
+    with pytest.raises(KoPantsError, match="deletes a file of the layers below"):
+        _tree(web, at=b"/a")
 
 
 def test_a_tree_at_the_root_of_the_image(web: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_tree_has_its_own_place_modes_and_owner(run: Run, tmp_path: Path) -> N
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "file").write_text("x")
     content = {
-        **{"type": "tree", "root": "tree", "at": "/etc/app", "parents": False, "mtime": 5},
+        **{"type": "tree", "root": "tree", "at": "/etc/app", "directories": "tree", "mtime": 5},
         **{"file_mode": 0o640, "directory_mode": 0o750, "uid": 7, "gid": 8},
     }
     assert run(_spec(content, GZIP)).stderr == ""

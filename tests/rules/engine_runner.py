@@ -13,7 +13,7 @@ pytest.importorskip("pants.testutil.rule_runner", reason="needs Pants' test libr
 from pants.base.build_root import BuildRoot
 from pants.core import target_types as core_targets
 from pants.core.goals import package, publish
-from pants.core.util_rules import distdir
+from pants.core.util_rules import archive, distdir
 from pants.engine.internals.scheduler import ExecutionError
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
@@ -43,6 +43,7 @@ def rules_of_backend() -> list[Any]:
         *publish.rules(),  # type: ignore[no-untyped-call]
         *distdir.rules(),  # type: ignore[no-untyped-call]
         *core_targets.rules(),  # type: ignore[no-untyped-call]
+        *archive.rules(),  # type: ignore[no-untyped-call]
     ]
 
 
@@ -66,8 +67,12 @@ def new_runner(
         objects=dict(register.build_file_aliases().objects),
         target_types=[
             *register.target_types(),
+            core_targets.ArchiveTarget,
             core_targets.FileTarget,
             core_targets.FilesGeneratorTarget,
+            core_targets.GenericTarget,
+            core_targets.RelocatedFiles,
+            core_targets.ResourceTarget,
         ],
         bootstrap_args=(*_BOOTSTRAP, *options),
     )

@@ -42,6 +42,9 @@ def field_set(runner: RuleRunner, fields: str, content: bytes = elf(62)) -> GoOc
             "app/BUILD": (
                 "file(name='server', source='server.bin')\n"
                 "files(name='two', sources=['*.bin'])\n"
+                "relocated_files(name='moved', files_targets=[':server'], src='app', dest='bin')\n"
+                "relocated_files(name='both', files_targets=[':two'], src='app', dest='bin')\n"
+                "archive(name='zip', format='zip', files=[':server'])\n"
                 f"go_oci_image(name='image', {fields})\n"
             ),
             "app/server.bin": content,
@@ -88,6 +91,12 @@ def test_an_image_of_a_prebuilt_file(runner: RuleRunner) -> None:
     assert config["config"]["Entrypoint"] == ["/ko-app/server.bin"]
     assert config["config"]["Labels"] == {"a": "1", "b": "2"}
     assert config["created"] == "0001-01-01T00:00:00Z"
+
+
+def test_an_executable_that_another_target_generates(runner: RuleRunner) -> None:
+    found = runner.request(BuiltImage, [field_set(runner, f"binary=':moved', {NOT_NEEDED}")])
+    config = json.loads(found.image.manifests[0].config)
+    assert config["config"]["Entrypoint"] == ["/ko-app/server.bin"]
 
 
 def test_the_same_target_is_the_same_image(runner: RuleRunner) -> None:
@@ -155,6 +164,14 @@ def test_a_platform_named_twice_is_one(runner: RuleRunner) -> None:
         (
             f"binary=':two', {NOT_NEEDED}",
             ["app:image, field `binary`", "expected one target, found 2", "':two'"],
+        ),
+        (
+            f"binary=':both', {NOT_NEEDED}",
+            ["app:image, field `binary`", "app:both has 2 files", "bin/other.bin, bin/server.bin"],
+        ),
+        (
+            f"binary=':zip', {NOT_NEEDED}",
+            ["app:image, field `binary`", "app/zip.zip: found ", "expected an ELF executable"],
         ),
         (
             f"binary=':image', {NOT_NEEDED}",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, Iterable
 
+from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
 from pants.engine import rules as _engine_rules
 from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
@@ -32,6 +33,8 @@ from pants.engine.fs import (
 from pants.engine.internals.graph import Owners, OwnersRequest
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.target import (
+    FieldSetsPerTarget,
+    FieldSetsPerTargetRequest,
     HydratedSources,
     HydrateSourcesRequest,
     SourcesPaths,
@@ -68,6 +71,7 @@ from ko_pants.products import (
     LockFileRequest,
     ModuleFiles,
     ModuleFilesRequest,
+    PackedFiles,
     Paused,
     PauseRequest,
     PublishPlan,
@@ -78,7 +82,7 @@ from ko_pants.products import (
     RunTime,
     RunTimeRequest,
 )
-from ko_pants.target_types import GoOciImageFieldSet
+from ko_pants.target_types import GoOciImageFieldSet, OciFilesFieldSet
 
 # Which spelling this Pants reads. mypy takes it for true (pyproject.toml), for the Pants that is
 # installed for checks lacks the names of the newer one; `tests/test_engine_boundary.py` compares
@@ -291,6 +295,34 @@ else:
         return await find_owners(request, **implicitly())
 
 
+if HAS_GET:
+
+    async def field_sets_per_target(
+        request: FieldSetsPerTargetRequest,  # type: ignore[type-arg]
+    ) -> FieldSetsPerTarget:  # type: ignore[type-arg]
+        return await Get(FieldSetsPerTarget, FieldSetsPerTargetRequest, request)
+
+else:
+    from pants.engine.internals.graph import find_valid_field_sets
+
+    async def field_sets_per_target(
+        request: FieldSetsPerTargetRequest,  # type: ignore[type-arg]
+    ) -> FieldSetsPerTarget:  # type: ignore[type-arg]
+        return await find_valid_field_sets(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def built_package(request: EnvironmentAwarePackageRequest) -> BuiltPackage:
+        return await Get(BuiltPackage, EnvironmentAwarePackageRequest, request)
+
+else:
+    from pants.core.goals.package import environment_aware_package
+
+    async def built_package(request: EnvironmentAwarePackageRequest) -> BuiltPackage:
+        return await environment_aware_package(request)
+
+
 # Our own steps, in the order of the pipeline
 
 if HAS_GET:
@@ -474,6 +506,18 @@ else:
 
     async def lock_file(request: LockFileRequest) -> LockFile:
         return await read_lock_file(request)
+
+
+if HAS_GET:
+
+    async def packed_files(field_sets: Iterable[OciFilesFieldSet]) -> tuple[PackedFiles, ...]:
+        return await MultiGet(Get(PackedFiles, OciFilesFieldSet, f) for f in field_sets)
+
+else:
+    from ko_pants.rules.oci_files import pack_files
+
+    async def packed_files(field_sets: Iterable[OciFilesFieldSet]) -> tuple[PackedFiles, ...]:
+        return await concurrently(pack_files(f, **implicitly()) for f in field_sets)
 
 
 if HAS_GET:

@@ -102,6 +102,8 @@ class TreeContent(LayerContent):
     :param digest: the tree is the directory `root` in it; empty for no files at all.
     :param at: the absolute path of the tree in the image.
     :param mtime: of every entry, in seconds since the epoch.
+    :param executable_mode: of files that are executable; `file_mode` is of the others.
+    :param directories: which of them are written; see `layers.contents.tree_entries`.
     """
 
     tree_kind: str
@@ -110,9 +112,11 @@ class TreeContent(LayerContent):
     at: str = KODATA_PATH
     mtime: int = 0
     file_mode: int = _KO_MODE
+    executable_mode: int = _KO_MODE
     directory_mode: int = _KO_MODE
     uid: int = 0
     gid: int = 0
+    directories: str = "all"
 
     @property
     def kind(self) -> str:
@@ -129,9 +133,11 @@ class TreeContent(LayerContent):
             "at": self.at,
             "mtime": self.mtime,
             "file_mode": self.file_mode,
+            "executable_mode": self.executable_mode,
             "directory_mode": self.directory_mode,
             "uid": self.uid,
             "gid": self.gid,
+            "directories": self.directories,
         }
 
     def key(self, platform: Platform) -> LayerKey:
@@ -143,10 +149,12 @@ class TreeContent(LayerContent):
                 ("at", self.at, KODATA_PATH),
                 ("root", self.root, "kodata"),
                 ("file_mode", f"{self.file_mode:o}", f"{_KO_MODE:o}"),
+                ("executable_mode", f"{self.executable_mode:o}", f"{_KO_MODE:o}"),
                 ("directory_mode", f"{self.directory_mode:o}", f"{_KO_MODE:o}"),
                 ("uid", self.uid, 0),
                 ("gid", self.gid, 0),
                 ("epoch", self.mtime, 0),
+                ("directories", self.directories, "all"),
             )
             if value != default
         ]
@@ -159,7 +167,7 @@ class TreeContent(LayerContent):
         )
 
     def name(self, platform: Platform) -> str:
-        return self.kind
+        return self.kind if self.kind == "kodata" else f"{self.kind} at {self.at}"
 
     def layer_platform(self, platform: Platform) -> Platform:
         return Platform(platform.os, _ANY_ARCHITECTURE)

@@ -16,7 +16,7 @@ from ko_pants.golang.executable import ExecutableHeader
 from ko_pants.golang.input_views import View
 from ko_pants.golang.workspace import Workspace
 from ko_pants.kocache.keys import build_key
-from ko_pants.layer_contents import LayerContent
+from ko_pants.layer_contents import LayerContent, TreeContent
 from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.oci.base_lock import BaseLock
 from ko_pants.oci.descriptor import Descriptor
@@ -385,6 +385,21 @@ class LockFile:
 
     lock: BaseLock | None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class PackedFiles:
+    """What an `oci_files` target puts into an image.
+
+    :param owner: its address.
+    :param paths: of the files, in the image.
+    :param directories: all that are above these, without `/`.
+    """
+
+    owner: str
+    content: TreeContent
+    paths: frozenset[str]
+    directories: frozenset[str]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pants.engine.target import (
     AsyncFieldMixin,
     BoolField,
     Dependencies,
+    FieldSet,
     InvalidTargetException,
     MultipleSourcesField,
     SingleSourceField,
@@ -42,6 +43,19 @@ from ko_pants.config_fields import (
     GoOciImageVolumesField,
     GoOciImageWorkdirField,
     ImageConfigFieldSet,
+)
+from ko_pants.files_fields import (
+    GoOciImageFilesField,
+    OciFilesAtField,
+    OciFilesDependenciesField,
+    OciFilesDirectoryModeField,
+    OciFilesModeField,
+    OciFilesOwnerField,
+    OciFilesRenameField,
+    OciFilesSourcesField,
+    OciFilesStripPrefixField,
+    OciFilesTargetsField,
+    check_files_target,
 )
 from ko_pants.layer_fields import (
     GoOciImageCompressionField,
@@ -83,8 +97,8 @@ class GoOciImageBinaryField(StringField, AsyncFieldMixin):
     alias = "binary"
     help = (
         "The address of the program in the image: a `go_executable`, a `go_binary` of Pants' Go "
-        "backend (it is cross-compiled from its main package), or a `file`/`resource` target with "
-        "one prebuilt executable.\n\n"
+        "backend (it is cross-compiled from its main package), or any target that yields one "
+        "executable: what it packages, or else its sources (`file`, `shell_command`, ...).\n\n"
         "If left out, the main package in the directory of the BUILD file is compiled."
     )
 
@@ -172,6 +186,7 @@ class GoOciImageTarget(NamedTarget):
         GoOciImageVolumesField,
         GoOciImageStopSignalField,
         GoOciImageSkipPushField,
+        GoOciImageFilesField,
         GoOciImageKodataField,
         GoOciImageCompressionField,
         GoOciImageCompressionLevelField,
@@ -209,6 +224,7 @@ class GoOciImageFieldSet(ImageConfigFieldSet):
     registries: GoOciImageRegistriesField
     tags: GoOciImageTagsField
     skip_push: GoOciImageSkipPushField
+    files: GoOciImageFilesField
     kodata: GoOciImageKodataField
     compression: GoOciImageCompressionField
     compression_level: GoOciImageCompressionLevelField
@@ -229,6 +245,50 @@ class OciBaseImageTarget(NamedTarget):
         "`go_oci_image(base_image='//images:static')` builds on the locked digest. "
         "`./pants ko-lock images:static` locks what the tag names now."
     )
+
+
+class OciFilesTarget(NamedTarget):
+    alias = "oci_files"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        OciFilesSourcesField,
+        OciFilesTargetsField,
+        OciFilesAtField,
+        OciFilesStripPrefixField,
+        OciFilesRenameField,
+        OciFilesModeField,
+        OciFilesDirectoryModeField,
+        OciFilesOwnerField,
+        OciFilesDependenciesField,
+    )
+    help = (
+        "Files for a layer of their own in a `go_oci_image`, which names this target in `files`: "
+        "sources, and what other targets yield."
+    )
+
+    def validate(self) -> None:
+        """Refuse fields that do not fit together.
+
+        :raises InvalidTargetException: Pants puts file and line before the text.
+        """
+        super().validate()
+        check_files_target(self)
+
+
+@dataclass(frozen=True)
+class OciFilesFieldSet(FieldSet):
+    """What the files of a target come from."""
+
+    required_fields = (OciFilesAtField, OciFilesTargetsField)
+
+    sources: OciFilesSourcesField
+    targets: OciFilesTargetsField
+    at: OciFilesAtField
+    strip_prefix: OciFilesStripPrefixField
+    rename: OciFilesRenameField
+    mode: OciFilesModeField
+    directory_mode: OciFilesDirectoryModeField
+    owner: OciFilesOwnerField
 
 
 class GoExecutableMainField(StringField):
@@ -349,6 +409,7 @@ def target_types() -> list[type[Target]]:
     return [
         GoOciImageTarget,
         OciBaseImageTarget,
+        OciFilesTarget,
         GoExecutableTarget,
         GoSourcesTarget,
         GoSourceTarget,

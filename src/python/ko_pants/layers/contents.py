@@ -73,10 +73,11 @@ def tree_entries(
     allowed_root: bytes,
     mtime: int = 0,
     file_mode: int = KO_MODE,
+    executable_mode: int = KO_MODE,
     directory_mode: int = KO_MODE,
     uid: int = 0,
     gid: int = 0,
-    parents: bool = True,
+    directories: str = "all",
 ) -> Iterator[TarEntry]:
     """The directory `at` of the image with the tree below `root`. ko's kodata is at `/var/run/ko`.
 
@@ -90,30 +91,48 @@ def tree_entries(
     :param os_name: GOOS of the image.
     :param allowed_root: the directory on this machine that links may not lead out of.
     :param mtime: modification time of every entry, in seconds since the epoch.
-    :param parents: whether to write the directories above `at` too, with `KO_MODE` and owner 0. A
-        layer replaces mode and owner of a directory that the base image has, so False leaves these
-        as they are.
+    :param executable_mode: of files that their owner can run here; `file_mode` is of the others.
+    :param directories: `all`; `tree` for `at` and those below; or `none`. Those above `at` have
+        `KO_MODE` and owner 0. A layer replaces mode and owner of a directory that the base image
+        has, and a link to one by a directory (`/bin` of many bases); without a directory of its own
+        it leaves both as they are. Windows layers always have all: there nobody makes what is
+        missing.
     :raises KoPantsError: `at` is not such a path; a link leaves the allowed root, dangles or leads
-        back to a directory that contains it; there is anything but files, directories and links.
+        back to a directory that contains it; there is anything but files, directories and links; a
+        name would delete a file of the base image.
     """
     windows = os_name == "windows"
     prefix = b"Files" if windows else b""
+    if directories not in ("all", "tree", "none"):
+        raise KoPantsError(f"unknown directories {directories!r}: expected all, tree or none.")
     if windows:
         for name in (b"Hives", prefix):
             yield TarEntry(name, mode=KO_MODE, mtime=mtime)
     *above, top = [prefix + path for path in _paths_down_to(at)]
-    if parents:
+    if windows or directories == "all":
         for name in above:
             yield TarEntry(name, mode=KO_MODE, mtime=mtime)
-    if top != prefix:
+    write_directories = windows or directories != "none"
+    if write_directories and top != prefix:
         yield TarEntry(top, mode=directory_mode, uid=uid, gid=gid, mtime=mtime)
     for below, file, info in _walk(root, allowed_root):
         name = top + below
-        if stat.S_ISDIR(info.st_mode):
-            yield TarEntry(name, mode=directory_mode, uid=uid, gid=gid, mtime=mtime)
-        else:
+        _check_no_whiteout(name)
+        if not stat.S_ISDIR(info.st_mode):
+            mode = executable_mode if info.st_mode & stat.S_IXUSR else file_mode
             records = _WINDOWS_RECORDS if windows else {}
-            yield TarEntry(name, file, info.st_size, file_mode, uid, gid, mtime, records)
+            yield TarEntry(name, file, info.st_size, mode, uid, gid, mtime, records)
+        elif write_directories:
+            yield TarEntry(name, mode=directory_mode, uid=uid, gid=gid, mtime=mtime)
+
+
+def _check_no_whiteout(name: bytes) -> None:
+    """Refuse what image-spec (layer.md, Whiteouts) takes for an order to delete."""
+    if os.path.basename(name).startswith(b".wh."):
+        raise KoPantsError(
+            f"{os.fsdecode(name)} cannot go into an image: a name that begins with '.wh.' deletes "
+            "a file of the layers below. Rename the file."
+        )
 
 
 def _paths_down_to(at: bytes) -> List[bytes]:

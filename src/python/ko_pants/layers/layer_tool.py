@@ -12,9 +12,9 @@ Paths are relative to the working directory. Contents are:
 - `{"type": "executable", "file": path, "app_name": name}`, optionally `"capabilities": hex`, the
   value of the extended attribute `security.capability`;
 - `{"type": "tree", "root": path, "at": path in the image}`, optionally `"mtime": seconds`,
-  `"file_mode"` and `"directory_mode"` (numbers, default 0o555), `"uid"`, `"gid"`, `"parents"`
-  (false: do not write the directories above `at`) and `"allowed_root"` (default "."; links may not
-  lead out of it). Defaults are ko's for kodata.
+  `"file_mode"`, `"executable_mode"` and `"directory_mode"` (numbers, default 0o555), `"uid"`,
+  `"gid"`, `"directories"` (`all`, `tree` or `none`) and `"allowed_root"` (default "."; links may
+  not lead out of it). Defaults are ko's for kodata.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def _executable(content: Dict[str, Any], os_name: str) -> Iterator[TarEntry]:
 
 
 def _tree(content: Dict[str, Any], os_name: str) -> Iterator[TarEntry]:
-    optional = ("mtime", "file_mode", "directory_mode", "uid", "gid", "parents")
+    modes = ("file_mode", "executable_mode", "directory_mode")
+    optional = ("mtime", *modes, "uid", "gid", "directories")
     return tree_entries(
         os.fsencode(content["root"]),
         at=os.fsencode(content["at"]),

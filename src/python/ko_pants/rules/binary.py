@@ -6,22 +6,16 @@ import dataclasses
 import posixpath
 
 from pants.engine.addresses import Address, UnparsedAddressInputs
-from pants.engine.target import (
-    HydrateSourcesRequest,
-    MultipleSourcesField,
-    SingleSourceField,
-    SourcesField,
-    Target,
-)
+from pants.engine.target import Target
 
-from ko_pants.disk.disk import Disk, Kind
-from ko_pants.engine import analyzed_directories, hydrate_sources, targets_of
+from ko_pants.engine import analyzed_directories, targets_of
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import parse_env_field
 from ko_pants.golang.build_flags import check_flags
 from ko_pants.golang.templates import has_template
 from ko_pants.products import GoBuild, GoDirectoryRequest, PrebuiltFile
 from ko_pants.rules.repo_files import existing_files
+from ko_pants.rules.yielded_files import yielded
 from ko_pants.target_types import (
     GoExecutableEnvField,
     GoExecutableFlagsField,
@@ -31,34 +25,46 @@ from ko_pants.target_types import (
 )
 
 
-async def resolve_binary(
-    binary: GoOciImageBinaryField, root: str
-) -> tuple[GoBuild | None, PrebuiltFile | None]:
-    """Follow the field: one of the two is returned, the other is None.
+async def find_binary(binary: GoOciImageBinaryField) -> GoBuild | Target:
+    """Follow the field: a main package to compile, or a target that yields an executable.
 
-    :param root: the build root.
-    :raises KoPantsError: it names a target that yields no executable.
+    Nothing is built for it.
+
+    :raises KoPantsError: it names none or several targets, or a `go_executable` with a mistake.
     """
     if not binary.value:
-        return GoBuild(str(binary.address), binary.address.spec_path), None
+        return GoBuild(str(binary.address), binary.address.spec_path)
     owner = f"{binary.address}, field `binary`"
     target = await _one_target(binary.value, binary.address, owner)
     if target.has_field(GoExecutableMainField):
-        build = await executable_build(
+        return await executable_build(
             target.address,
             target[GoExecutableMainField],
             target[GoExecutableFlagsField],
             target[GoExecutableLdflagsField],
             target[GoExecutableEnvField],
         )
-        return build, None
     main = next((f for f in target.field_values.values() if f.alias == "main"), None)
     if target.alias == "go_binary" and main is not None:
         directory = target.address.spec_path
         if isinstance(main.value, str):
             directory = (await _one_target(main.value, target.address, owner)).address.spec_path
-        return GoBuild(f"{owner} ({target.address})", directory), None
-    return None, await _prebuilt(target, owner, Disk(root))
+        return GoBuild(f"{owner} ({target.address})", directory)
+    return target
+
+
+async def resolve_binary(
+    binary: GoOciImageBinaryField, root: str
+) -> tuple[GoBuild | None, PrebuiltFile | None]:
+    """Follow the field: one of the two is returned, the other is None.
+
+    :param root: the build root.
+    :raises KoPantsError: it names a target that yields no executable, or more than one file.
+    """
+    found = await find_binary(binary)
+    if isinstance(found, GoBuild):
+        return found, None
+    return None, await _prebuilt(found, f"{binary.address}, field `binary`", root)
 
 
 async def executable_build(
@@ -140,54 +146,13 @@ async def _one_target(value: str, relative_to: Address, owner: str) -> Target:
     return targets[0]
 
 
-async def _prebuilt(target: Target, owner: str, disk: Disk) -> PrebuiltFile:
-    fields = [
-        f
-        for f in target.field_values.values()
-        if isinstance(f, (SingleSourceField, MultipleSourcesField))
-    ]
-    if not fields:
+async def _prebuilt(target: Target, owner: str, root: str) -> PrebuiltFile:
+    found = await yielded(target, owner, root)
+    if len(found.files) != 1:
+        some = ", ".join([*found.files][:3]) + (", ..." if len(found.files) > 3 else "")
         raise KoPantsError(
-            f"{owner}: {target.address} is a `{target.alias}`, which yields no executable; "
-            "expected a `go_executable`, a `go_binary`, or a `file` with a prebuilt executable"
+            f"{owner}: {target.address} has {len(found.files)} files; expected one executable; "
+            f"found {some}"
         )
-    field: SourcesField = fields[0]
-    for path in _literal_sources(field):
-        # First, for Pants has no good message for what it cannot read.
-        await _check_source(path, f"{owner}: {target.address}", disk)
-    sources = await hydrate_sources(HydrateSourcesRequest(field))
-    files = sources.snapshot.files
-    if len(files) != 1:
-        raise KoPantsError(
-            f"{owner}: {target.address} has {len(files)} files; expected one executable"
-        )
-    return PrebuiltFile(owner, files[0], sources.snapshot.digest)
-
-
-def _literal_sources(field: SourcesField) -> list[str]:
-    """The paths that a field names without a pattern."""
-    if isinstance(field, SingleSourceField):
-        return [field.file_path] if field.value else []
-    named = [source for source in field.value or () if not set(source) & set("*?[!")]
-    return [posixpath.join(field.address.spec_path, source) for source in named]
-
-
-async def _check_source(path: str, where: str, disk: Disk) -> None:
-    """Make sure that Pants can read a file; one that does not exist it reports itself.
-
-    :raises KoPantsError: it is a bad link or no file, or Pants ignores it.
-    """
-    kind = disk.kind(path)
-    if kind is None:
-        return
-    try:
-        kind = disk.kind(disk.resolve(path))
-    except KoPantsError as e:
-        raise KoPantsError(f"{where}: {e}") from None
-    if kind is not Kind.FILE:
-        raise KoPantsError(f"{where}: {path} is not a file; expected an executable")
-    if not await existing_files([path]):
-        raise KoPantsError(
-            f"{where}: {path} is there, but Pants ignores it (by .gitignore or by the option "
-            f"[GLOBAL].pants_ignore); add '!/{path}' to pants_ignore"
-        )
+    (path,) = found.files
+    return PrebuiltFile(owner, path, found.digest)

@@ -36,6 +36,11 @@ from ko_pants.engine import (
     targets_of,
 )
 from ko_pants.errors import KoPantsError
+from ko_pants.files_fields import (
+    GoOciImageFilesField,
+    OciFilesDependenciesField,
+    OciFilesTargetsField,
+)
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.embed import EmbedFilter
 from ko_pants.layer_fields import GoOciImageKodataField
@@ -46,12 +51,13 @@ from ko_pants.products import (
     GoDirectoryRequest,
     HiddenFilesRequest,
 )
-from ko_pants.rules.binary import executable_build, resolve_binary
+from ko_pants.rules.binary import executable_build, find_binary
 from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.image import wanted_platforms
 from ko_pants.rules.image_base import base_target
 from ko_pants.rules.image_layers import kodata_directory
+from ko_pants.rules.oci_files import targets_of_field
 from ko_pants.rules.repo_files import existing_files, matching_files
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.rules.template_values import filled_builds
@@ -80,6 +86,7 @@ class ImageInferenceFieldSet(FieldSet):
 
     binary: GoOciImageBinaryField
     platforms: GoOciImagePlatformsField
+    files: GoOciImageFilesField
     kodata: GoOciImageKodataField
     base_image: GoOciImageBaseImageField
 
@@ -102,6 +109,19 @@ class ExecutableInferenceFieldSet(FieldSet):
 
 class InferExecutableDependencies(InferDependenciesRequest[ExecutableInferenceFieldSet]):
     infer_from = ExecutableInferenceFieldSet
+
+
+@dataclass(frozen=True)
+class FilesInferenceFieldSet(FieldSet):
+    """What the dependencies of an `oci_files` come from."""
+
+    required_fields = (OciFilesDependenciesField, OciFilesTargetsField)
+
+    targets: OciFilesTargetsField
+
+
+class InferFilesDependencies(InferDependenciesRequest[FilesInferenceFieldSet]):
+    infer_from = FilesInferenceFieldSet
 
 
 class GenerateGoSources(GenerateTargetsRequest[GoSourcesTarget]):
@@ -169,11 +189,13 @@ async def infer_image_dependencies(
             )
         )
         found += [target.address for target in targets]
-    build, _ = await resolve_binary(field_set.binary, build_root.path)
+    found_binary = await find_binary(field_set.binary)
+    build = found_binary if isinstance(found_binary, GoBuild) else None
     if build is not None:
         platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
         found += await _closure_owners(build, platforms, outside, settings, build_root.path)
     found += await _tree_owners(kodata_directory(field_set.kodata, build))
+    found += [target.address for target in await targets_of_field(field_set.files)]
     return InferredDependencies(address for address in found if address != field_set.address)
 
 
@@ -193,6 +215,14 @@ async def infer_executable_dependencies(
     found = await _closure_owners(build, platforms, outside, settings, build_root.path)
     kodata = posixpath.join(build.directory, "kodata")
     return InferredDependencies(dict.fromkeys((*found, *await _tree_owners(kodata))))
+
+
+@rule
+async def infer_files_dependencies(request: InferFilesDependencies) -> InferredDependencies:
+    """The targets of the field `targets`; the files of `sources` are its own."""
+    return InferredDependencies(
+        target.address for target in await targets_of_field(request.field_set.targets)
+    )
 
 
 def _embeds(directories: Iterable[GoDirectory]) -> list[EmbedFilter]:
@@ -271,5 +301,6 @@ def rules() -> list[object]:
         *collect_rules(),
         UnionRule(InferDependenciesRequest, InferImageDependencies),
         UnionRule(InferDependenciesRequest, InferExecutableDependencies),
+        UnionRule(InferDependenciesRequest, InferFilesDependencies),
         UnionRule(GenerateTargetsRequest, GenerateGoSources),
     ]

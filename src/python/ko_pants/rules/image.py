@@ -30,7 +30,13 @@ from ko_pants.products import (
 from ko_pants.rules.binary import resolve_binary
 from ko_pants.rules.image_base import image_base
 from ko_pants.rules.image_config import file_capabilities, image_config
-from ko_pants.rules.image_layers import added_contents, added_layers, kodata_digest
+from ko_pants.rules.image_layers import (
+    added_contents,
+    added_layers,
+    check_places,
+    files_of_image,
+    kodata_digest,
+)
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
 from ko_pants.rules.template_values import filled_builds, filled_labels
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
@@ -134,8 +140,13 @@ async def build_image(
     )
     check_executables(owner, field_set.binary.alias, base, executables)
     kodata = await kodata_digest(owner, field_set.kodata, build, build_root.path)
+    files = await files_of_image(owner, field_set.files)
+    await check_places(owner, files, kodata, executables)
     added = await added_layers(
-        [(e.platform, added_contents((e,), kodata, settings, capabilities)) for e in executables],
+        [
+            (e.platform, added_contents((e,), files, kodata, settings, capabilities))
+            for e in executables
+        ],
         encoding,
         layer_settings(settings, tools),
     )

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Sequence
 
-from pants.engine.fs import EMPTY_DIGEST, Digest
+from pants.engine.fs import EMPTY_DIGEST, Digest, FileEntry
 
 from ko_pants.disk.disk import Disk, Kind
-from ko_pants.engine import add_prefix, layers, relocate
+from ko_pants.engine import add_prefix, digest_entries, layers, packed_files, relocate
 from ko_pants.errors import KoPantsError
+from ko_pants.files_fields import GoOciImageFilesField, OciFilesAtField
 from ko_pants.golang.input_views import KodataTree
 from ko_pants.golang.repo_paths import join
-from ko_pants.layer_contents import ExecutableContent, LayerContent, TreeContent
+from ko_pants.layer_contents import KODATA_PATH, ExecutableContent, LayerContent, TreeContent
 from ko_pants.layer_fields import GoOciImageKodataField
 from ko_pants.layers.encodings import LayerEncoding
+from ko_pants.layers.placement import clashes, directories_of, not_for_windows
 from ko_pants.oci.image_config import History
 from ko_pants.oci.platform import Platform
-from ko_pants.products import AddedLayer, GoBuild, GoExecutable, LayerRequest, LayerSettings
+from ko_pants.products import (
+    AddedLayer,
+    GoBuild,
+    GoExecutable,
+    LayerRequest,
+    LayerSettings,
+    PackedFiles,
+)
 from ko_pants.rules.hidden_files import hidden_in, with_hidden
+from ko_pants.rules.oci_files import targets_of_field
 from ko_pants.rules.repo_files import digest_of_files
 from ko_pants.rules.settings import Settings
+from ko_pants.target_types import OciFilesFieldSet
 
 # The name of the tree in its digest. Equal trees are one layer, wherever in the repo they are.
 _KODATA = "kodata"
@@ -73,6 +85,65 @@ async def kodata_digest(
     return await add_prefix(await relocate(digest, tree), _KODATA)
 
 
+async def files_of_image(owner: str, field: GoOciImageFilesField) -> tuple[PackedFiles, ...]:
+    """What the `oci_files` targets of an image put into it, in their order.
+
+    :raises KoPantsError: the field names another target; or something is wrong with the files.
+    """
+    if not field.value:
+        return ()
+    targets = await targets_of_field(field)
+    for target in targets:
+        if not target.has_field(OciFilesAtField):
+            raise KoPantsError(
+                f"{owner}, field `{field.alias}`: {target.address} is a `{target.alias}`; expected "
+                "an `oci_files`, which says where its files go (for example "
+                f"`oci_files(targets=['{target.address}'], at='/srv')`)"
+            )
+    return await packed_files(OciFilesFieldSet.create(target) for target in targets)
+
+
+async def check_places(
+    owner: str,
+    files: Sequence[PackedFiles],
+    kodata: Digest | None,
+    executables: Sequence[GoExecutable],
+) -> None:
+    """Make sure that no path of an image has two files, and that its platforms can have them.
+
+    :raises KoPantsError: one has; the text names both.
+    """
+    if not files:
+        return
+    if any(executable.platform.os == "windows" for executable in executables):
+        for packed in files:
+            for path in sorted(not_for_windows(packed.paths)):
+                raise KoPantsError(
+                    f"{owner}, field `files`: {packed.owner} has the file {path}, a name that "
+                    "Windows does not have; rename it, or make an image of its own for Windows"
+                )
+    below_kodata = KODATA_PATH + "/"
+    entries = await digest_entries(kodata) if kodata is not None else ()
+    data = frozenset(
+        below_kodata + entry.path.partition("/")[2]
+        for entry in entries
+        if isinstance(entry, FileEntry)
+    )
+    programs = frozenset(f"/ko-app/{executable.app_name}" for executable in executables)
+    places = [
+        *((packed.owner, packed.paths, packed.directories) for packed in files),
+        ("kodata", data, directories_of([*data, below_kodata]) if kodata is not None else data),
+        ("the program", programs, directories_of(programs)),
+    ]
+    for (one, paths, directories), (other, *its) in itertools.combinations(places, 2):
+        both = clashes(paths, directories, *its)
+        if both:
+            raise KoPantsError(
+                f"{owner}, field `files`: two layers have {both[0]}: {one} and {other}; expected "
+                "each path in one of them"
+            )
+
+
 def executable_content(executable: GoExecutable, capabilities: bytes = b"") -> ExecutableContent:
     """The content of the layer of an executable.
 
@@ -90,17 +161,28 @@ def executable_content(executable: GoExecutable, capabilities: bytes = b"") -> E
 
 def added_contents(
     executables: tuple[GoExecutable, ...],
+    files: Sequence[PackedFiles],
     kodata: Digest | None,
     settings: Settings,
     capabilities: bytes = b"",
 ) -> list[tuple[LayerContent, History]]:
-    """What is added to the base for one platform, in the order of the layers, as ko does.
+    """What is added to the base for one platform, in the order of the layers.
+
+    What changes most often is on top. Kodata and executable are in the order of ko.
 
     :param kodata: None for no layer.
     :param capabilities: of the first executable, the entrypoint.
     """
     created_by = f"ko build ko://{executables[0].import_path}"
-    contents: list[tuple[LayerContent, History]] = []
+    contents: list[tuple[LayerContent, History]] = [
+        (
+            packed.content,
+            History(
+                f"oci_files {packed.owner}", f"files, at {packed.content.at}", settings.created
+            ),
+        )
+        for packed in files
+    ]
     if kodata is not None:
         history = History(created_by, "kodata contents, at $KO_DATA_PATH", settings.kodata_created)
         contents.append((TreeContent(_KODATA, kodata, mtime=settings.kodata_created or 0), history))

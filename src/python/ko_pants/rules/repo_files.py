@@ -60,6 +60,19 @@ async def digest_of_matches(patterns: Mapping[str, Iterable[str]]) -> Digest:
     return await digest_of_globs(_patterns(patterns))
 
 
+async def digest_of_sources(directory: str, globs: Iterable[str]) -> Digest:
+    """The content of the files that globs of a BUILD file match, and that those with `!` do not.
+
+    :param directory: that of the BUILD file. It is a path, not a glob.
+    """
+    place = literal_glob(directory)
+    patterns = []
+    for glob in globs:
+        sign = "!" if glob.startswith("!") else ""
+        patterns.append(sign + posixpath.join(place, glob[len(sign) :]))
+    return await digest_of_globs(PathGlobs(patterns))
+
+
 async def matching_files(patterns: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     """The paths of the files that match patterns.
 

@@ -1,0 +1,194 @@
+"""The fields of `oci_files`, and the field of `go_oci_image` that names such targets."""
+
+from __future__ import annotations
+
+from typing import Callable, ClassVar, Iterable, Optional, Tuple, TypeVar
+
+from pants.engine.addresses import Address
+from pants.engine.target import (
+    AsyncFieldMixin,
+    Dependencies,
+    DictStringToStringField,
+    InvalidFieldException,
+    InvalidTargetException,
+    MultipleSourcesField,
+    StringField,
+    StringSequenceField,
+    Target,
+)
+
+from ko_pants.errors import KoPantsError
+from ko_pants.layers.placement import parse_mode, parse_owner, parse_place, parse_relative
+
+T = TypeVar("T")
+
+
+def _checked(address: Address, alias: str, parse: Callable[[str], T], text: str) -> T:
+    """What `parse` makes of the value of a field.
+
+    :raises InvalidFieldException: it raises a KoPantsError; the text names target and field.
+    """
+    try:
+        return parse(text)
+    except KoPantsError as e:
+        raise InvalidFieldException(f"{address}, field `{alias}`: {e}") from None
+
+
+class GoOciImageFilesField(StringSequenceField, AsyncFieldMixin):
+    alias = "files"
+    help = (
+        "Addresses of `oci_files` targets: more files in the image. Each is a layer of its own, "
+        "in this order, below kodata and the program."
+    )
+
+
+class OciFilesDependenciesField(Dependencies):
+    pass
+
+
+class OciFilesSourcesField(MultipleSourcesField):
+    """Files of the repo. `oci_files` itself says what is wrong with a pattern without a match."""
+
+    default: ClassVar[Tuple[str, ...]] = ()
+    uses_source_roots = False
+    help = (
+        "Globs of files relative to the BUILD file, for example `['config/**', '!**/*.md']`. "
+        "Their paths in the image are those relative to the BUILD file, below `at`."
+    )
+
+    @classmethod
+    def compute_value(
+        cls, raw_value: Optional[Iterable[str]], address: Address
+    ) -> Optional[Tuple[str, ...]]:
+        value = super().compute_value(raw_value, address)
+        for glob in value or ():
+            path = glob[1:] if glob.startswith("!") else glob
+            if path.startswith("/") or ".." in path.split("/"):
+                raise InvalidFieldException(
+                    f"{address}, field `{cls.alias}`: expected globs relative to the BUILD file, "
+                    f"below it, such as 'config/**'; found {glob!r}"
+                )
+        return value
+
+
+class OciFilesTargetsField(StringSequenceField, AsyncFieldMixin):
+    alias = "targets"
+    help = (
+        "Addresses of targets whose files go in: what they package (`archive`, `pex_binary`, "
+        "`go_binary`, ...), or else their sources (`file`, `files`, `resources`, "
+        "`relocated_files`, `shell_command`, `adhoc_tool`, ...).\n\n"
+        "A package has its file name in the image. Sources have their path relative to the BUILD "
+        "file of their target."
+    )
+
+
+class OciFilesAtField(StringField):
+    alias = "at"
+    required = True
+    value: str
+    help = (
+        "The directory in the image, an absolute path such as `/etc/app`. In a Windows image "
+        "`/etc/app` is `C:\\etc\\app`."
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        return None if value is None else _checked(address, cls.alias, parse_place, value)
+
+
+class OciFilesStripPrefixField(StringField):
+    alias = "strip_prefix"
+    help = (
+        "A directory that is taken off the paths of all files: with `strip_prefix='config'` "
+        "the file `config/app.yaml` is `<at>/app.yaml`."
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        return None if value is None else _checked(address, cls.alias, parse_relative, value)
+
+
+class OciFilesRenameField(DictStringToStringField):
+    alias = "rename"
+    help = (
+        "Other paths for single files, relative to `at`, after `strip_prefix`: "
+        "`{'prod.yaml': 'app.yaml'}`."
+    )
+
+    @property
+    def renames(self) -> dict[str, str]:
+        """The new path of each file that gets one."""
+        return dict(self.value or {})
+
+
+class _ModeField(StringField):
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        if value is not None:
+            _checked(address, cls.alias, parse_mode, value)
+        return value
+
+    @property
+    def mode(self) -> Optional[int]:
+        """Permission bits; None where not set."""
+        return None if self.value is None else parse_mode(self.value)
+
+
+class OciFilesModeField(_ModeField):
+    alias = "mode"
+    help = (
+        "The mode of every file, in octal digits, for example `0600`.\n\n"
+        "Default: `0755` for files that are executable, else `0644`."
+    )
+
+
+class OciFilesDirectoryModeField(_ModeField):
+    alias = "directory_mode"
+    help = (
+        "The mode of `at` and of the directories below, in octal digits.\n\n"
+        "If neither this nor `owner` is given, the layer has no directories: those of the base "
+        "image stay as they are, and new ones are made with mode 0755 and owner 0. With `owner` "
+        "alone they have mode 0755."
+    )
+
+
+class OciFilesOwnerField(StringField):
+    alias = "owner"
+    help = (
+        "User and group as numbers, for example `1000:1000`: of every file, of `at`, and of the "
+        "directories below. Default: `0:0`, and directories as the base image has them."
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        if value is not None:
+            _checked(address, cls.alias, parse_owner, value)
+        return value
+
+    @property
+    def ids(self) -> Optional[Tuple[int, int]]:
+        """User and group id; None where not set."""
+        return None if self.value is None else parse_owner(self.value)
+
+
+def check_files_target(target: Target) -> None:
+    """Refuse an `oci_files` that can have nothing in it, and renames that lead nowhere.
+
+    :raises InvalidTargetException: Pants puts file and line before the text.
+    """
+    for old, new in target[OciFilesRenameField].renames.items():
+        for path in (old, new):
+            _checked(target.address, OciFilesRenameField.alias, parse_relative, path)
+    if (
+        not target[OciFilesSourcesField].value
+        and not target[OciFilesTargetsField].value
+        and target[OciFilesDirectoryModeField].value is None
+    ):
+        raise InvalidTargetException(
+            f"{target.address}: expected `sources` or `targets`, the files of this layer; or "
+            "`directory_mode` for an empty directory"
+        )
