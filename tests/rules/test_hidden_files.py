@@ -27,6 +27,10 @@ from ko_pants.rules.repo_files import digest_of_files
 PLATFORMS = (Platform("linux", "amd64"),)
 MAIN = 'package main\nimport _ "example.com/app/lib"\nfunc main() {}\n'
 EMBEDS = 'package lib\nimport _ "embed"\n//go:embed {}\nvar s embed.FS\n'
+# The option replaces the default, which has the directories that begin with a dot.
+IGNORED = ["*.gen.go", "/ignored/", "go.work", "go.work.sum", "/lib/static/dist/", ".*/"]
+# Files that `write` has made, with the build root.
+_written: set[tuple[str, str]] = set()
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,7 @@ def new_engine(*options: str) -> RuleRunner:
 
 @pytest.fixture(scope="module")
 def engine() -> RuleRunner:
-    return new_engine(
-        "--pants-ignore=['*.gen.go', '/ignored/', 'go.work', 'go.work.sum', '/lib/static/dist/']"
-    )
+    return new_engine(f"--pants-ignore={IGNORED!r}")
 
 
 @pytest.fixture
@@ -102,6 +104,7 @@ def runner(engine: RuleRunner) -> Iterator[RuleRunner]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     engine.scheduler.scheduler.invalidate_all()
     daemon_memory.clear_all()
+    _written.clear()
 
 
 def write(runner: RuleRunner, path: str, text: str) -> Path:
@@ -109,6 +112,7 @@ def write(runner: RuleRunner, path: str, text: str) -> Path:
     file = Path(runner.build_root, path)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
+    _written.add((runner.build_root, path))
     return file
 
 
@@ -121,6 +125,9 @@ def inputs(runner: RuleRunner) -> dict[str, str]:
     for file in found.closure.hidden:
         (content,) = (c.content for c in contents if c.path == file.path)
         assert file.fingerprint == hashlib.sha256(content).hexdigest()
+    # What is not ignored, Pants sees when the system reports it: perhaps after this run.
+    written = {path for root, path in _written if root == runner.build_root}
+    assert written & {c.path for c in contents} <= {file.path for file in found.closure.hidden}
     return {file.path: file.content.decode() for file in contents}
 
 
