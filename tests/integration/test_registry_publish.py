@@ -19,7 +19,7 @@ PLATFORMS = ["linux/amd64", "linux/arm64"]
 # All keys of the contract, which the docs describe and programs read.
 ENTRY_KEYS = {
     *("target", "names", "published", "status", "publisher", "digest", "media_type"),
-    *("platforms", "requests", "layers", "build"),
+    *("platforms", "requests", "layers", "build", "references"),
 }
 LAYER_KEYS = {"platform", "kind", "digest", "diff_id", "size", "outcome", "bytes"}
 
@@ -152,7 +152,7 @@ def test_the_output_is_of_the_run_that_asks_for_it(
     first: Run, repo: Workspace, registry: RealRegistry
 ) -> None:
     # The daemon has seen these packages before, in a run without `--publish-output`.
-    repo.stop()
+    repo.end_daemon()
     repo.pants("publish", "::").ok()
     run = repo.publish()
     assert {t: e["digest"] for t, e in run.images.items()} == {
@@ -164,7 +164,7 @@ def test_the_output_is_of_the_run_that_asks_for_it(
 def test_unchanged_is_one_request_for_a_new_daemon(
     first: Run, repo: Workspace, registry: RealRegistry
 ) -> None:
-    repo.stop()
+    repo.end_daemon()
     traffic = Traffic(registry)
 
     run = repo.publish("hello:").ok()
@@ -330,13 +330,15 @@ def test_skip_push(first: Run, repo: Workspace, registry: RealRegistry) -> None:
 
 
 def test_registries_of_the_options(first: Run, repo: Workspace, registry: RealRegistry) -> None:
+    # Each entry has an address of its own, so the one registry is named in two ways.
+    local = registry.host.replace("127.0.0.1", "localhost")
     registries = {
         "prod": {
             "address": registry.host,
             "repository": "prod/{name}",
             "extra_image_tags": ["stable"],
         },
-        "here": {"address": registry.host, "default": True},
+        "here": {"address": local, "default": True},
     }
     repo.write(
         {
@@ -350,6 +352,6 @@ def test_registries_of_the_options(first: Run, repo: Workspace, registry: RealRe
     run = repo.publish("aliases:", flags=[f"--ko-registries={registries!r}"]).ok()
 
     entry = run.images["aliases:named"]
-    assert run.images["aliases:by-default"]["names"] == [f"{registry.host}/by-default:latest"]
+    assert run.images["aliases:by-default"]["names"] == [f"{local}/by-default:latest"]
     assert entry["names"] == [f"{registry.host}/prod/named:{tag}" for tag in ("latest", "stable")]
     assert published_on(registry.host, "prod/named", "stable").digest == entry["digest"]

@@ -213,6 +213,11 @@ class Workspace:
                 os.kill(pid, signal_number)
             wait_until(lambda pid=pid: not is_running(pid), f"pantsd {pid} to end")  # type: ignore[misc]
 
+    def end_daemon(self) -> None:
+        """End the daemon. Fails the test if none is found: the next run would be one of the old."""
+        assert self.daemon_pids(), f"no daemon of {self.root} was found: where is its pid file?"
+        self.stop()
+
     def maps(self) -> dict[str, bytes]:
         """Every file below `bin/` of KOCACHE, by path."""
         return {
