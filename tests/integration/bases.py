@@ -54,11 +54,14 @@ def make_base(
     unnamed: bool = False,
     text: str = "base",
     config: Mapping[str, Any] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    entry_annotations: Mapping[str, str] | None = None,
 ) -> Base:
     """An image with one layer per platform; its file `/etc/base` has `text` and the platform.
 
     A platform is `os/arch[/variant][:osversion]`. `index=False` gives the manifest of the only one.
-    With `unnamed=True` the index says nothing of platforms.
+    With `unnamed=True` the index says nothing of platforms. Those of Windows have the feature
+    `win32k`. Manifests and entries of the index may have annotations.
     """
     types = DOCKER if docker else OCI
     manifests: dict[str, bytes] = {}
@@ -70,6 +73,9 @@ def make_base(
         platform = dict(zip(("os", "architecture", "variant"), path.split("/")))
         if version:
             platform["os.version"] = version
+        stated: dict[str, Any] = dict(platform)
+        if platform["os"] == "windows":
+            stated["os.features"] = ["win32k"]
         tar = _tar({"etc/base": f"{text} {name}\n".encode()})
         layer = gzip.compress(tar, mtime=0)
         config_content = json.dumps(
@@ -80,20 +86,25 @@ def make_base(
                 "history": [{"created_by": "tests"}],
             }
         ).encode()
-        manifest = json.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": types["manifest"],
-                "config": _descriptor(types["config"], config_content),
-                "layers": [_descriptor(types["layer"], layer)],
-            }
-        ).encode()
+        document = {
+            "schemaVersion": 2,
+            "mediaType": types["manifest"],
+            "config": _descriptor(types["config"], config_content),
+            "layers": [_descriptor(types["layer"], layer)],
+        }
+        if annotations:
+            document["annotations"] = dict(annotations)
+        manifest = json.dumps(document).encode()
         blobs[_digest(layer)] = layer
         blobs[_digest(config_content)] = config_content
         layers.add(_digest(layer))
         manifests[_digest(manifest)] = manifest
         entry = _descriptor(types["manifest"], manifest)
-        entries.append(entry if unnamed else {**entry, "platform": platform})
+        if not unnamed:
+            entry["platform"] = stated
+        if entry_annotations:
+            entry["annotations"] = dict(entry_annotations)
+        entries.append(entry)
     if not index:
         (top,) = entries
         return Base(top, manifests, blobs, frozenset(layers))

@@ -220,7 +220,13 @@ def test_several_versions_of_windows_share_program_and_layers(
     image = published_on(registries.here.host, "windows/image0")
     stated = [entry["platform"] for entry in image.index["manifests"]]
     assert stated == [
-        {"architecture": "amd64", "os": "windows", "os.version": version} for version in versions
+        {
+            "architecture": "amd64",
+            "os": "windows",
+            "os.version": version,
+            "os.features": ["win32k"],
+        }
+        for version in versions
     ]
     assert [m.config["os.version"] for m in image.manifests] == versions
     first, second = (m.manifest["layers"] for m in image.manifests)
