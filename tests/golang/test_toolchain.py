@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ko_pants.golang.toolchain import meets_minimum, parse_version
+from ko_pants.golang.toolchain import level_problem, meets_minimum, parse_version
+from ko_pants.oci.platform import Platform
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,26 @@ def test_versions(text: str, version: tuple[int, int, int] | None) -> None:
 )
 def test_minimum(version: tuple[int, int, int], enough: bool) -> None:
     assert meets_minimum(version) is enough
+
+
+@pytest.mark.parametrize(
+    ("go", "platform", "words"),
+    [
+        ("go1.26.8-abc", "linux/arm64/v9", ""),
+        ("go1.23.0-abc", "linux/riscv64/rva22u64", ""),
+        (
+            "go1.22.9-abc",
+            "linux/arm64/v9",
+            "GOARM64=v9.0, which Go has since 1.23; found Go 1.22.9",
+        ),
+        ("go1.21.0-abc", "linux/riscv64/rva22u64", "GORISCV64=rva22u64"),
+        # What Go compiles for anyway.
+        ("go1.22.9-abc", "linux/arm64/v8", ""),
+        ("go1.22.9-abc", "linux/arm64", ""),
+        ("go1.22.9-abc", "linux/amd64/v3", ""),
+    ],
+)
+def test_a_go_that_would_ignore_a_level(go: str, platform: str, words: str) -> None:
+    found = level_problem(go, Platform.parse(platform))
+    assert words in found
+    assert bool(words) == bool(found)

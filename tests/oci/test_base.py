@@ -157,6 +157,25 @@ WINDOWS_BASES = f"linux/amd64 {W}10.0.17763.5458 {W}10.0.20348.2322 windows/arm6
             f"linux/amd64 {W}10.0.17763.5458 {W}10.0.20348.2322",
         ),
         (f"{W}10.0.17763", f"{W}10.0.17763", f"{W}10.0.17763"),
+        # CPU levels: each is an image of its own, on the best entry that its machines can run.
+        ("linux/amd64", "linux/amd64 linux/amd64/v3", "linux/amd64 linux/amd64/v3"),
+        ("linux/amd64", "linux/amd64/v3 linux/amd64", "linux/amd64 linux/amd64/v3"),
+        ("linux/amd64", "linux/amd64/v3", "linux/amd64/v3"),
+        (
+            "linux/amd64 linux/amd64/v3 linux/arm64",
+            "linux/amd64/v4 linux/arm64/v9.2 linux/amd64/v2",
+            "linux/amd64/v2 linux/amd64/v4 linux/arm64/v9.2",
+        ),
+        ("linux/arm", "linux/arm/v7", "linux/arm/v7"),
+        ("linux/arm/v5 linux/arm/v7", "linux/arm/v6 linux/arm/v7", "linux/arm/v6 linux/arm/v7"),
+        ("linux/arm64", "linux/arm64 linux/arm64/v8", "linux/arm64 linux/arm64/v8"),
+        ("linux/arm64/v8", "linux/arm64 linux/arm64/v8", "linux/arm64/v8"),
+        ("linux/arm64/v8 linux/ppc64le", "linux/ppc64le/power9", "linux/ppc64le/power9"),
+        (
+            WINDOWS_BASES,
+            f"{W[:-1]}/v3:10.0.20348 windows/amd64",
+            f"{W}10.0.17763.5458 {W}10.0.20348.2322 windows/amd64/v3:10.0.20348.2322",
+        ),
         # `all`: whatever Go can build for, and never what is unknown.
         (WINDOWS_BASES, "", WINDOWS_BASES),
         (f"{ARMS} unknown/unknown linux/unheard-of", "", ARMS),
@@ -175,7 +194,9 @@ def test_what_is_chosen_from_an_index(
     ("base", "wanted", "missing"),
     [
         ("linux/amd64 linux/arm64/v3", "linux/arm64/v8", "linux/arm64/v8"),
-        ("linux/arm", "linux/arm/v7", "linux/arm/v7"),
+        ("linux/arm/v7 linux/arm64", "linux/arm/v6", "linux/arm/v6"),
+        ("linux/amd64/v3", "linux/amd64/v2", "linux/amd64/v2"),
+        ("linux/amd64", "windows/amd64/v3", "windows/amd64/v3"),
         # ko leaves out what a base lacks, as long as it has something of what is wanted.
         ("linux/amd64", "linux/amd64 linux/s390x", "linux/s390x"),
         (WINDOWS_BASES, f"{W}10", f"{W}10"),
@@ -194,6 +215,21 @@ def test_what_an_index_lacks(documents: Documents, base: str, wanted: str, missi
     top = documents.index(*(documents.image(platform_of(text)) for text in base.split()))
     with pytest.raises(KoPantsError, match=f"has no platform {re.escape(missing)}; it has"):
         documents.base(top, *map(Platform.parse, wanted.split()))
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_cpu_levels_are_images_on_the_same_child(documents: Documents, index: bool) -> None:
+    child = documents.image(AMD64)
+    top = documents.index(child, documents.image(ARM64)) if index else child
+    v3 = Platform("linux", "amd64", "v3")
+    base = documents.base(top, v3, AMD64)
+    plain, level = base.manifests
+    assert (plain.platform, level.platform) == (AMD64, v3)
+    assert plain.digest == level.digest == child.digest
+    assert plain.layers == level.layers
+    assert plain.config == level.config
+    # It is read once.
+    assert len(documents.read) == len(set(documents.read))
 
 
 def platform_of(text: str) -> Platform:

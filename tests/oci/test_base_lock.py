@@ -165,3 +165,13 @@ def test_a_base_that_is_not_what_the_lock_says() -> None:
     assert unlocked_platform(lock, replace(base, manifests=base.manifests[:1])) is None
     other = replace(lock, platforms=lock.platforms[:1])
     assert unlocked_platform(other, base) == lock.platforms[1]
+
+
+def test_a_cpu_level_stands_on_the_locked_image_of_a_lower_one() -> None:
+    base = base_image(AMD64, ARM64)
+    lock = lock_of(base)
+    level = replace(base.manifests[0], platform=replace(AMD64, variant="v3"))
+    assert unlocked_platform(lock, replace(base, manifests=(level,))) is None
+    other = replace(level, digest=digest("f"))
+    found = unlocked_platform(lock, replace(base, manifests=(other,)))
+    assert found == LockedPlatform("linux/amd64/v3", digest("f"))

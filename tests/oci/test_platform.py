@@ -16,7 +16,7 @@ from ko_pants.oci.platform import Platform, go_platforms, is_go_platform
 
 VARIANTS = {
     "arm": ("v5", "v6", "v7"),
-    "arm64": ("v8", "v9"),
+    "arm64": ("v8", "v8.1", "v8.9", "v9", "v9.1", "v9.5"),
     "amd64": ("v1", "v2", "v3", "v4"),
     "386": ("sse2", "softfloat"),
     "ppc64le": ("power8", "power9", "power10"),
@@ -60,6 +60,8 @@ def test_what_users_write(text: str, expected: Platform) -> None:
         ("windows/s390x", ["architecture 's390x' for windows", "arm64"]),
         ("linux/arm/v8", ["arm has no variant 'v8'", "v5, v6, v7"]),
         ("linux/arm64/v7", ["arm64 has no variant 'v7'", "v8"]),
+        ("linux/arm64/v9.6", ["arm64 has no variant 'v9.6'", "v9.5"]),
+        ("linux/amd64/v5", ["amd64 has no variant 'v5'", "v1, v2, v3, v4"]),
         ("linux/s390x/z15", ["s390x has no variant 'z15'", "expected none"]),
     ],
 )
@@ -125,6 +127,8 @@ def test_json_has_only_the_keys_with_a_value_as_the_image_spec_spells_them() -> 
         ("linux/arm64", {}),
         ("linux/arm64/v8", {"GOARM64": "v8.0"}),
         ("linux/arm64/v9", {"GOARM64": "v9.0"}),
+        ("linux/arm64/v8.4", {"GOARM64": "v8.4"}),
+        ("linux/arm64/v9.5", {"GOARM64": "v9.5"}),
         # Without a variant Go looks at the host; every machine must build the same.
         ("linux/arm", {"GOARM": "7"}),
         ("windows/arm", {"GOARM": "7"}),
@@ -145,6 +149,23 @@ def test_go_is_told_everything_that_decides_its_output(text: str, more: dict[str
     platform = Platform.parse(text)
     bare = {"GOOS": platform.os, "GOARCH": platform.architecture}
     assert platform.go_env() == {**bare, **more}
+
+
+@pytest.mark.parametrize(
+    ("variant", "goarm"),
+    [
+        # ko's getGoarm (pkg/build/gobuild.go). Without GOARM, Go cross-compiles for 7.
+        ("v5", "5"),
+        ("v6", "6"),
+        ("v7", "7"),
+        ("v8", "7"),
+        ("v9", "7"),
+        ("v4", "7"),
+        ("", "7"),
+    ],
+)
+def test_goarm_of_a_base_is_that_of_ko(variant: str, goarm: str) -> None:
+    assert Platform("linux", "arm", variant).go_env()["GOARM"] == goarm
 
 
 def test_a_variant_that_go_does_not_know_is_left_out() -> None:

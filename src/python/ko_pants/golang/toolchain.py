@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 
+from ko_pants.oci.platform import Platform
+
 # The first Go that has GOTOOLCHAIN, which keeps it from downloading another toolchain.
 MINIMUM_VERSION = (1, 21, 0)
+
+# What a Go that does not know the variable compiles for.
+_LOWEST_LEVELS = {"GOARM64": "v8.0", "GORISCV64": "rva20u64"}
 
 _VERSION = re.compile(r"\bgo([0-9]+)\.([0-9]+)(?:\.([0-9]+))?(?![0-9.])")
 
@@ -19,6 +24,28 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
     if not match:
         return None
     return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def level_problem(go: str, platform: Platform) -> str:
+    """Why this Go cannot compile for the CPU level of a platform; empty if it can.
+
+    Go 1.21 and 1.22 do not know GOARM64 and GORISCV64. They ignore them, and compile for the lowest
+    level.
+
+    :param go: the name of a toolchain, which has its version.
+    """
+    env = platform.go_env()
+    found = next(((n, env[n]) for n in _LOWEST_LEVELS if n in env), None)
+    version = parse_version(go)
+    if found is None or version is None or version >= (1, 23, 0):
+        return ""
+    name, value = found
+    if value == _LOWEST_LEVELS[name]:
+        return ""
+    return (
+        f"the platform {platform} wants {name}={value}, which Go has since 1.23; found Go "
+        f"{'.'.join(map(str, version))}. Install a newer Go, or take the platform without variant"
+    )
 
 
 def meets_minimum(version: tuple[int, int, int]) -> bool:

@@ -7,10 +7,11 @@ digest, so that a base image that is named by its digest costs no request.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable, Protocol, Sequence
+from typing import Protocol, Sequence
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci import media_types as mt
+from ko_pants.oci.cpu_levels import choose_offers, missing_platforms
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.documents import (
     document_media_type,
@@ -57,14 +58,16 @@ def read_base_image(
     media_type = document_media_type(document, top.media_type)
     if media_type in mt.INDEX_TYPES:
         entries = read_index(document, where=f"base image {name}")
+        chosen = _choose(source, entries, wanted, name)
+        # One entry can serve several CPU levels.
+        read = {
+            entry.digest: _read_manifest(source, entry, source.read_manifest(entry), name=name)
+            for entry in {entry.digest: entry for entry, _ in chosen}.values()
+        }
+        # The index says more than the config, which often lacks the variant.
         manifests = tuple(
-            # The index says more than the config, which often lacks the variant.
-            replace(
-                _read_manifest(source, entry, source.read_manifest(entry), name=name),
-                platform=platform,
-                entry_annotations=entry.annotations,
-            )
-            for entry, platform in _choose(source, entries, wanted, name)
+            replace(read[entry.digest], platform=platform, entry_annotations=entry.annotations)
+            for entry, platform in chosen
         )
         return BaseImage(name, top.digest, media_type == mt.DOCKER_INDEX, manifests, origin)
     if media_type not in mt.MANIFEST_TYPES:
@@ -80,15 +83,11 @@ def read_base_image(
     missing = missing_platforms([manifest.platform], wanted)
     if missing:
         raise lacks_platforms(name, missing, [manifest.platform])
-    return BaseImage(name, top.digest, manifest.docker, (manifest,), origin)
-
-
-def missing_platforms(
-    offered: Iterable[Platform], wanted: Sequence[Platform]
-) -> tuple[Platform, ...]:
-    """The wanted platforms that no platform of a base satisfies."""
-    available = tuple(offered)
-    return tuple(p for p in wanted if not any(o.matches(p) for o in available))
+    platforms = [manifest.platform]
+    if wanted:
+        platforms = [p for _, p in choose_offers([(manifest, manifest.platform)], wanted)]
+    manifests = tuple(replace(manifest, platform=platform) for platform in platforms)
+    return BaseImage(name, top.digest, manifest.docker, manifests, origin)
 
 
 def _choose(
@@ -114,7 +113,7 @@ def _choose(
     if missing:
         raise lacks_platforms(name, missing, offered)
     if wanted:
-        return [pair for pair in offers if any(pair[1].matches(p) for p in wanted)]
+        return choose_offers(offers, wanted)
     buildable = [pair for pair in offers if is_go_platform(pair[1])]
     if not buildable:
         raise KoPantsError(

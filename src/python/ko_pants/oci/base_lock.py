@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
+from ko_pants.oci.cpu_levels import base_platforms
 from ko_pants.oci.descriptor import is_digest
 from ko_pants.oci.documents import parse_document
 from ko_pants.oci.image import BaseImage
@@ -143,7 +144,13 @@ def _by_platform(platforms: Sequence[LockedPlatform]) -> dict[str, str]:
 
 
 def unlocked_platform(lock: BaseLock, base: BaseImage) -> LockedPlatform | None:
-    """The first image of a base, read by the locked digest, that the lock does not have."""
+    """The first image of a base, read by the locked digest, that the lock does not have.
+
+    The image for a CPU level may be the one that the lock has for a lower level.
+    """
     known = set(lock.platforms)
-    found = (LockedPlatform(str(m.platform), m.digest) for m in base.manifests)
-    return next((locked for locked in found if locked not in known), None)
+    for manifest in base.manifests:
+        possible = base_platforms(manifest.platform)
+        if not any(LockedPlatform(str(p), manifest.digest) in known for p in possible):
+            return LockedPlatform(str(manifest.platform), manifest.digest)
+    return None

@@ -17,6 +17,7 @@ from ko_pants.oci.base_annotations import (
     ANNOTATION_BASE_NAME,
     inherited_annotations,
 )
+from ko_pants.oci.cpu_levels import plain_first
 from ko_pants.oci.descriptor import Descriptor, sha256_digest, sorted_pairs
 from ko_pants.oci.documents import canonical_json
 from ko_pants.oci.image_config import History, ImageConfig, config_document
@@ -143,8 +144,11 @@ class Image:
 
 
 def scratch_base(platforms: Iterable[Platform]) -> BaseImage:
-    """The empty base for these platforms: no layers and no name."""
-    manifests = tuple(BaseManifest(platform) for platform in platforms)
+    """The empty base for these platforms: no layers and no name.
+
+    One without a variant comes before its siblings that have one (`oci/cpu_levels.py`).
+    """
+    manifests = tuple(BaseManifest(platform) for platform in plain_first(platforms))
     return BaseImage("", "", docker=False, manifests=manifests)
 
 

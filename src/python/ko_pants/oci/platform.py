@@ -26,7 +26,15 @@ _GO_ARCHES: dict[str, tuple[str, ...]] = {
 # By architecture: the environment variable of Go, and its value for each variant of images.
 _VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
     "arm": ("GOARM", {"v5": "5", "v6": "6", "v7": "7"}),
-    "arm64": ("GOARM64", {"v8": "v8.0", "v9": "v9.0"}),
+    "arm64": (
+        "GOARM64",
+        {
+            "v8": "v8.0",
+            **{f"v8.{n}": f"v8.{n}" for n in range(1, 10)},
+            "v9": "v9.0",
+            **{f"v9.{n}": f"v9.{n}" for n in range(1, 6)},
+        },
+    ),
     "amd64": ("GOAMD64", {v: v for v in ("v1", "v2", "v3", "v4")}),
     "386": ("GO386", {"sse2": "sse2", "softfloat": "softfloat"}),
     "ppc64le": ("GOPPC64", {v: v for v in ("power8", "power9", "power10")}),

@@ -16,6 +16,7 @@ from ko_pants.golang.directory import main_package_problem
 from ko_pants.golang.executable import inspect_executable
 from ko_pants.golang.go_build import head_argv
 from ko_pants.golang.import_path import app_name
+from ko_pants.golang.toolchain import level_problem
 from ko_pants.products import (
     GoBuild,
     GoDirectoryRequest,
@@ -41,6 +42,7 @@ async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> 
     hidden = tuple(f for f in wanted.hidden if posixpath.dirname(f.path) == build.directory)
     (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory, hidden)])
     problem = main_package_problem(analyzed.directory, request.platforms, wanted.tags)
+    problem = problem or level_problem(request.go, request.platform)
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")
     result = await compile_package(request, build, wanted, closure, root)

@@ -12,8 +12,8 @@ from ko_pants.base_image_fields import (
 )
 from ko_pants.engine import base_image, lock_file, targets_of
 from ko_pants.errors import KoPantsError
-from ko_pants.oci.base import missing_platforms
 from ko_pants.oci.base_lock import BaseLock, unlocked_platform
+from ko_pants.oci.cpu_levels import missing_platforms
 from ko_pants.oci.image import BaseImage, scratch_base
 from ko_pants.oci.platform import Platform
 from ko_pants.products import BaseImageRequest, LockFileRequest
