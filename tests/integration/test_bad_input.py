@@ -77,6 +77,16 @@ CASES = [
         image(platforms=["all"]),
     ),
     Case(
+        "port out of range",
+        ("case/BUILD:1: case:image", "`ports`", "'65536'", "from 1 to 65535"),
+        image(ports=[8080, 65536]),
+    ),
+    Case(
+        "directory of another system",
+        ("case:image", "`workdir`", "'C:/app'", "linux/amd64", "'/data'"),
+        image(workdir="C:/app"),
+    ),
+    Case(
         "platform that the base lacks",
         ("case:image", "`base_image`", "linux/s390x", "linux/amd64, linux/arm64"),
         image(base_image="oci:base", platforms=["linux/amd64", "linux/s390x"]),
