@@ -152,6 +152,34 @@ def test_an_ignored_go_file_comes_changes_and_goes(runner: RuleRunner) -> None:
     assert inputs(runner) == before
 
 
+def test_an_edit_during_a_run_that_is_undone_after_it(runner: RuleRunner) -> None:
+    file = write(runner, "lib/x.gen.go", "package lib // one\n")
+    before = inputs(runner)
+    file.write_text("package lib // two\n")
+    configure(runner)
+    looked = runner.request(_Looked, [_Look()])
+    file.write_text("package lib // three\n")
+    found = runner.request(_Inputs, [_Request(looked.hidden)])
+    contents = runner.request(DigestContents, [found.digest])
+    assert b"package lib // three\n" in {file.content for file in contents}
+    file.write_text("package lib // two\n")
+    assert inputs(runner) == {**before, "lib/x.gen.go": "package lib // two\n"}
+
+
+def test_a_file_that_comes_during_a_run_and_goes_after_it(runner: RuleRunner) -> None:
+    runner.write_files({"lib/lib.go": EMBEDS.format("all:static")})
+    write(runner, "lib/static/.a/one", "one")
+    before = inputs(runner)
+    write(runner, "lib/static/.a/one", "other")
+    configure(runner)
+    looked = runner.request(_Looked, [_Look()])
+    more = write(runner, "lib/static/.a/more", "more")
+    found = runner.request(_Inputs, [_Request(looked.hidden)])
+    assert "lib/static/.a/more" in found.closure.files
+    more.unlink()
+    assert inputs(runner) == {**before, "lib/static/.a/one": "other"}
+
+
 def test_an_ignored_file_of_another_platform(runner: RuleRunner) -> None:
     before = inputs(runner)
     write(runner, "lib/x_windows.gen.go", "package lib\n")

@@ -56,13 +56,15 @@ class HiddenFiles:
     """These files, of all builds that this daemon has done.
 
     :param names: stands for the names of the files that are embedded, hidden or not.
-    :param forgotten: how often it has forgotten where to look.
+    :param change: stands for the last change that it saw, or for having forgotten where to look. A
+        build may read what is newer than this. If that is undone, the files are the same again, and
+        this is not.
     :param problems: what is there and cannot be read.
     """
 
     files: tuple[HiddenFile, ...] = ()
     names: str = ""
-    forgotten: int = 0
+    change: str = ""
     problems: tuple[str, ...] = ()
 
 

@@ -9,6 +9,7 @@ without this module.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from typing import Iterable, Sequence
 
@@ -39,18 +40,23 @@ class _Seen:
     hidden: tuple[str, ...]
 
 
-# A view that is dropped would not be looked at in the next run. Then all are dropped, and the
-# number tells the engine that everything has to be looked at again.
+# A view that is dropped would not be looked at in the next run. Then all are dropped, and that is
+# noted as a change: it tells the engine that everything has to be looked at again.
 _MAX_VIEWS = 200_000
 _views: BoundedMemory[tuple[str, View], _Seen] = BoundedMemory(
     name="rules.hidden_files: views",
     bound=_MAX_VIEWS,
     holds="what the builds of this daemon read of the disk, so that the next run looks there again",
 )
-_forgotten: BoundedMemory[str, int] = BoundedMemory(
-    name="rules.hidden_files: times that the views were dropped",
+_contents: BoundedMemory[tuple[str, str], str] = BoundedMemory(
+    name="rules.hidden_files: digests of files",
+    bound=_MAX_VIEWS,
+    holds="the digest that a hidden file had when it was last read, to see that it has changed",
+)
+_change: BoundedMemory[str, str] = BoundedMemory(
+    name="rules.hidden_files: last change",
     bound=1,
-    holds="a number",
+    holds="a random name of the last change that was seen",
 )
 
 
@@ -74,7 +80,7 @@ async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
         missing = tuple(sorted(files - visible))
         hidden.update(missing)
         _remember(root, view, _Seen(states, tuple(sorted(files)), missing))
-    return tuple(disk.hidden_file(path) for path in sorted(hidden))
+    return _read(disk, hidden)
 
 
 def files_of(root: str, view: View) -> tuple[str, ...]:
@@ -99,8 +105,32 @@ def _look(disk: Disk, view: View) -> tuple[frozenset[str], tuple[tuple[str, Stat
 def _remember(root: str, view: View, seen: _Seen) -> None:
     if len(_views) >= _MAX_VIEWS:
         _views.clear()
-        _forgotten.put(root, (_forgotten.get(root) or 0) + 1)
+        _note_change(root)
+    before = _views.get((root, view))
+    if before is not None and _what_matters(view, before) != _what_matters(view, seen):
+        _note_change(root)
     _views.put((root, view), seen)
+
+
+def _what_matters(view: View, seen: _Seen) -> tuple[str, ...]:
+    return seen.files if view.names_matter else seen.hidden
+
+
+def _read(disk: Disk, paths: Iterable[str]) -> tuple[HiddenFile, ...]:
+    """These files as they are now, sorted by path."""
+    files = tuple(disk.hidden_file(path) for path in sorted(paths))
+    for file in files:
+        before = _contents.get((disk.root, file.path))
+        if before != file.fingerprint:
+            _contents.put((disk.root, file.path), file.fingerprint)
+            if before is not None:
+                _note_change(disk.root)
+    return files
+
+
+def _note_change(root: str) -> None:
+    """Make what the next run sees another one than all before; also from several threads."""
+    _change.put(root, os.urandom(16).hex())
 
 
 @_uncacheable_rule
@@ -127,12 +157,9 @@ async def hidden_files(request: HiddenFilesRequest, build_root: BuildRoot) -> Hi
             readable.append(view)
     hidden = {file.path for file in await hidden_in(root, readable)}
     hidden.update(path for current in seen.values() for path in current.hidden)
-    return HiddenFiles(
-        tuple(disk.hidden_file(path) for path in sorted(hidden)),
-        _names(root, (*seen, *readable)),
-        _forgotten.get(root) or 0,
-        tuple(sorted(problems)),
-    )
+    files = _read(disk, hidden)
+    names = _names(root, (*seen, *readable))
+    return HiddenFiles(files, names, _change.get(root) or "", tuple(sorted(problems)))
 
 
 def _changed_states(disk: Disk, views: Iterable[_Seen]) -> set[tuple[str, State]]:
