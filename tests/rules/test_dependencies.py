@@ -29,6 +29,7 @@ FILES = {
         "go_oci_image(name='of_file', binary=':prebuilt', platforms=['linux/amd64'])\n"
         "go_oci_image(name='nowhere', binary=':missing', platforms=['linux/amd64'])\n"
         "go_oci_image(name='typo', platforms=['linux/amd46'])\n"
+        "go_oci_image(name='more', binaries=[':exe', ':prebuilt'], platforms=['linux/amd64'])\n"
         "go_oci_image(name='no_kodata', platforms=['linux/amd64'], kodata=False)\n"
         "go_oci_image(name='assets', platforms=['linux/amd64'], kodata='../web/assets')\n"
         "go_oci_image(name='file_assets', binary=':prebuilt', kodata='../web/assets')\n"
@@ -92,6 +93,10 @@ def test_an_image_of_an_executable_depends_on_it_too(runner: RuleRunner) -> None
     # Its build tags count: `extra.go` belongs to it.
     assert dependencies(runner, "exe") == CLOSURE | {"lib/extra.go"}
     assert dependencies(runner, "tagged") == {"cmd:exe", *CLOSURE, "lib/extra.go"}
+
+
+def test_an_image_depends_on_all_its_programs(runner: RuleRunner) -> None:
+    assert dependencies(runner, "more") == {"cmd:exe", "cmd:prebuilt", *CLOSURE, "lib/extra.go"}
 
 
 def test_an_image_depends_on_the_owners_of_its_kodata(runner: RuleRunner) -> None:

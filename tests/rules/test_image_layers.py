@@ -44,8 +44,16 @@ def field_set(
         {
             "app/BUILD": (
                 f"file(name='server', source='server')\ngo_oci_image(name='image', {fields})\n"
+                "file(name='tool', source='tool')\n"
+                "file(name='probe', source='probe')\n"
+                "file(name='other-tool', source='other/tool')\n"
+                "file(name='arm', source='arm')\n"
             ),
             "app/server": elf(62),
+            "app/tool": elf(62) + b"tool",
+            "app/probe": elf(62) + b"probe",
+            "app/other/tool": elf(62) + b"other",
+            "app/arm": elf(183),
             **(files or {}),
         }
     )
@@ -73,7 +81,7 @@ def test_a_prebuilt_program_has_empty_kodata_as_ko_writes_it(runner: RuleRunner)
 def test_kodata_of_a_directory_is_that_of_ko_wherever_it_is(
     runner: RuleRunner, directory: str
 ) -> None:
-    files = {f"app/{directory}/kenobi": "Hello there\n", "app/other": ""}
+    files = {f"app/{directory}/kenobi": "Hello there\n", "app/beside": ""}
     manifest = manifest_of(runner, f"kodata={directory!r}", files)
     assert [(layer.kind, layer.diff_id) for layer in manifest.layers[:1]] == [("kodata", KENOBI)]
     assert "KO_DATA_PATH=/var/run/ko" in config_of(manifest)["config"]["Env"]
@@ -128,3 +136,55 @@ def test_a_level_makes_other_bytes_of_the_same_tar(runner: RuleRunner) -> None:
     )
     assert first.diff_id == second.diff_id
     assert first.descriptor.size > second.descriptor.size
+
+
+def test_more_programs_are_layers_below_the_entrypoint(runner: RuleRunner) -> None:
+    built = runner.request(
+        BuiltImage,
+        [field_set(runner, "binaries=[':tool', ':probe'], linux_capabilities=['chown']")],
+    )
+    (part,) = built.platforms
+    assert [e.app_name for e in part.executables] == ["server", "tool", "probe"]
+    assert [(a.history.created_by, a.history.comment) for a in part.layers[1:]] == [
+        ("ko build ko://app/tool", "go build output, at /ko-app/tool"),
+        ("ko build ko://app/probe", "go build output, at /ko-app/probe"),
+        ("ko build ko://app/server", "go build output, at /ko-app/server"),
+    ]
+    (manifest,) = built.image.manifests
+    assert [layer.kind for layer in manifest.layers] == ["kodata", *["binary"] * 3]
+    assert config_of(manifest)["config"]["Entrypoint"] == ["/ko-app/server"]
+    keys = [a.layer.request.content.key(part.platform).variant for a in part.layers[1:]]
+    assert [bool(variant) for variant in keys] == [False, False, True]
+
+
+def test_a_layer_of_a_program_is_the_same_in_every_image(runner: RuleRunner) -> None:
+    both = manifest_of(runner, "binaries=[':tool']").layers
+    alone = manifest_of(runner, "").layers
+    assert both[0] == alone[0]
+    assert both[-1] == alone[-1]
+
+
+@pytest.mark.parametrize(
+    ("binaries", "words"),
+    [
+        ("':tool', ':other-tool'", ["two programs are /ko-app/tool: app/tool and app/other/tool"]),
+        ("':server'", ["two programs are /ko-app/server", "expected another name for each"]),
+        ("':arm'", ["app/arm: found ", "arm64"]),
+        ("':image'", ["app:image is a `go_oci_image`"]),
+    ],
+)
+def test_a_mistake_in_binaries_names_the_field(
+    runner: RuleRunner, binaries: str, words: list[str]
+) -> None:
+    text = error_of(runner, BuiltImage, [field_set(runner, f"binaries=[{binaries}]")])
+    assert text.startswith("app:image, field `binaries`: ")
+    for word in words:
+        assert word in text
+
+
+def test_a_file_in_the_place_of_another_program_is_refused(runner: RuleRunner) -> None:
+    fields = (
+        "binaries=[':tool'], files=[':etc'])\noci_files(name='etc', sources=['tool'], at='/ko-app'"
+    )
+    text = error_of(runner, BuiltImage, [field_set(runner, fields)])
+    assert "two layers have /ko-app/tool: app:etc and a program" in text

@@ -298,7 +298,7 @@ def test_an_edit_of_a_file_leaves_the_other_layers(runner: RuleRunner) -> None:
             "",
             ["two layers have /etc/etc.yaml: app:etc and app:web"],
         ),
-        (TWO.replace("/srv", "/ko-app/server"), "", ["/ko-app/server: app:web and the program"]),
+        (TWO.replace("/srv", "/ko-app/server"), "", ["/ko-app/server: app:web and a program"]),
         (
             TWO.replace("'/srv'", "'/var/run/ko'"),
             "kodata='data'",

@@ -103,6 +103,14 @@ class GoOciImageBinaryField(StringField, AsyncFieldMixin):
     )
 
 
+class GoOciImageBinariesField(StringSequenceField, AsyncFieldMixin):
+    alias = "binaries"
+    help = (
+        "The addresses of more programs in the image, of the same kinds as `binary`. Each is in a "
+        "layer of its own, at `/ko-app/<name>`; the entrypoint is `binary`."
+    )
+
+
 class GoOciImagePlatformsField(StringSequenceField):
     alias = "platforms"
     help = (
@@ -169,6 +177,7 @@ class GoOciImageTarget(NamedTarget):
     core_fields = (
         *COMMON_TARGET_FIELDS,
         GoOciImageBinaryField,
+        GoOciImageBinariesField,
         GoOciImagePlatformsField,
         GoOciImageBaseImageField,
         GoOciImageRepositoryField,
@@ -218,6 +227,7 @@ class GoOciImageFieldSet(ImageConfigFieldSet):
     required_fields = (GoOciImageRegistriesField, GoOciImageBaseImageField)
 
     binary: GoOciImageBinaryField
+    binaries: GoOciImageBinariesField
     platforms: GoOciImagePlatformsField
     base_image: GoOciImageBaseImageField
     repository: GoOciImageRepositoryField

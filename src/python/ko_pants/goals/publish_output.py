@@ -163,16 +163,24 @@ def _details(
     }
 
 
-def _build(part: PlatformImage, run_id: RunId) -> dict[str, str]:
-    """How the entrypoint of a platform and its layer came about."""
-    executable = part.executables[0]
-    layer = next(
-        added.layer for added in part.layers if added.layer.request.content.kind == "binary"
-    )
-    return {
-        "executable": _source(executable.source, run_id),
+def _build(part: PlatformImage, run_id: RunId) -> dict[str, object]:
+    """How the programs of a platform and their layers came about; the entrypoint is the last."""
+    layers = [a.layer for a in part.layers if a.layer.request.content.kind == "binary"]
+    entrypoint, *others = part.executables
+    *other_layers, layer = layers
+    found: dict[str, object] = {
+        "executable": _source(entrypoint.source, run_id),
         "layer": _source(layer.source, run_id),
     }
+    if others:
+        found["binaries"] = {
+            executable.app_name: {
+                "executable": _source(executable.source, run_id),
+                "layer": _source(layer.source, run_id),
+            }
+            for executable, layer in zip(others, other_layers)
+        }
+    return found
 
 
 def _source(source: ResultSource, run_id: RunId) -> str:

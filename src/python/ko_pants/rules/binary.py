@@ -1,4 +1,4 @@
-"""What a target's `binary` field means: a main package to compile, or a prebuilt file."""
+"""What the fields `binary` and `binaries` mean: a main package to compile, or a prebuilt file."""
 
 from __future__ import annotations
 
@@ -34,8 +34,15 @@ async def find_binary(binary: GoOciImageBinaryField) -> GoBuild | Target:
     """
     if not binary.value:
         return GoBuild(str(binary.address), binary.address.spec_path)
-    owner = f"{binary.address}, field `binary`"
-    target = await _one_target(binary.value, binary.address, owner)
+    return await find_program(binary.value, binary.address, f"{binary.address}, field `binary`")
+
+
+async def find_program(value: str, relative_to: Address, owner: str) -> GoBuild | Target:
+    """What an address of a program names; see `find_binary`.
+
+    :param owner: target and field, for errors.
+    """
+    target = await _one_target(value, relative_to, owner)
     if target.has_field(GoExecutableMainField):
         return await executable_build(
             target.address,
@@ -61,10 +68,23 @@ async def resolve_binary(
     :param root: the build root.
     :raises KoPantsError: it names a target that yields no executable, or more than one file.
     """
-    found = await find_binary(binary)
+    if not binary.value:
+        return GoBuild(str(binary.address), binary.address.spec_path), None
+    owner = f"{binary.address}, field `binary`"
+    return await resolve_program(binary.value, binary.address, owner, root)
+
+
+async def resolve_program(
+    value: str, relative_to: Address, owner: str, root: str
+) -> tuple[GoBuild | None, PrebuiltFile | None]:
+    """What an address of a program names; see `resolve_binary`.
+
+    :param owner: target and field, for errors.
+    """
+    found = await find_program(value, relative_to, owner)
     if isinstance(found, GoBuild):
         return found, None
-    return None, await _prebuilt(found, f"{binary.address}, field `binary`", root)
+    return None, await _prebuilt(found, owner, root)
 
 
 async def executable_build(

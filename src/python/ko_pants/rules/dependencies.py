@@ -51,7 +51,7 @@ from ko_pants.products import (
     GoDirectoryRequest,
     HiddenFilesRequest,
 )
-from ko_pants.rules.binary import executable_build, find_binary
+from ko_pants.rules.binary import executable_build, find_binary, find_program
 from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.image import wanted_platforms
@@ -68,6 +68,7 @@ from ko_pants.target_types import (
     GoExecutableLdflagsField,
     GoExecutableMainField,
     GoOciImageBaseImageField,
+    GoOciImageBinariesField,
     GoOciImageBinaryField,
     GoOciImageDependenciesField,
     GoOciImagePlatformsField,
@@ -85,6 +86,7 @@ class ImageInferenceFieldSet(FieldSet):
     required_fields = (GoOciImageDependenciesField, GoOciImageBinaryField)
 
     binary: GoOciImageBinaryField
+    binaries: GoOciImageBinariesField
     platforms: GoOciImagePlatformsField
     files: GoOciImageFilesField
     kodata: GoOciImageKodataField
@@ -180,23 +182,31 @@ async def infer_image_dependencies(
     base = await base_target(field_set.base_image, settings)
     if base is not None:
         found.append(base.address)
-    if field_set.binary.value:
+    programs = [await find_binary(field_set.binary)]
+    named = [field_set.binary.value] if field_set.binary.value else []
+    for value in field_set.binaries.value or ():
+        owner = f"{field_set.address}, field `{field_set.binaries.alias}`"
+        programs.append(await find_program(value, field_set.address, owner))
+        named.append(value)
+    if named:
         targets = await targets_of(
             UnparsedAddressInputs(
-                [field_set.binary.value],
+                named,
                 owning_address=field_set.address,
-                description_of_origin=f"the field `binary` of {field_set.address}",
+                description_of_origin=f"the programs of {field_set.address}",
             )
         )
         found += [target.address for target in targets]
-    found_binary = await find_binary(field_set.binary)
-    build = found_binary if isinstance(found_binary, GoBuild) else None
-    if build is not None:
-        platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
-        found += await _closure_owners(build, platforms, outside, settings, build_root.path)
+    build = programs[0] if isinstance(programs[0], GoBuild) else None
+    for program in programs:
+        if isinstance(program, GoBuild):
+            platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
+            found += await _closure_owners(program, platforms, outside, settings, build_root.path)
     found += await _tree_owners(kodata_directory(field_set.kodata, build))
     found += [target.address for target in await targets_of_field(field_set.files)]
-    return InferredDependencies(address for address in found if address != field_set.address)
+    return InferredDependencies(
+        address for address in dict.fromkeys(found) if address != field_set.address
+    )
 
 
 @rule

@@ -10,9 +10,7 @@ from pants.engine.addresses import Address
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import go_executables, hidden_files, host_tools
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.executable import executable_problem
 from ko_pants.layer_fields import layer_encoding
 from ko_pants.oci.descriptor import sorted_pairs
 from ko_pants.oci.image import AppLayer, BaseImage, Image, compose_image
@@ -20,14 +18,8 @@ from ko_pants.oci.image_config import ImageConfig
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     BuiltImage,
-    GoBuild,
-    GoExecutable,
-    GoExecutableRequest,
-    HiddenFilesRequest,
-    HostToolsRequest,
     PlatformImage,
 )
-from ko_pants.rules.binary import resolve_binary
 from ko_pants.rules.image_base import image_base
 from ko_pants.rules.image_config import file_capabilities, image_config
 from ko_pants.rules.image_layers import (
@@ -37,8 +29,9 @@ from ko_pants.rules.image_layers import (
     files_of_image,
     kodata_digest,
 )
+from ko_pants.rules.image_programs import programs_of_image
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
-from ko_pants.rules.template_values import filled_builds, filled_labels
+from ko_pants.rules.template_values import filled_labels
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
 
@@ -65,21 +58,6 @@ def wanted_platforms(
         return tuple(dict.fromkeys(Platform.parse(value) for value in values))
     except KoPantsError as e:
         raise KoPantsError(f"{where}: {e}") from None
-
-
-def check_executables(
-    owner: str, field: str, base: BaseImage, executables: tuple[GoExecutable, ...]
-) -> None:
-    """Make sure that each executable runs on its platform of the base.
-
-    :raises KoPantsError: one does not; the text says what was found and what was wanted.
-    """
-    for executable in executables:
-        problem = executable_problem(
-            executable.header, executable.platform, needs_static=not base.name
-        )
-        if problem:
-            raise KoPantsError(f"{owner}, field `{field}`: {executable.path}: {problem}")
 
 
 def compose(base: BaseImage, platforms: Sequence[PlatformImage], config: ImageConfig) -> Image:
@@ -125,39 +103,27 @@ async def build_image(
     base = await image_base(field_set, settings, wanted)
     config = image_config(field_set, base, settings.created)
     capabilities = file_capabilities(field_set, base)
-    build, prebuilt = await resolve_binary(field_set.binary, build_root.path)
-    platforms = tuple(m.platform for m in base.manifests)
-    tools = await host_tools(HostToolsRequest(python_only=build is None))
-    hidden = await hidden_files(HiddenFilesRequest())
-    builds: Sequence[GoBuild | None] = [None] * len(platforms)
-    if build is not None:
-        builds = await filled_builds(build, platforms, outside, settings)
-    executables = await go_executables(
-        GoExecutableRequest(
-            platform, platforms, of_platform, prebuilt, tools.go, outside.variables, hidden
-        )
-        for platform, of_platform in zip(platforms, builds)
-    )
-    check_executables(owner, field_set.binary.alias, base, executables)
-    kodata = await kodata_digest(owner, field_set.kodata, build, build_root.path)
+    programs = await programs_of_image(field_set, base, outside, settings, build_root)
+    kodata = await kodata_digest(owner, field_set.kodata, programs.build, build_root.path)
     files = await files_of_image(owner, field_set.files)
-    await check_places(owner, files, kodata, executables)
+    await check_places(owner, files, kodata, programs.executables)
     added = await added_layers(
         [
-            (e.platform, added_contents((e,), files, kodata, settings, capabilities))
-            for e in executables
+            (of[0].platform, added_contents(of, files, kodata, settings, capabilities))
+            for of in programs.executables
         ],
         encoding,
-        layer_settings(settings, tools),
+        layer_settings(settings, programs.tools),
     )
     parts = tuple(
-        PlatformImage(executable.platform, (executable,), of_platform)
-        for executable, of_platform in zip(executables, added)
+        PlatformImage(executables[0].platform, executables, of_platform)
+        for executables, of_platform in zip(programs.executables, added)
     )
+    platforms = tuple(part.platform for part in parts)
     labels = await filled_labels(owner, field_set.labels.value or {}, platforms, outside, settings)
     config = replace(
         config,
-        app_name=executables[0].app_name,
+        app_name=parts[0].executables[0].app_name,
         labels=sorted_pairs(labels),
         kodata=kodata is not None,
     )

@@ -107,15 +107,16 @@ async def check_places(
     owner: str,
     files: Sequence[PackedFiles],
     kodata: Digest | None,
-    executables: Sequence[GoExecutable],
+    executables: Sequence[Sequence[GoExecutable]],
 ) -> None:
     """Make sure that no path of an image has two files, and that its platforms can have them.
 
+    :param executables: of each platform.
     :raises KoPantsError: one has; the text names both.
     """
     if not files:
         return
-    if any(executable.platform.os == "windows" for executable in executables):
+    if any(executable.platform.os == "windows" for executable, *_ in executables):
         for packed in files:
             for path in sorted(not_for_windows(packed.paths)):
                 raise KoPantsError(
@@ -129,11 +130,11 @@ async def check_places(
         for entry in entries
         if isinstance(entry, FileEntry)
     )
-    programs = frozenset(f"/ko-app/{executable.app_name}" for executable in executables)
+    programs = frozenset(f"/ko-app/{executable.app_name}" for executable in executables[0])
     places = [
         *((packed.owner, packed.paths, packed.directories) for packed in files),
         ("kodata", data, directories_of([*data, below_kodata]) if kodata is not None else data),
-        ("the program", programs, directories_of(programs)),
+        ("a program", programs, directories_of(programs)),
     ]
     for (one, paths, directories), (other, *its) in itertools.combinations(places, 2):
         both = clashes(paths, directories, *its)
@@ -168,12 +169,13 @@ def added_contents(
 ) -> list[tuple[LayerContent, History]]:
     """What is added to the base for one platform, in the order of the layers.
 
-    What changes most often is on top. Kodata and executable are in the order of ko.
+    What changes most often is on top. Kodata and entrypoint are in the order of ko.
 
+    :param executables: the first is the entrypoint, which is the last layer.
     :param kodata: None for no layer.
     :param capabilities: of the first executable, the entrypoint.
     """
-    created_by = f"ko build ko://{executables[0].import_path}"
+    entrypoint, *others = executables
     contents: list[tuple[LayerContent, History]] = [
         (
             packed.content,
@@ -184,10 +186,12 @@ def added_contents(
         for packed in files
     ]
     if kodata is not None:
+        created_by = f"ko build ko://{entrypoint.import_path}"
         history = History(created_by, "kodata contents, at $KO_DATA_PATH", settings.kodata_created)
         contents.append((TreeContent(_KODATA, kodata, mtime=settings.kodata_created or 0), history))
-    for number, executable in enumerate(executables):
-        content = executable_content(executable, b"" if number else capabilities)
+    for executable in (*others, entrypoint):
+        created_by = f"ko build ko://{executable.import_path}"
+        content = executable_content(executable, capabilities if executable is entrypoint else b"")
         comment = f"go build output, at /ko-app/{executable.app_name}"
         contents.append((content, History(created_by, comment, settings.created)))
     return contents

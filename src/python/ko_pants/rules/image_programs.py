@@ -1,0 +1,111 @@
+"""The programs of an image: its entrypoint and those of `binaries`, for every platform at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+from pants.base.build_root import BuildRoot
+
+from ko_pants.engine import go_executables, hidden_files, host_tools
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.executable import executable_problem
+from ko_pants.oci.image import BaseImage
+from ko_pants.products import (
+    GoBuild,
+    GoExecutable,
+    GoExecutableRequest,
+    HiddenFilesRequest,
+    HostTools,
+    HostToolsRequest,
+)
+from ko_pants.rules.binary import resolve_binary, resolve_program
+from ko_pants.rules.settings import GoEnvironment, Settings
+from ko_pants.rules.template_values import filled_builds
+from ko_pants.target_types import GoOciImageFieldSet
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The executables of an image.
+
+    :param build: how the entrypoint is compiled; None if it is prebuilt.
+    :param executables: of each platform, in the order of the base; the first is the entrypoint.
+    """
+
+    build: GoBuild | None
+    tools: HostTools
+    executables: tuple[tuple[GoExecutable, ...], ...]
+
+
+async def programs_of_image(
+    field_set: GoOciImageFieldSet,
+    base: BaseImage,
+    outside: GoEnvironment,
+    settings: Settings,
+    build_root: BuildRoot,
+) -> Programs:
+    """Build, or find, every program of an image for every platform of its base.
+
+    :raises KoPantsError: a field names what yields no executable, a program does not run on a
+        platform, or two have one name. The text names target and field.
+    """
+    root = build_root.path
+    found = [await resolve_binary(field_set.binary, root)]
+    for value in field_set.binaries.value or ():
+        owner = f"{field_set.address}, field `{field_set.binaries.alias}`"
+        found.append(await resolve_program(value, field_set.address, owner, root))
+    tools = await host_tools(HostToolsRequest(python_only=all(b is None for b, _ in found)))
+    hidden = await hidden_files(HiddenFilesRequest())
+    platforms = tuple(m.platform for m in base.manifests)
+    requests: list[GoExecutableRequest] = []
+    for build, prebuilt in found:
+        builds: Sequence[GoBuild | None] = [None] * len(platforms)
+        if build is not None:
+            builds = await filled_builds(build, platforms, outside, settings)
+        requests += [
+            GoExecutableRequest(
+                platform, platforms, of_platform, prebuilt, tools.go, outside.variables, hidden
+            )
+            for platform, of_platform in zip(platforms, builds)
+        ]
+    executables = await go_executables(requests)
+    count = len(platforms)
+    by_program = [executables[at : at + count] for at in range(0, len(executables), count)]
+    owner = str(field_set.address)
+    _check_executables(owner, field_set.binary.alias, base, by_program[0])
+    for others in by_program[1:]:
+        _check_executables(owner, field_set.binaries.alias, base, others)
+    _check_names(owner, field_set.binaries.alias, [program[0] for program in by_program])
+    return Programs(found[0][0], tools, tuple(zip(*by_program)))
+
+
+def _check_executables(
+    owner: str, field: str, base: BaseImage, executables: Sequence[GoExecutable]
+) -> None:
+    """Make sure that each executable runs on its platform of the base.
+
+    :raises KoPantsError: one does not; the text says what was found and what was wanted.
+    """
+    for executable in executables:
+        problem = executable_problem(
+            executable.header, executable.platform, needs_static=not base.name
+        )
+        if problem:
+            raise KoPantsError(f"{owner}, field `{field}`: {executable.path}: {problem}")
+
+
+def _check_names(owner: str, field: str, programs: Sequence[GoExecutable]) -> None:
+    """Make sure that each program has a path of its own.
+
+    :raises KoPantsError: two have one.
+    """
+    known: dict[str, GoExecutable] = {}
+    for program in programs:
+        other = known.setdefault(program.app_name, program)
+        if other is not program:
+            raise KoPantsError(
+                f"{owner}, field `{field}`: two programs are /ko-app/{program.app_name}: "
+                f"{other.import_path} and {program.import_path}; expected another name for each: "
+                "the last part of the import path, or the file name of a prebuilt executable"
+            )
