@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
+from integration.podman import podman_command, skip_without_containers
 from integration.workspace import SMALL, Workspace, go_mod
 from real_registry import RealRegistry, docker_registry
 
@@ -85,3 +87,51 @@ def test_references_of_images_that_are_pushed_or_up_to_date(
     assert refused.exit_code == 1
     assert "exactly one tag other than `latest`" in refused.output
     assert file.read_text().splitlines() == lines[1:]
+
+
+PRINTS = """package main
+
+import "os"
+
+func main() {
+	content, err := os.ReadFile(os.Getenv("KO_DATA_PATH") + "/greeting")
+	if err != nil {
+		println(err.Error())
+		os.Exit(1)
+	}
+	os.Stdout.Write(content)
+	for _, argument := range os.Args[1:] {
+		os.Stdout.WriteString(argument + "\\n")
+	}
+	os.Exit(5)
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(repo: Workspace) -> str:
+    """The address of an image that prints its kodata and its arguments, and exits with 5."""
+    repo.write(
+        {
+            "prints/main.go": PRINTS,
+            "prints/kodata/greeting": "hello\n",
+            "prints/BUILD": "go_oci_image()\n",
+        }
+    )
+    return "prints:prints"
+
+
+def test_run_without_a_container(repo: Workspace, program: str) -> None:
+    run = repo.pants("--ko-run-with=executable", "run", program, "--", "a", "--b=c d")
+    assert run.exit_code == 5, run.output
+    assert run.stdout == "hello\na\n--b=c d\n"
+
+
+def test_run_with_podman(repo: Workspace, program: str, tmp_path: Path) -> None:
+    with podman_command(tmp_path) as directory:
+        path = f"{directory}:{repo.env['PATH']}"
+        for _ in range(2):
+            run = repo.pants("--ko-run-with=podman", "run", program, "--", "a", env={"PATH": path})
+            skip_without_containers(run.exit_code, run.output)
+            assert run.exit_code == 5, run.output
+            assert run.stdout == "hello\na\n"

@@ -12,7 +12,7 @@ pytest.importorskip("pants.testutil.rule_runner", reason="needs Pants' test libr
 
 from pants.base.build_root import BuildRoot
 from pants.core import target_types as core_targets
-from pants.core.goals import package, publish
+from pants.core.goals import package, publish, run
 from pants.core.util_rules import archive, distdir
 from pants.engine.internals.scheduler import ExecutionError
 from pants.testutil.rule_runner import QueryRule, RuleRunner
@@ -41,6 +41,7 @@ def rules_of_backend() -> list[Any]:
         *register.rules(),
         *package.rules(),  # type: ignore[no-untyped-call]
         *publish.rules(),  # type: ignore[no-untyped-call]
+        *run.rules(),  # type: ignore[no-untyped-call]
         *distdir.rules(),  # type: ignore[no-untyped-call]
         *core_targets.rules(),  # type: ignore[no-untyped-call]
         *archive.rules(),  # type: ignore[no-untyped-call]

@@ -100,6 +100,21 @@ class KoSubsystem(Subsystem):
             "ko's `--tag-only`. Every image must have exactly one tag, which is not `latest`."
         ),
     )
+    run_with = StrOption(
+        default="auto",
+        help=(
+            "What `run` runs an image with: `docker`, `podman`, `executable` (the program of this "
+            "platform without a container), or `auto`: docker if it has a daemon here, else "
+            "podman, else docker, whichever is on the PATH; `executable` if none is."
+        ),
+    )
+    run_args = StrListOption(
+        default=[],
+        help=(
+            "Arguments of `docker run` or `podman run` for `run`, beside `--rm`, `-i` and, on a "
+            "terminal, `-t`."
+        ),
+    )
     insecure_registries = StrListOption(
         default=[],
         help=(

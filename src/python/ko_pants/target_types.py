@@ -66,6 +66,7 @@ from ko_pants.layer_fields import (
 from ko_pants.literal_globs import literal_glob
 from ko_pants.package_fields import GoOciImagePackageFormatsField
 from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES
+from ko_pants.run_fields import GoOciImageExtraRunArgsField
 
 
 class NamedTarget(Target):
@@ -200,6 +201,7 @@ class GoOciImageTarget(NamedTarget):
         GoOciImageCompressionField,
         GoOciImageCompressionLevelField,
         GoOciImagePackageFormatsField,
+        GoOciImageExtraRunArgsField,
         GoOciImageDependenciesField,
         OutputPathField,
     )
