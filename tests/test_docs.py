@@ -105,6 +105,11 @@ def first_column(text: str) -> Set[str]:
     return {word for cell in cells for word in re.findall(r"`([^`]+)`", cell)}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_no_rest_of_a_merge(page: Path) -> None:
+    assert not re.search(r"^(<{7}|={7}|>{7})( |$)", read(page), re.MULTILINE)
+
+
 def test_every_target_and_no_other_is_documented() -> None:
     headings = set(re.findall(r"^### `((?:go|oci)_\w+)`$", read(REFERENCE), re.MULTILINE))
     assert headings == set(targets())
