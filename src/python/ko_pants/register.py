@@ -36,7 +36,8 @@ def _rules_of(module: ModuleType) -> Iterator[object]:
     yield from module.rules() if hasattr(module, "rules") else collect_rules(module)
 
 
-@functools.cache
+# CPython 3.8 has no functools.cache.
+@functools.lru_cache(maxsize=None)  # noqa: UP033
 def rules() -> tuple[object, ...]:
     """Every rule of the backend, once. Pants asks twice in each run, also of a warm daemon."""
     return tuple(dict.fromkeys(rule for module in _modules() for rule in _rules_of(module)))

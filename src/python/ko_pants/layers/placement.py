@@ -41,12 +41,16 @@ def parse_owner(text: str) -> tuple[int, int]:
     return ids
 
 
+def _without_slash(text: str) -> str:
+    return text[:-1] if text.endswith("/") else text
+
+
 def parse_place(text: str) -> str:
     """An absolute path in the image, without a slash at the end unless it is `/`.
 
     :raises KoPantsError: it is not absolute, or it has `.`, `..` or an empty part.
     """
-    path = text.removesuffix("/")
+    path = _without_slash(text)
     if text != "/" and not (path.startswith("/") and _is_clean(path[1:])):
         raise KoPantsError(
             "expected an absolute path in the image, without '.' and '..', such as '/etc/app'; "
@@ -60,7 +64,7 @@ def parse_relative(text: str) -> str:
 
     :raises KoPantsError: it is something else.
     """
-    path = text.removesuffix("/")
+    path = _without_slash(text)
     if not _is_clean(path):
         raise KoPantsError(
             f"expected a relative path without '.' and '..', such as 'config'; found {text!r}"

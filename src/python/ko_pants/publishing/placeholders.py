@@ -88,7 +88,7 @@ def built_values(target: str, facts: BuiltFacts) -> dict[str, Callable[[], str]]
     return {
         "import_path": import_path,
         "base": lambda: posixpath.basename(import_path()),
-        "md5": lambda: hashlib.md5(import_path().encode(), usedforsecurity=False).hexdigest(),
+        "md5": lambda: hashlib.md5(import_path().encode()).hexdigest(),
         "pants.hash": lambda: facts.hash,
     }
 
