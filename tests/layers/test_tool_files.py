@@ -16,12 +16,17 @@ from ko_pants.errors import KoPantsError
 from ko_pants.layers import tool_files as tool_files_module
 from ko_pants.layers.tool_files import tool_files
 
-_MODULES = ("blob", "chunked", "compressor_pool", "contents", "encoders", "tar")
+_MODULES = ("blob", "chunked", "compressor_pool", "contents", "encoders", "estargz", "tar")
 
 
 @pytest.mark.parametrize(
     ("encoding", "package"),
-    [("gzip", {"deflate/__init__.py"}), ("zstd", {"zstandard/__init__.py"}), ("none", set())],
+    [
+        ("gzip", {"deflate/__init__.py"}),
+        ("zstd", {"zstandard/__init__.py"}),
+        ("estargz", {"deflate/__init__.py"}),
+        ("none", set()),
+    ],
 )
 def test_the_tool_is_small(encoding: str, package: set[str]) -> None:
     files = tool_files(encoding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, Mapping
@@ -15,6 +16,7 @@ from rules.engine_runner import configure, elf, error_of, new_runner
 from ko_pants.oci import media_types as mt
 from ko_pants.oci.image import ImageManifest
 from ko_pants.products import BuiltImage
+from ko_pants.rules.layer import layer_key
 from ko_pants.target_types import GoOciImageFieldSet
 
 EMPTY_KODATA = "sha256:ffe56a1c5f3878e9b5f803842adb9e2ce81584b6bd027e8599582aefe14a975b"
@@ -188,3 +190,23 @@ def test_a_file_in_the_place_of_another_program_is_refused(runner: RuleRunner) -
     )
     text = error_of(runner, BuiltImage, [field_set(runner, fields)])
     assert "two layers have /ko-app/tool: app:etc and a program" in text
+
+
+def test_an_estargz_layer_has_an_annotation_and_a_key_of_its_own(runner: RuleRunner) -> None:
+    plain = manifest_of(runner, "").layers[-1]
+    # Made, and then found in KOCACHE.
+    for _ in range(2):
+        configure(runner)
+        fields = field_set(runner, "compression='estargz'")
+        built = runner.request(BuiltImage, [fields])
+        layer = built.image.manifests[0].layers[-1]
+        assert layer.descriptor.media_type == mt.OCI_LAYER_GZIP
+        (annotation,) = layer.descriptor.annotations
+        assert annotation[0] == "containerd.io/snapshot/stargz/toc.digest"
+        assert layer.diff_id != plain.diff_id
+        listed = json.loads(built.image.manifests[0].manifest)["layers"][-1]
+        assert listed["annotations"] == dict([annotation])
+    key = layer_key(built.layers[-1].request)
+    assert re.fullmatch(r"encoding=deflate-[0-9.]+/estargz-1/4MiB", key.variant)
+    # What ko and the plain encodings know the layer by is not touched.
+    assert manifest_of(runner, "").layers[-1] == plain

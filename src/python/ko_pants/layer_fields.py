@@ -67,7 +67,8 @@ class GoOciImageCompressionField(StringField):
     alias = "compression"
     valid_choices = tuple(ENCODINGS)
     help = (
-        "How the layers of this image are compressed: `gzip` (libdeflate), `zstd` or `none`. "
+        "How the layers of this image are compressed: `gzip` (libdeflate), `zstd`, `none` or "
+        "`estargz` (gzip that containerd can run before it has all of it). "
         "Layers of the base image stay as they are.\n\n"
         "Default: `[ko].layer_compression`."
     )
@@ -76,9 +77,9 @@ class GoOciImageCompressionField(StringField):
 class GoOciImageCompressionLevelField(IntField):
     alias = "compression_level"
     help = (
-        "The level of the compression: 1 to 12 for gzip, 1 to 22 for zstd.\n\n"
-        "Default: that of the encoding (1 for gzip, 3 for zstd) if `compression` is given, else "
-        "`[ko].layer_compression_level`."
+        "The level of the compression: 1 to 12 for gzip and estargz, 1 to 22 for zstd.\n\n"
+        "Default: that of the encoding (1 for gzip and estargz, 3 for zstd) if `compression` is "
+        "given, else `[ko].layer_compression_level`."
     )
 
 

@@ -175,11 +175,11 @@ class KoSubsystem(Subsystem):
     )
     layer_compression = StrOption(
         default="gzip",
-        help="How layers are compressed: `gzip` (libdeflate), `zstd` or `none`.",
+        help="How layers are compressed: `gzip` (libdeflate), `zstd`, `none` or `estargz`.",
     )
     layer_compression_level = IntOption(
         default=None,
-        help="The level of the compression. Default: 1 for gzip, 3 for zstd.",
+        help="The level of the compression. Default: 1 for gzip and estargz, 3 for zstd.",
     )
     go_search_paths = StrListOption(
         default=["<PATH>"],

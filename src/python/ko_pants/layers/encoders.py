@@ -1,8 +1,8 @@
 """The encoders of layer blobs by name: what the layer process runs for each encoding.
 
-An encoder sees the archive entries and a sink (`blob.Encoder`). The encoders here cut the tar in
-chunks and compress each chunk on its own. The table `encodings.ENCODINGS` says the rest about each
-encoding: media type, levels, chunk size and package.
+An encoder sees the archive entries and a sink (`blob.Encoder`). The encoders here cut the tar, or
+each of its files (`estargz.py`), in chunks and compress each chunk on its own. The table
+`encodings.ENCODINGS` says the rest about each encoding: media type, levels, chunk size and package.
 
 Standard library only until an encoder is asked for: this module also runs in the layer process's
 sandbox.
@@ -17,6 +17,7 @@ from typing import Callable, Dict, NamedTuple
 from ko_pants.errors import KoPantsError
 from ko_pants.layers.blob import Encoder
 from ko_pants.layers.chunked import chunked_encoder
+from ko_pants.layers.estargz import estargz_encoder
 
 
 class EncoderSettings(NamedTuple):
@@ -74,11 +75,21 @@ def _none(settings: EncoderSettings) -> Encoder:
     return chunked_encoder(lambda chunk: chunk, settings.chunk_bytes, workers=1)
 
 
+def _estargz(settings: EncoderSettings) -> Encoder:
+    try:
+        from deflate import gzip_compress
+    except ImportError as error:
+        raise _not_loadable("deflate", error) from None
+    level = settings.level
+    return estargz_encoder(lambda data: gzip_compress(data, level), settings.chunk_bytes)
+
+
 #: The encoder of each encoding in `encodings.ENCODINGS`.
 ENCODERS: Dict[str, Callable[[EncoderSettings], Encoder]] = {
     "gzip": _gzip,
     "zstd": _zstd,
     "none": _none,
+    "estargz": _estargz,
 }
 
 

@@ -26,6 +26,7 @@ class Encoding:
         bytes of the blob.
     :param levels: the compression levels, as the package counts them.
     :param package: the Python distribution and import package that compresses; empty for none.
+    :param in_tar: the tar has something that depends on the compressor. So its diffID does too.
     :param modules: the modules of the package that the layer process needs: source files, and
         extension modules without their suffix.
     """
@@ -37,6 +38,7 @@ class Encoding:
     levels: range
     package: str = ""
     modules: tuple[str, ...] = ()
+    in_tar: bool = False
 
 
 #: Every encoding by name. Of encodings with the same media type the plain one comes first.
@@ -69,6 +71,17 @@ ENCODINGS: dict[str, Encoding] = {
             chunk_bytes=1 * _MEBIBYTE_BYTES,
             default_level=0,
             levels=range(1),
+        ),
+        Encoding(
+            name="estargz",
+            media_type=media_types.OCI_LAYER_GZIP,
+            # That of stargz-snapshotter's own tools. It is what a runtime fetches at least.
+            chunk_bytes=4 * _MEBIBYTE_BYTES,
+            default_level=1,
+            levels=range(1, 13),
+            package="deflate",
+            modules=("__init__.py", "_deflate"),
+            in_tar=True,
         ),
     )
 }
@@ -109,6 +122,11 @@ class LayerEncoding:
         :raises KoPantsError: the package is not installed.
         """
         return _compressor(self.name, self.level)
+
+    @property
+    def tar_variant(self) -> str:
+        """What the tar depends on beside its content; empty for nothing."""
+        return f"encoding={self.compressor}" if encoding_of(self.name).in_tar else ""
 
     def tool_spec(self) -> dict[str, str | int]:
         """The part of the layer tool's spec that says how to encode (see `layer_tool.py`)."""

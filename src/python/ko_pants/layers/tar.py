@@ -244,14 +244,15 @@ class TarReader:
                     continue
                 count = file.readinto(room) or 0
                 if not count:
-                    raise _changed(path, size)
+                    raise changed(path, size)
                 self._filled += count
                 left -= count
             if file.read(1):
-                raise _changed(path, size)
+                raise changed(path, size)
 
 
-def _changed(path: bytes, size: int) -> KoPantsError:
+def changed(path: bytes, size: int) -> KoPantsError:
+    """The error for a file that is not as long as its entry says."""
     return KoPantsError(
         f"{os.fsdecode(path)} changed while it was read: expected {size} bytes. Run again once "
         "nothing writes to it."

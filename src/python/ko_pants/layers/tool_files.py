@@ -18,6 +18,7 @@ _MODULES = (
     "layers/compressor_pool.py",
     "layers/contents.py",
     "layers/encoders.py",
+    "layers/estargz.py",
     "layers/tar.py",
 )
 

@@ -7,6 +7,8 @@ and then records what it found.
 
 from __future__ import annotations
 
+import dataclasses
+
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
@@ -32,7 +34,11 @@ def open_kocache(root: str) -> KoCache:
 
 def layer_key(request: LayerRequest) -> LayerKey:
     """What KOCACHE knows the layer by."""
-    return request.content.key(request.platform)
+    key = request.content.key(request.platform)
+    in_tar = request.encoding.tar_variant
+    if not in_tar:
+        return key
+    return dataclasses.replace(key, variant=",".join(filter(None, (key.variant, in_tar))))
 
 
 def cached_layer(blob: LayerBlob, request: LayerRequest) -> CachedLayer:
