@@ -219,8 +219,8 @@ CASES = [
     ),
     Case(
         "malformed KO_DOCKER_REPO",
-        ("KO_DOCKER_REPO", "ko.local", "registry.example.com"),
-        env={"KO_DOCKER_REPO": "ko.local"},
+        ("KO_DOCKER_REPO", "registry.example.com/Team", "lower-case"),
+        env={"KO_DOCKER_REPO": "registry.example.com/Team"},
     ),
     Case(
         "base not found",

@@ -135,3 +135,25 @@ def test_run_with_podman(repo: Workspace, program: str, tmp_path: Path) -> None:
             skip_without_containers(run.exit_code, run.output)
             assert run.exit_code == 5, run.output
             assert run.stdout == "hello\na\n"
+
+
+def test_images_are_loaded_where_the_registry_is_ko_local(
+    repo: Workspace, program: str, tmp_path: Path
+) -> None:
+    with podman_command(tmp_path) as directory:
+        env = {"PATH": f"{directory}:{repo.env['PATH']}", "KO_DOCKER_REPO": "ko.local"}
+        flags = ["--ko-load-with=podman", "--ko-image-refs=dist/local"]
+        run = repo.publish("::", flags=flags, env=env).ok()
+        two = run.images["two:two"]
+        # The image is an index, and one of its platforms is loaded.
+        assert two["platforms"] == ["linux/amd64"]
+        assert two["names"] == ["ko.local/two:latest"]
+        assert two["references"] == [f"ko.local/two:{two['digest'].partition(':')[2]}"]
+        assert two["references"][0] in (repo.root / "dist" / "local").read_text().splitlines()
+        again = repo.publish("::", flags=flags, env=env).ok()
+        assert "up to date" in again.images["two:two"]["status"]
+        assert [again.images[name]["published"] for name in ("two:two", program)] == [False, False]
+        # `run` finds what was loaded.
+        ran = repo.pants("--ko-run-with=podman", "run", program, env=env)
+        skip_without_containers(ran.exit_code, ran.output)
+        assert (ran.exit_code, ran.stdout) == (5, "hello\n")

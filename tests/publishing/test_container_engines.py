@@ -184,3 +184,8 @@ def test_arguments_take_the_place_of_the_default_ones(
         check=True,
     )
     assert done.stdout == f"{expected}\n"
+
+
+def test_an_executable_loads_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KoPantsError, match=r"'executable'; expected one of auto, docker, podman$"):
+        find_engine("executable", {"PATH": str(tmp_path)}, "[ko].load_with", executable=False)

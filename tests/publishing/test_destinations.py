@@ -121,6 +121,9 @@ def test_without_a_registry_the_layout_is_meant() -> None:
         ("registry.example.com/team/a", "registry.example.com/team/a/server:v1"),
         ("localhost:5000/team", "localhost:5000/team/server:v1"),
         ("localhost", "localhost/server:v1"),
+        ("ko.local", "ko.local/server:v1"),
+        ("ko.local/team", "ko.local/team/server:v1"),
+        ("kind.local", "kind.local/server:v1"),
         # As ko: no host means Docker Hub.
         ("team", "index.docker.io/team/server:v1"),
         ("team/sub", "index.docker.io/team/sub/server:v1"),
@@ -282,6 +285,7 @@ def test_why_nothing_is_pushed() -> None:
             {"registries": ("registry.example.com/team",)},
             ["field `registries`", "registry.example.com/team"],
         ),
+        ({"registries": ("ko.local",)}, ["field `registries`", "ko.local", "KO_DOCKER_REPO"]),
         ({"tags": ()}, ["field `image_tags`", "at least one tag"]),
         ({"tags": ("",)}, ["field `image_tags`", "tag ''"]),
         ({"tags": ("a b",)}, ["field `image_tags`", "'a b'"]),
@@ -325,8 +329,6 @@ def test_a_mistake_in_a_registrys_repository_names_it() -> None:
 @pytest.mark.parametrize(
     ("docker_repo", "word"),
     [
-        ("ko.local", "no Docker daemon"),
-        ("kind.local", "no Docker daemon"),
         ("registry.example.com:port/x", "host[:port]"),
         ("registry.example.com/Team", "'Team/server'"),
         ("https://registry.example.com", "host[:port]"),

@@ -32,6 +32,7 @@ REGISTRY, LAYOUT = {"registry": "r.example.com"}, {"layout": "dist/oci"}
             ["r.example.com/app@{0}", "r.example.com/app@{1}", "r.example.com/app@{2}"],
         ),
         ([AMD64], ("v1",), LAYOUT, ["dist/oci@{0}"]),
+        ([AMD64], ("v1",), {"registry": "ko.local"}, ["ko.local/app:{0}"]),
         ([AMD64, ARM64], ("v1",), LAYOUT, ["dist/oci@{0}", "dist/oci@{1}", "dist/oci@{2}"]),
     ],
 )
@@ -45,7 +46,7 @@ def test_what_an_image_is_called(
     image = app(tmp_path, platforms=platforms).image
     digests = [image.descriptor.digest, *(c.descriptor.digest for c in image.children)]
     found = image_references(image, Destination("app", tags, **where), tag_only=False)
-    assert list(found) == [text.format(*digests) for text in expected]
+    assert list(found) == [text.format(*digests).replace(":sha256:", ":") for text in expected]
 
 
 def test_a_tag_without_digest(tmp_path: Path) -> None:

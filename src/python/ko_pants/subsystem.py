@@ -108,6 +108,13 @@ class KoSubsystem(Subsystem):
             "podman, else docker, whichever is on the PATH; `executable` if none is."
         ),
     )
+    load_with = StrOption(
+        default="auto",
+        help=(
+            "What images are loaded with where `$KO_DOCKER_REPO` is `ko.local`: `docker`, `podman` "
+            "or `auto`, as for `run_with`."
+        ),
+    )
     run_args = StrListOption(
         default=[],
         help=(

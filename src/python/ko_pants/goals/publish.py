@@ -50,6 +50,7 @@ from ko_pants.rules.blob_files import write_blob_files
 from ko_pants.rules.drift import correct_drift, drifted_layers
 from ko_pants.rules.image_names import NamingFieldSet
 from ko_pants.rules.layer import open_kocache
+from ko_pants.rules.local_loader import image_to_load, local_loader
 from ko_pants.rules.publish_run import RunOfImages
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import (
@@ -189,9 +190,13 @@ async def publish_image(
     plan = await publish_plan(PublishPlanRequest(request.field_set.address))
     if _is_outdated(request, plan):
         return PublishProcesses()
-    built, publishing = plan.built, run.publishing
+    built, publishing, loader = plan.built, run.publishing, None
+    local = await local_loader(plan.destinations, settings)
+    if local is not None:
+        loader, machine = local
+        built = image_to_load(built, machine)
     publications = [
-        publishing.publication(built.owner, built.image, built.base, destination)
+        publishing.publication(built.owner, built.image, built.base, destination, loader)
         for destination in plan.destinations
     ]
     pushed = [p for p in publications if not p.destination.skip]

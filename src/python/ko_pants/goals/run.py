@@ -32,6 +32,8 @@ from ko_pants.publishing.container_engines import (
     machine_platform,
     platform_to_run,
 )
+from ko_pants.publishing.local_loading import digest_tag
+from ko_pants.publishing.registries import KO_LOCAL
 from ko_pants.rules.image import wanted_platforms
 from ko_pants.rules.image_archive import write_archive
 from ko_pants.rules.image_names import destinations_of, image_names
@@ -90,10 +92,10 @@ async def _in_container(
     (manifest,) = built.image.manifests
     names = await image_names(image, outside, settings)
     destination = destinations_of(names, settings, built)[0]
-    place = destination.local_alias or destination.registry or "ko.local"
+    place = destination.local_alias or destination.registry or KO_LOCAL
     repository = f"{place}/{destination.repository}"
     name = f"{repository}:{destination.tags[0]}"
-    unique = f"{repository}:{manifest.descriptor.digest.partition(':')[2]}"
+    unique = f"{repository}:{digest_tag(manifest.descriptor.digest)}"
     archive = "docker.tar"
     files = docker_archive_files(manifest, tuple(dict.fromkeys((name, unique))))
     return RunRequest(

@@ -39,17 +39,20 @@ class ContainerEngine:
     path: str
 
 
-def find_engine(choice: str, env: Mapping[str, str], option: str) -> ContainerEngine | None:
-    """The engine that an option means; None if no container is to be run.
+def find_engine(
+    choice: str, env: Mapping[str, str], option: str, *, executable: bool = True
+) -> ContainerEngine | None:
+    """The engine that an option means; None if no container is to be run, or none is installed.
 
     `auto` is docker if it has a daemon here, else podman if it is installed, else docker.
 
     :param choice: `auto`, `docker`, `podman` or `executable`.
     :param env: values of `ENGINE_VARIABLES`.
     :param option: for messages.
+    :param executable: the option may be `executable`.
     :raises KoPantsError: it is none of these, or not installed.
     """
-    choices = (AUTO, DOCKER, PODMAN, EXECUTABLE)
+    choices = (AUTO, DOCKER, PODMAN, *([EXECUTABLE] if executable else []))
     if choice not in choices:
         raise KoPantsError(f"{option} is {choice!r}; expected one of {', '.join(choices)}")
     if choice == EXECUTABLE:

@@ -173,11 +173,6 @@ def _in_docker_repo(
 ) -> Destination:
     head, _, path = docker_repo.rstrip("/").partition("/")
     where = "KO_DOCKER_REPO (or option [ko].docker_repo)"
-    if docker_repo in ("ko.local", "kind.local"):
-        raise KoPantsError(
-            f"{where} is {docker_repo!r}: ko_pants uses no Docker daemon; expected a registry such "
-            "as registry.example.com/team, or nothing for an OCI layout in dist/"
-        )
     if not ("." in head or ":" in head or head == "localhost"):
         # As ko: no host means Docker Hub.
         head, path = DOCKER_HUB, docker_repo.rstrip("/")

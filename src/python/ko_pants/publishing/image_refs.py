@@ -14,6 +14,8 @@ from ko_pants.errors import KoPantsError
 from ko_pants.kocache.shared_files import reason, write_atomically
 from ko_pants.oci.image import Image
 from ko_pants.publishing.destinations import Destination
+from ko_pants.publishing.local_loading import digest_tag
+from ko_pants.publishing.registries import LOCAL_DOMAINS
 
 _LATEST = "latest"
 
@@ -22,13 +24,16 @@ def image_references(image: Image, destination: Destination, *, tag_only: bool) 
     """What can be deployed of an image: its digest, for an index followed by those of its children.
 
     As in ko, a single image with one tag other than `latest` has that tag too. In a layout, which
-    has no repositories, a reference is `<layout>@<digest>`, as oras takes it.
+    has no repositories, a reference is `<layout>@<digest>`, as oras takes it; on this machine
+    the digest is a tag.
 
     :param tag_only: the tag and no digest; see `check_tag_only`.
     """
     if tag_only:
         return destination.names
     place = destination.layout or destination.repository_name
+    if destination.registry in LOCAL_DOMAINS:
+        return (f"{place}:{digest_tag(image.descriptor.digest)}",)
     digests = (image.descriptor.digest, *(child.descriptor.digest for child in image.children))
     tag = ""
     if not image.index and not destination.layout and len(destination.tags) == 1:

@@ -13,6 +13,10 @@ from typing import Any, Iterable, Mapping, Sequence
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.reference import check_registry, hide_credentials
 
+#: What stands for a registry in the names of images that are loaded on this machine, as in ko.
+KO_LOCAL, KIND_LOCAL = "ko.local", "kind.local"
+LOCAL_DOMAINS = (KO_LOCAL, KIND_LOCAL)
+
 #: The value of a target's field `registries` that stands for every registry with `default`.
 ALL_DEFAULT_REGISTRIES = "<all default registries>"
 
@@ -92,10 +96,17 @@ def chosen_registries(
 ) -> tuple[Registry, ...]:
     """The registries that a target's field `registries` means, each once, in its order.
 
-    :raises KoPantsError: there is no registry with such an alias; the text names `target`.
+    :raises KoPantsError: there is no registry with such an alias, or it is one of
+        `LOCAL_DOMAINS`; the text names `target`.
     """
-    chosen = _chosen(target, values, registries)
-    return tuple({registry.address: registry for registry in chosen}.values())
+    chosen = {r.address: r for r in _chosen(target, values, registries)}
+    for domain in LOCAL_DOMAINS:
+        if domain in chosen:
+            raise KoPantsError(
+                f"{target}, field `registries`: {domain} is no registry; set KO_DOCKER_REPO (or "
+                f"option [ko].docker_repo) to {domain} to load images on this machine"
+            )
+    return tuple(chosen.values())
 
 
 def _chosen(

@@ -15,6 +15,7 @@ from ko_pants.oci.image import BaseImage, Image
 from ko_pants.publishing.blob_sources import BlobFiles
 from ko_pants.publishing.checking import Checker, Memory
 from ko_pants.publishing.destinations import Destination, check_distinct
+from ko_pants.publishing.local_loading import Loader
 from ko_pants.publishing.publication import Publication
 from ko_pants.publishing.stores import Stores
 from ko_pants.publishing.tagging import TagMoves, move_tags
@@ -57,16 +58,23 @@ class PublishRun:
         self.begun = 0
 
     def publication(
-        self, target: str, image: Image, base: BaseImage, destination: Destination
+        self,
+        target: str,
+        image: Image,
+        base: BaseImage,
+        destination: Destination,
+        loader: Loader | None = None,
     ) -> Publication:
         """Begin with an image. Nothing is asked yet, but the index of a layout is read.
+
+        :param loader: for a destination on this machine.
 
         :raises KoPantsError: the layout is damaged, or another target has one of the references.
         """
         with self._lock:
             check_distinct(self._targets, target, destination)
             self.begun += 1
-        return Publication(target, image, base, destination, self._stores.open(destination))
+        return Publication(target, image, base, destination, self._stores.open(destination, loader))
 
     def move_tags(self, pending: Sequence[PendingUpload], report: Report) -> Sequence[str]:
         """Wait for uploads and move their tags; see `tagging.move_tags`."""
@@ -78,4 +86,5 @@ class PublishRun:
         """Drop what has not begun, end the gate, and delete temporary files."""
         self._pool.close()
         self.files.delete()
+        self._stores.close()
         self.tags.close()

@@ -16,6 +16,7 @@ from ko_pants.oci.image import Image
 from ko_pants.oci.layout import Layout
 from ko_pants.oci.reference import Reference
 from ko_pants.publishing.destinations import Destination
+from ko_pants.publishing.local_loading import Loader, LocalStore
 from ko_pants.registry.client import RegistryClient
 
 #: Brings blobs or child manifests, by digest, that a registry said it has, and lacks after all.
@@ -183,12 +184,19 @@ class Stores:
         self._layout_root = layout_root
         self._lock = threading.Lock()
         self._references: dict[str, dict[str, Descriptor]] = {}
+        self._local: list[LocalStore] = []
 
-    def open(self, destination: Destination) -> Store:
+    def open(self, destination: Destination, loader: Loader | None = None) -> Store:
         """A store for one image. The index of a layout is read once for all images of the run.
+
+        :param loader: for a destination on this machine.
 
         :raises KoPantsError: the layout is damaged or cannot be read.
         """
+        if loader is not None:
+            store = LocalStore(loader, destination.repository_name)
+            self._local.append(store)
+            return store
         if not destination.layout:
             return RegistryStore(self._client, destination.reference)
         path = os.path.join(self._layout_root, destination.layout)
@@ -196,6 +204,11 @@ class Stores:
             if path not in self._references:
                 self._references[path] = _references(path)
             return LayoutStore(path, destination.repository, self._references[path])
+
+    def close(self) -> None:
+        """Delete what was brought for images that were not loaded."""
+        for store in self._local:
+            store.close()
 
 
 def _references(layout: str) -> dict[str, Descriptor]:

@@ -72,6 +72,7 @@ class Settings:
     image_refs: str
     tag_only: bool
     package_formats: tuple[str, ...]
+    load_with: str
     kocache: str
     trust_foreign_layers: bool
     layer_encoding: LayerEncoding
@@ -149,6 +150,7 @@ async def settings(
         image_refs=ko.image_refs or "",
         tag_only=ko.tag_only,
         package_formats=_package_formats(ko),
+        load_with=ko.load_with,
         kocache=ko.kocache
         or env.get("KOCACHE")
         or os.path.join(str(named_caches.val), "ko_pants_kocache"),
