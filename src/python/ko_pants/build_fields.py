@@ -1,4 +1,4 @@
-"""Fields that decide what goes into `go build`, and the templates in them."""
+"""Fields that decide what goes into `go build`: templates in them, and what a debugger needs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import Dict, Iterable, Optional
 
 from pants.engine.addresses import Address
 from pants.engine.target import (
+    AsyncFieldMixin,
     DictStringToStringField,
     InvalidFieldException,
+    StringField,
     StringSequenceField,
+    TriBoolField,
 )
 from pants.util.frozendict import FrozenDict
 
@@ -45,6 +48,35 @@ class TemplateDictField(DictStringToStringField):
         for name, text in (value or {}).items():
             _check_templates([text], f"{address}, field `{cls.alias}`, {name!r}")
         return value
+
+
+class GoOciImageDebugField(TriBoolField):
+    alias = "debug"
+    help = (
+        "If true, the image has the debugger Delve at `/ko-app/dlv`, which runs the program and "
+        "waits for a client on port 40000, as ko's `--debug`. Implies `disable_optimizations`. "
+        "Only for linux/amd64 and linux/arm64.\n\n"
+        "Default: `[ko].debug`."
+    )
+
+
+class GoOciImageDelveField(StringField, AsyncFieldMixin):
+    alias = "delve"
+    help = (
+        "The address of Delve for `debug`: a target that `binary` takes too, such as a "
+        "`go_executable`.\n\n"
+        "If left out, `github.com/go-delve/delve/cmd/dlv` is compiled in the version that the "
+        "go.mod of the program requires: `go get -tool github.com/go-delve/delve/cmd/dlv`."
+    )
+
+
+class GoOciImageDisableOptimizationsField(TriBoolField):
+    alias = "disable_optimizations"
+    help = (
+        "If true, the programs of the image are compiled for a debugger, with "
+        "`-gcflags='all=-N -l'`, as with ko's `--disable-optimizations`.\n\n"
+        "Default: `[ko].disable_optimizations`."
+    )
 
 
 def _check_templates(texts: Iterable[str], where: str) -> None:

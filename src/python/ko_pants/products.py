@@ -186,13 +186,19 @@ class ModuleFiles:
 
 @dataclass(frozen=True)
 class GoBuild:
-    """How one main package is to be compiled; `owner` names target and field in errors."""
+    """How one main package is to be compiled; `owner` names target and field in errors.
+
+    :param directory: of the main package.
+    :param package: the import path of a main package of another module, which the go.mod of
+        `directory` requires; empty for that in `directory`.
+    """
 
     owner: str
     directory: str
     flags: tuple[str, ...] = ()
     ldflags: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    package: str = ""
 
 
 @dataclass(frozen=True)

@@ -188,6 +188,20 @@ class KoSubsystem(Subsystem):
         default=None,
         help="The level of the compression. Default: 1 for gzip and estargz, 3 for zstd.",
     )
+    debug = BoolOption(
+        default=False,
+        help=(
+            "Images of targets without `debug` have the debugger Delve, as with ko's `--debug`: "
+            "`--ko-debug` for one run."
+        ),
+    )
+    disable_optimizations = BoolOption(
+        default=False,
+        help=(
+            "Programs of targets without `disable_optimizations` are compiled for a debugger, as "
+            "with ko's `--disable-optimizations`."
+        ),
+    )
     go_search_paths = StrListOption(
         default=["<PATH>"],
         help=(

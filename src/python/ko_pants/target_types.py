@@ -29,7 +29,13 @@ from ko_pants.base_image_fields import (
     OciBaseImageLockfileField,
     OciBaseImageReferenceField,
 )
-from ko_pants.build_fields import TEMPLATES_HELP, TemplateSequenceField
+from ko_pants.build_fields import (
+    TEMPLATES_HELP,
+    GoOciImageDebugField,
+    GoOciImageDelveField,
+    GoOciImageDisableOptimizationsField,
+    TemplateSequenceField,
+)
 from ko_pants.config_fields import (
     GoOciImageAnnotationsField,
     GoOciImageCmdField,
@@ -179,6 +185,9 @@ class GoOciImageTarget(NamedTarget):
         *COMMON_TARGET_FIELDS,
         GoOciImageBinaryField,
         GoOciImageBinariesField,
+        GoOciImageDebugField,
+        GoOciImageDelveField,
+        GoOciImageDisableOptimizationsField,
         GoOciImagePlatformsField,
         GoOciImageBaseImageField,
         GoOciImageRepositoryField,
@@ -230,6 +239,9 @@ class GoOciImageFieldSet(ImageConfigFieldSet):
 
     binary: GoOciImageBinaryField
     binaries: GoOciImageBinariesField
+    debug: GoOciImageDebugField
+    delve: GoOciImageDelveField
+    disable_optimizations: GoOciImageDisableOptimizationsField
     platforms: GoOciImagePlatformsField
     base_image: GoOciImageBaseImageField
     repository: GoOciImageRepositoryField

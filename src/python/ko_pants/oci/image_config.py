@@ -17,6 +17,11 @@ AUTHOR = "github.com/ko-build/ko"
 # How Go writes its zero time in JSON. ko writes it where no creation time is set.
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 _HISTORY_AUTHOR = "ko"
+# ko's `delveArgs`. What follows `--` is the executable and its arguments.
+_DELVE_ARGS = (
+    *("exec", "--listen=:40000", "--headless", "--log", "--accept-multiclient"),
+    *("--api-version=2", "--"),
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class ImageConfig:
     """What a target says of its image.
 
     :param app_name: the name of the executable in `/ko-app`.
+    :param debugger: the name of Delve in `/ko-app`, which runs the executable; empty for none.
     :param labels: sorted pairs.
     :param annotations: sorted pairs; of the manifests and the index, not of the config.
     :param created: seconds since the epoch; None where not set.
@@ -49,6 +55,7 @@ class ImageConfig:
     ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     stop_signal: str = ""
+    debugger: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,8 @@ def _container(base: Mapping[str, Any], config: ImageConfig, *, windows: bool) -
     """The part `config`: how a container is run."""
     inner = dict(base)
     app = f"C:\\ko-app\\{config.app_name}" if windows else f"/ko-app/{config.app_name}"
-    inner["Entrypoint"] = [app, *config.entrypoint_args]
+    debugger = [f"/ko-app/{config.debugger}", *_DELVE_ARGS] if config.debugger else []
+    inner["Entrypoint"] = [*debugger, app, *config.entrypoint_args]
     # That of the base is for the entrypoint of the base.
     inner.pop("Cmd", None)
     if config.cmd:

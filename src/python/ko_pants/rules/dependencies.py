@@ -28,6 +28,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionMembership, UnionRule
 
+from ko_pants.build_fields import GoOciImageDelveField
 from ko_pants.engine import (
     analyzed_directories,
     hidden_files,
@@ -87,6 +88,7 @@ class ImageInferenceFieldSet(FieldSet):
 
     binary: GoOciImageBinaryField
     binaries: GoOciImageBinariesField
+    delve: GoOciImageDelveField
     platforms: GoOciImagePlatformsField
     files: GoOciImageFilesField
     kodata: GoOciImageKodataField
@@ -188,6 +190,8 @@ async def infer_image_dependencies(
         owner = f"{field_set.address}, field `{field_set.binaries.alias}`"
         programs.append(await find_program(value, field_set.address, owner))
         named.append(value)
+    if field_set.delve.value:
+        named.append(field_set.delve.value)
     if named:
         targets = await targets_of(
             UnparsedAddressInputs(

@@ -19,7 +19,7 @@ from ko_pants.golang.closure import Closure
 from ko_pants.golang.closure_search import ClosureSearch
 from ko_pants.golang.input_views import Embedded, NamedFiles, PackageDirectory
 from ko_pants.golang.module_directories import module_directories, module_file_paths
-from ko_pants.golang.workspace import find_workspace
+from ko_pants.golang.workspace import Workspace, find_workspace
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     GoBuild,
@@ -76,6 +76,17 @@ async def _module_files(request: GoClosureRequest) -> tuple[dict[str, bytes], fr
 def _with_profile(closure: Closure, path: str) -> Closure:
     """The closure with the file that `-pgo` names."""
     return dataclasses.replace(closure, files=tuple(sorted({*closure.files, path})))
+
+
+async def workspace_of(request: GoClosureRequest) -> Workspace:
+    """The modules that matter to a main package.
+
+    :raises KoPantsError: as `find_go_closure`.
+    """
+    files, _ = await _module_files(request)
+    return find_workspace(
+        request.directory, files, mod=request.mod, use_go_work=request.use_go_work
+    )
 
 
 @rule

@@ -113,13 +113,18 @@ def _output_name(import_path: str, platform: Platform) -> str:
     return app_name(import_path) + (".exe" if platform.os == "windows" else "")
 
 
+def _relative_package(directory: str, module: str) -> str:
+    package = posixpath.relpath(directory or ".", module or ".")
+    return package if package == "." else f"./{package}"
+
+
 async def _run_go_build(
     request: GoExecutableRequest, build: GoBuild, closure: GoClosure, part: ModuleFiles
 ) -> FallibleProcessResult:
     import_path = closure.closure.import_path
     name = _output_name(import_path, request.platform)
     module = closure.workspace.main_module.directory
-    package = posixpath.relpath(build.directory or ".", module or ".")
+    package = build.package or _relative_package(build.directory, module)
     flags = build.flags
     if build.ldflags:
         flags += (f"-ldflags={' '.join(build.ldflags)}",)
@@ -129,7 +134,7 @@ async def _run_go_build(
             build_argv(
                 request.go,
                 module or ".",
-                package if package == "." else f"./{package}",
+                package,
                 name,
                 flags,
                 reduced=bool(part.paths),
@@ -180,7 +185,9 @@ async def _next_attempt(
 ) -> _Attempt | None:
     """What to try after a failure; None if the program itself is at fault."""
     stderr = _stderr(result)
-    closure_request = _with_missing_packages(attempt, stderr)
+    # A package of another module has no closure in the repo.
+    tool = request.build is not None and request.build.package
+    closure_request = None if tool else _with_missing_packages(attempt, stderr)
     if closure_request is not None:
         return _Attempt(*await complete_closure(closure_request, root), attempt.platforms)
     if not part.paths:

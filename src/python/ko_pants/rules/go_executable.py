@@ -19,6 +19,7 @@ from ko_pants.golang.import_path import app_name
 from ko_pants.golang.toolchain import level_problem
 from ko_pants.products import (
     GoBuild,
+    GoClosureRequest,
     GoDirectoryRequest,
     GoExecutable,
     GoExecutableRequest,
@@ -28,20 +29,35 @@ from ko_pants.products import (
 from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.go_compile import compile_package
+from ko_pants.rules.go_tool import tool_closure
 from ko_pants.rules.single_file import single_file
+
+
+async def _main_package_problem(
+    request: GoExecutableRequest, build: GoBuild, wanted: GoClosureRequest
+) -> str:
+    """Why the directory has no main package for some platform; empty if it has one for each."""
+    hidden = tuple(f for f in wanted.hidden if posixpath.dirname(f.path) == build.directory)
+    (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory, hidden)])
+    return main_package_problem(analyzed.directory, request.platforms, wanted.tags) or ""
 
 
 async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> GoExecutable:
     wanted = closure_request(build, request.platforms, request.environment)
     variables = {**request.environment, **dict(build.env)}
+    if build.package:
+        wanted, closure = await tool_closure(build, wanted, root)
+        problem = ""
+    else:
+        try:
+            wanted, closure = await complete_closure(wanted, root)
+        except KoPantsError as e:
+            raise KoPantsError(f"{build.owner}: {e}") from None
+        problem = await _main_package_problem(request, build, wanted)
     try:
-        wanted, closure = await complete_closure(wanted, root)
         check_go_work(variables.get("GOWORK", ""), root, closure.workspace)
     except KoPantsError as e:
         raise KoPantsError(f"{build.owner}: {e}") from None
-    hidden = tuple(f for f in wanted.hidden if posixpath.dirname(f.path) == build.directory)
-    (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory, hidden)])
-    problem = main_package_problem(analyzed.directory, request.platforms, wanted.tags)
     problem = problem or level_problem(request.go, request.platform)
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")

@@ -109,7 +109,10 @@ async def build_image(
     await check_places(owner, files, kodata, programs.executables)
     added = await added_layers(
         [
-            (of[0].platform, added_contents(of, files, kodata, settings, capabilities))
+            (
+                of[0].platform,
+                added_contents(of, files, kodata, settings, capabilities, programs.debugger),
+            )
             for of in programs.executables
         ],
         encoding,
@@ -126,5 +129,6 @@ async def build_image(
         app_name=parts[0].executables[0].app_name,
         labels=sorted_pairs(labels),
         kodata=kodata is not None,
+        debugger=programs.debugger,
     )
     return BuiltImage(owner, base, config, parts, compose(base, parts, config))

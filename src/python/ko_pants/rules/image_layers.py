@@ -166,6 +166,7 @@ def added_contents(
     kodata: Digest | None,
     settings: Settings,
     capabilities: bytes = b"",
+    debugger: str = "",
 ) -> list[tuple[LayerContent, History]]:
     """What is added to the base for one platform, in the order of the layers.
 
@@ -173,7 +174,8 @@ def added_contents(
 
     :param executables: the first is the entrypoint, which is the last layer.
     :param kodata: None for no layer.
-    :param capabilities: of the first executable, the entrypoint.
+    :param capabilities: of the first executable, the entrypoint, and as in ko of Delve.
+    :param debugger: the name of the executable that is Delve.
     """
     entrypoint, *others = executables
     contents: list[tuple[LayerContent, History]] = [
@@ -191,8 +193,11 @@ def added_contents(
         contents.append((TreeContent(_KODATA, kodata, mtime=settings.kodata_created or 0), history))
     for executable in (*others, entrypoint):
         created_by = f"ko build ko://{executable.import_path}"
-        content = executable_content(executable, capabilities if executable is entrypoint else b"")
-        comment = f"go build output, at /ko-app/{executable.app_name}"
+        is_debugger = executable.app_name == debugger
+        has_capabilities = executable is entrypoint or is_debugger
+        content = executable_content(executable, capabilities if has_capabilities else b"")
+        what = "Delve debugger" if is_debugger else "go build output"
+        comment = f"{what}, at /ko-app/{executable.app_name}"
         contents.append((content, History(created_by, comment, settings.created)))
     return contents
 

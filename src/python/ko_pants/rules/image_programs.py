@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Sequence
 
 from pants.base.build_root import BuildRoot
@@ -20,6 +20,7 @@ from ko_pants.products import (
     HostToolsRequest,
 )
 from ko_pants.rules.binary import resolve_binary, resolve_program
+from ko_pants.rules.debugger import DEBUGGER, delve_program, for_debugging, is_debug_image
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.rules.template_values import filled_builds
 from ko_pants.target_types import GoOciImageFieldSet
@@ -31,11 +32,13 @@ class Programs:
 
     :param build: how the entrypoint is compiled; None if it is prebuilt.
     :param executables: of each platform, in the order of the base; the first is the entrypoint.
+    :param debugger: the name of the one that is Delve; empty if there is none.
     """
 
     build: GoBuild | None
     tools: HostTools
     executables: tuple[tuple[GoExecutable, ...], ...]
+    debugger: str = ""
 
 
 async def programs_of_image(
@@ -55,6 +58,10 @@ async def programs_of_image(
     for value in field_set.binaries.value or ():
         owner = f"{field_set.address}, field `{field_set.binaries.alias}`"
         found.append(await resolve_program(value, field_set.address, owner, root))
+    debug = is_debug_image(field_set, base, settings)
+    found = for_debugging(field_set, found, settings, debug=debug)
+    if debug:
+        found.append(await delve_program(field_set, found[0][0], root))
     tools = await host_tools(HostToolsRequest(python_only=all(b is None for b, _ in found)))
     hidden = await hidden_files(HiddenFilesRequest())
     platforms = tuple(m.platform for m in base.manifests)
@@ -72,12 +79,30 @@ async def programs_of_image(
     executables = await go_executables(requests)
     count = len(platforms)
     by_program = [executables[at : at + count] for at in range(0, len(executables), count)]
+    if debug:
+        by_program[-1] = tuple(replace(e, app_name=DEBUGGER) for e in by_program[-1])
+    _check_programs(field_set, base, by_program, debug=debug)
+    return Programs(found[0][0], tools, tuple(zip(*by_program)), DEBUGGER if debug else "")
+
+
+def _check_programs(
+    field_set: GoOciImageFieldSet,
+    base: BaseImage,
+    by_program: Sequence[Sequence[GoExecutable]],
+    *,
+    debug: bool,
+) -> None:
+    """Make sure that all programs can be in the image.
+
+    :param by_program: the executables of each program, for each platform; Delve is the last.
+    """
     owner = str(field_set.address)
-    _check_executables(owner, field_set.binary.alias, base, by_program[0])
-    for others in by_program[1:]:
-        _check_executables(owner, field_set.binaries.alias, base, others)
-    _check_names(owner, field_set.binaries.alias, [program[0] for program in by_program])
-    return Programs(found[0][0], tools, tuple(zip(*by_program)))
+    fields = [field_set.binary.alias, *[field_set.binaries.alias] * (len(by_program) - 1)]
+    if debug:
+        fields[-1] = field_set.delve.alias
+    for field, executables in zip(fields, by_program):
+        _check_executables(owner, field, base, executables)
+    _check_names(owner, fields[-1], [executables[0] for executables in by_program])
 
 
 def _check_executables(

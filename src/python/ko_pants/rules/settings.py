@@ -59,6 +59,7 @@ class Settings:
     :param image_refs: the file for the references of published images; empty if there is none.
     :param created: of the image, in seconds since the epoch; None if it is not set.
     :param kodata_created: of the files of kodata, likewise.
+    :param debug: of targets that say nothing, like `disable_optimizations`.
     :param search_path: directories in which the `go` tool is looked for.
     :param named_caches: the directory of Pants' named caches.
     """
@@ -79,6 +80,8 @@ class Settings:
     search_path: tuple[str, ...]
     created: int | None
     kodata_created: int | None
+    debug: bool
+    disable_optimizations: bool
     named_caches: str
 
 
@@ -159,6 +162,8 @@ async def settings(
         search_path=tuple(search),
         created=created,
         kodata_created=_epoch(env, "KO_DATA_DATE_EPOCH"),
+        debug=ko.debug,
+        disable_optimizations=ko.disable_optimizations,
         named_caches=str(named_caches.val),
     )
 
