@@ -7,6 +7,7 @@ from typing import Callable, Iterator
 
 import pytest
 from integration.podman import podman_command, skip_without_containers
+from integration.published import published_on
 from integration.workspace import SMALL, Workspace, go_mod
 from real_registry import RealRegistry, docker_registry
 
@@ -43,7 +44,7 @@ def test_the_names_of_ko(
     repo: Workspace, registry: RealRegistry, naming: str, expected: str
 ) -> None:
     run = repo.publish(
-        f"--ko-naming={naming}", "::", env={"KO_DOCKER_REPO": f"{registry.host}/team"}
+        f"--ko-naming={naming}", "cmd/App:", env={"KO_DOCKER_REPO": f"{registry.host}/team"}
     ).ok()
     image = run.images["cmd/App:image"]
     assert image["names"] == [f"{registry.host}/{expected}:latest"]
@@ -62,8 +63,8 @@ def test_references_of_images_that_are_pushed_or_up_to_date(
         }
     )
     file = repo.root / "dist" / "refs"
-    place = f"{registry.host}/refs"
-    run = repo.publish("::", flags=["--ko-image-refs=dist/refs"], env={"KO_DOCKER_REPO": place})
+    place, two = f"{registry.host}/refs", ("cmd/App:", "two:")
+    run = repo.publish(*two, flags=["--ko-image-refs=dist/refs"], env={"KO_DOCKER_REPO": place})
     run.ok()
     lines = file.read_text().splitlines()
     images = [run.images[name] for name in ("cmd/App:image", "two:two")]
@@ -76,17 +77,55 @@ def test_references_of_images_that_are_pushed_or_up_to_date(
     # Nothing is pushed, and nobody asks for the output of Pants.
     file.unlink()
     flags = ("--ko-image-refs=dist/refs", "publish")
-    run = repo.pants(*flags, "::", env={"KO_DOCKER_REPO": place}).ok()
+    run = repo.pants(*flags, *two, env={"KO_DOCKER_REPO": place}).ok()
     assert "up to date" in run.output
     assert file.read_text().splitlines() == lines
     # A run for fewer images, in the same daemon.
     repo.pants(*flags, "two:two", env={"KO_DOCKER_REPO": place}).ok()
     assert file.read_text().splitlines() == lines[1:]
 
-    refused = repo.pants("--ko-tag-only", *flags, "::", env={"KO_DOCKER_REPO": place})
+    refused = repo.pants("--ko-tag-only", *flags, *two, env={"KO_DOCKER_REPO": place})
     assert refused.exit_code == 1
     assert "exactly one tag other than `latest`" in refused.output
     assert file.read_text().splitlines() == lines[1:]
+
+
+def test_several_registries_without_repeated_work(
+    repo: Workspace, registry: RealRegistry, tmp_path: Path
+) -> None:
+    repo.write(
+        {
+            "three/main.go": SMALL.replace("small", "three"),
+            "three/BUILD": (
+                "go_oci_image(name='all')\n"
+                "go_oci_image(name='some', registries=['<all default registries>', '@third'])\n"
+            ),
+        }
+    )
+    with docker_registry(tmp_path) as other:
+        registries = {
+            "one": {"address": registry.host, "default": True, "repository": "several/{name}"},
+            "two": {"address": other.host, "default": True, "extra_image_tags": ["nightly"]},
+            "third": {"address": "registry.invalid", "skip_push": True},
+        }
+        flags = [f"--ko-registries={registries!r}"]
+        first = repo.publish("three:", flags=flags).ok()
+        # One executable and one layer (and that of the empty kodata, made before) for four images.
+        made = [p for p in first.processes if p.startswith(("Compile", "Make layer"))]
+        assert [p.split()[0] for p in made if "three" in p] == ["Compile", "Make"]
+        digests = {
+            published_on(registry.host, "several/all").digest,
+            published_on(other.host, "all").digest,
+            published_on(other.host, "some", "nightly").digest,
+            published_on(registry.host, "several/some").digest,
+        }
+        assert digests == {first.images["three:all"]["digest"]}
+        assert "registry.invalid/some:latest skipped (by `skip_push` on registry @third)" in (
+            first.stderr
+        )
+        again = repo.publish("three:", flags=flags).ok()
+        assert again.stderr.count("skipped up to date") == 6
+        assert not again.processes
 
 
 PRINTS = """package main
@@ -143,14 +182,14 @@ def test_images_are_loaded_where_the_registry_is_ko_local(
     with podman_command(tmp_path) as directory:
         env = {"PATH": f"{directory}:{repo.env['PATH']}", "KO_DOCKER_REPO": "ko.local"}
         flags = ["--ko-load-with=podman", "--ko-image-refs=dist/local"]
-        run = repo.publish("::", flags=flags, env=env).ok()
+        run = repo.publish("cmd/App:", "two:", program, flags=flags, env=env).ok()
         two = run.images["two:two"]
         # The image is an index, and one of its platforms is loaded.
         assert two["platforms"] == ["linux/amd64"]
         assert two["names"] == ["ko.local/two:latest"]
         assert two["references"] == [f"ko.local/two:{two['digest'].partition(':')[2]}"]
         assert two["references"][0] in (repo.root / "dist" / "local").read_text().splitlines()
-        again = repo.publish("::", flags=flags, env=env).ok()
+        again = repo.publish("cmd/App:", "two:", program, flags=flags, env=env).ok()
         assert "up to date" in again.images["two:two"]["status"]
         assert [again.images[name]["published"] for name in ("two:two", program)] == [False, False]
         # `run` finds what was loaded.

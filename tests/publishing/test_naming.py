@@ -11,8 +11,11 @@ import pytest
 from kocache.test_with_ko import MANIFEST, find, registry_with_base
 
 from ko_pants.errors import KoPantsError
-from ko_pants.oci.descriptor import sha256_digest
-from ko_pants.publishing.destinations import ImageNames, destinations
+from ko_pants.oci import media_types
+from ko_pants.oci.descriptor import Descriptor, sha256_digest
+from ko_pants.oci.image import Image
+from ko_pants.publishing.destinations import Destination, ImageNames, destinations
+from ko_pants.publishing.image_refs import image_references
 from ko_pants.publishing.naming import DEFAULT_REPOSITORY, STRATEGIES, default_repository
 from ko_pants.publishing.placeholders import BuiltFacts, content_hash
 from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES, Registry
@@ -148,9 +151,13 @@ def ko_names(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
 
 
 def _ko(ko: str, directory: Path, flags: list[str], host: str) -> str:
+    return _run_ko(ko, directory, flags, host, "./cmd/App").partition("@")[0]
+
+
+def _run_ko(ko: str, directory: Path, flags: list[str], host: str, package: str) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("KO", "GOFLAGS"))}
     return subprocess.run(
-        [ko, "build", *flags, "--platform=linux/amd64", "--sbom=none", "./cmd/App"],
+        [ko, "build", *flags, "--platform=linux/amd64", "--sbom=none", package],
         cwd=directory,
         env={
             **environment,
@@ -163,9 +170,28 @@ def _ko(ko: str, directory: Path, flags: list[str], host: str) -> str:
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-    ).stdout.partition("@")[0]
+    ).stdout
 
 
 @pytest.mark.parametrize("naming", STRATEGIES)
 def test_ko_gives_the_same_name(naming: str, ko_names: Dict[str, str]) -> None:
     assert name(naming, "example.com/Team/tools/cmd/App") == ko_names[naming]
+
+
+def test_ko_writes_the_same_references(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    ko = find("ko")
+    directory = tmp_path_factory.mktemp("refs")
+    (directory / "go.mod").write_text("module example.com/app\n\ngo 1.21\n")
+    (directory / "main.go").write_text("package main\n\nfunc main() {}\n")
+    refs = tmp_path / "refs"
+    with registry_with_base(directory / "registry") as registry:
+        for tags in ("v1", "latest", "v1,v2"):
+            flags = ["--bare", f"--image-refs={refs}", f"--tags={tags}"]
+            printed = _run_ko(ko, directory, flags, registry.host, ".")
+            digest = printed.strip().rpartition("@")[2]
+            manifest = Descriptor(media_types.OCI_MANIFEST, digest, 1)
+            destination = Destination("team", tuple(tags.split(",")), registry=registry.host)
+            ours = image_references(Image((), b"", manifest), destination, tag_only=False)
+            assert refs.read_text().splitlines() == list(ours)
