@@ -204,21 +204,24 @@ def test_a_mistake_is_an_error_without_a_traceback(
     assert "Traceback" not in run.output
 
 
-def test_a_layer_has_the_compression_of_its_target(repo: Workspace) -> None:
-    repo.write({"app/BUILD": BUILD.replace('"../web"', '"../web", compression="zstd"')})
+@pytest.mark.parametrize(("compression", "suffix"), [("zstd", "zstd"), ("estargz", "gzip")])
+def test_a_target_has_its_own_compression_and_runs(
+    repo: Workspace, compression: str, suffix: str
+) -> None:
+    build = BUILD.replace('"../web"', f'"../web", compression="{compression}"')
+    repo.write({"app/BUILD": build.replace('"server"', f'"{compression}"')})
     try:
-        run = repo.publish("app:server").ok()
+        repo.publish(f"app:{compression}").ok()
     finally:
         repo.write({"app/BUILD": BUILD})
-    blobs = repo.root / "dist" / "oci" / "blobs" / "sha256"
-    manifest = json.loads(
-        (
-            blobs / json.loads((blobs / digest_of(run)).read_text())["manifests"][0]["digest"][7:]
-        ).read_text()
-    )
-    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
-
-
-def digest_of(run: Run) -> str:
-    """The digest of the image, in hexadecimal."""
-    return str(run.images["app:server"]["digest"]).partition(":")[2]
+    layout = repo.root / "dist" / "oci"
+    source = f"oci:{layout}:{compression}:latest"
+    inspect = [tool("skopeo"), "inspect", "--raw", source]
+    index = json.loads(subprocess.run(inspect, check=True, capture_output=True).stdout)
+    digest = index["manifests"][0]["digest"]
+    manifest = json.loads((layout / "blobs" / "sha256" / digest[7:]).read_text())
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {suffix}
+    toc = "containerd.io/snapshot/stargz/toc.digest"
+    has_toc = [toc in layer.get("annotations", {}) for layer in manifest["layers"]]
+    assert has_toc == [compression == "estargz"] * 6
+    assert "the probe" in run_with_podman(source)

@@ -8,11 +8,11 @@ from ko_pants.errors import KoPantsError
 from ko_pants.layers.placement import (
     clashes,
     directories_of,
-    not_for_windows,
     parse_mode,
     parse_owner,
     parse_place,
     parse_relative,
+    windows_problem,
 )
 
 
@@ -88,4 +88,13 @@ def test_a_path_has_one_file(one: list[str], other: list[str], expected: list[st
 
 @pytest.mark.parametrize("path", ["/a:b", "/a/b\\c", "/a?", "/a.", "/a /b", '/"', "/a\n"])
 def test_names_that_windows_does_not_have(path: str) -> None:
-    assert list(not_for_windows([path, "/a/b.c d"])) == [path]
+    problem = windows_problem(["/a/b.c d", path])
+    assert problem == f"has the file {path}, a name that Windows does not have"
+
+
+def test_names_that_are_one_for_windows() -> None:
+    assert windows_problem(["/a", "/b"]) == ""
+    assert (
+        windows_problem(["/a/x", "/A/x"])
+        == "has the files /A/x and /a/x, which are one for Windows"
+    )

@@ -141,7 +141,8 @@ class TreeContent(LayerContent):
         }
 
     def key(self, platform: Platform) -> LayerKey:
-        # Not under an import path: equal trees are one layer, whichever image has them. The variant
+        # Not under an import path: equal trees are one layer, whichever image has them. A map keeps
+        # few layers, so those of files are spread over several. The variant
         # names what differs from ko's kodata, so that kodata has the key that it always had.
         variant = [
             f"{name}={value}"
@@ -158,10 +159,12 @@ class TreeContent(LayerContent):
             )
             if value != default
         ]
+        fingerprint = self.digest.fingerprint
+        place = self.kind if self.kind == "kodata" else f"{self.kind}/{fingerprint[:2]}"
         return LayerKey(
-            self.kind,
+            place,
             platform,
-            f"sha256:{self.digest.fingerprint}",
+            f"sha256:{fingerprint}",
             variant=",".join(variant),
             kind=self.kind,
         )

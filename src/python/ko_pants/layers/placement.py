@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import AbstractSet, Iterable, Iterator
+from typing import AbstractSet, Iterable
 
 from ko_pants.errors import KoPantsError
 
@@ -102,10 +102,18 @@ def clashes(
     return sorted((paths & other_paths) | (paths & other_directories) | (directories & other_paths))
 
 
-def not_for_windows(paths: Iterable[str]) -> Iterator[str]:
-    """Those absolute paths that no file of Windows can have."""
-    for path in paths:
+def windows_problem(paths: Iterable[str]) -> str:
+    """What keeps absolute paths from being files of Windows; empty for nothing.
+
+    Some characters are in no name there, and names that differ only in case are one.
+    """
+    known: dict[str, str] = {}
+    for path in sorted(paths):
         if _NOT_IN_WINDOWS_NAMES.search(path) or any(
             part.endswith((".", " ")) for part in path.split("/")
         ):
-            yield path
+            return f"has the file {path}, a name that Windows does not have"
+        other = known.setdefault(path.lower(), path)
+        if other != path:
+            return f"has the files {other} and {path}, which are one for Windows"
+    return ""

@@ -16,7 +16,7 @@ from ko_pants.golang.repo_paths import join
 from ko_pants.layer_contents import KODATA_PATH, ExecutableContent, LayerContent, TreeContent
 from ko_pants.layer_fields import GoOciImageKodataField
 from ko_pants.layers.encodings import LayerEncoding
-from ko_pants.layers.placement import clashes, directories_of, not_for_windows
+from ko_pants.layers.placement import clashes, directories_of, windows_problem
 from ko_pants.oci.image_config import History
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
@@ -64,14 +64,11 @@ async def kodata_digest(
     try:
         # First, for Pants has no good message for a link that leaves the repo.
         hidden = await hidden_in(root, [KodataTree(tree)])
-        disk = Disk(root)
-        kind = disk.kind(tree)
-        if kind is Kind.LINK:
-            kind = disk.kind(disk.resolve(tree))
+        kind = Kind.DIRECTORY if field.value is None else _kind_of(tree, Disk(root))
     except KoPantsError as e:
         raise KoPantsError(f"{owner}: {e}") from None
     digest = await with_hidden(await digest_of_files((), trees=(tree,)), hidden)
-    if field.value is not None and kind is not Kind.DIRECTORY:
+    if kind is not Kind.DIRECTORY:
         raise KoPantsError(
             f"{owner}, field `{field.alias}`: {tree} is "
             + ("no directory" if kind else "not there")
@@ -83,6 +80,12 @@ async def kodata_digest(
     if name == _KODATA:
         return await relocate(digest, directory) if directory else digest
     return await add_prefix(await relocate(digest, tree), _KODATA)
+
+
+def _kind_of(path: str, disk: Disk) -> Kind | None:
+    """What a path of the repo is, after links; None if it is not there."""
+    kind = disk.kind(path)
+    return disk.kind(disk.resolve(path)) if kind is Kind.LINK else kind
 
 
 async def files_of_image(owner: str, field: GoOciImageFilesField) -> tuple[PackedFiles, ...]:
@@ -118,10 +121,11 @@ async def check_places(
         return
     if any(executable.platform.os == "windows" for executable, *_ in executables):
         for packed in files:
-            for path in sorted(not_for_windows(packed.paths)):
+            problem = windows_problem(packed.paths)
+            if problem:
                 raise KoPantsError(
-                    f"{owner}, field `files`: {packed.owner} has the file {path}, a name that "
-                    "Windows does not have; rename it, or make an image of its own for Windows"
+                    f"{owner}, field `files`: {packed.owner} {problem}; rename it, or make an "
+                    "image of its own for Windows"
                 )
     below_kodata = KODATA_PATH + "/"
     entries = await digest_entries(kodata) if kodata is not None else ()

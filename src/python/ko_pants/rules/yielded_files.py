@@ -70,7 +70,7 @@ async def yielded(target: Target, owner: str, root: str) -> Yielded:
     files = {e.path: e for e in entries if isinstance(e, FileEntry)}
     links = {e.path: e.target for e in entries if isinstance(e, SymlinkEntry)}
     if links:
-        files = _follow(files, links, where)
+        files = follow_links(files, links, where)
     if not files:
         what = "has no files" if packages is None else "packages no file"
         raise KoPantsError(f"{where}, a `{target.alias}`, {what}")
@@ -133,7 +133,7 @@ async def check_source(path: str, where: str, disk: Disk) -> None:
         )
 
 
-def _follow(
+def follow_links(
     files: Mapping[str, FileEntry], links: Mapping[str, str], where: str
 ) -> dict[str, FileEntry]:
     """The files, and in the place of each link what it leads to.
