@@ -131,7 +131,27 @@ def test_locked_image_is_gone(repo: Workspace, registry: RealRegistry, tmp_path:
 
     assert run.exit_code == 1
     assert f"images:static is locked to {digest} in {LOCK}" in run.stderr
-    assert "The locked image is gone from the registry: run `./pants ko-lock images:static`" in (
+    assert "The locked image is gone from the registry. Run `./pants ko-lock images:static`" in (
         run.stderr
     )
+    assert "Traceback" not in run.output
+
+
+def test_layer_of_the_locked_image_is_gone(
+    repo: Workspace, registry: RealRegistry, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    base = make_base(PLATFORMS, text="a layer is gone")
+    push(base, registry.host, "bases/static", "stable")
+    repo.pants("ko-lock", "::").ok()
+    for layer in base.layers:
+        delete(registry.host, "bases/static", "blobs", layer)
+
+    with docker_registry(tmp_path_factory.mktemp("elsewhere")) as elsewhere:
+        run = repo.pants(f"--ko-docker-repo={elsewhere.host}", "publish", "::")
+
+    assert run.exit_code == 1
+    assert (
+        f"It is a layer of the base image {registry.host}/bases/static:stable ({base.digest}), "
+        "which is gone from the registry. Run `./pants ko-lock images:static`"
+    ) in run.stderr
     assert "Traceback" not in run.output

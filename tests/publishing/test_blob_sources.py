@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import urllib.parse
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
 
@@ -64,6 +65,36 @@ def test_layers_of_a_base_on_disk_are_copied(registry: FaultRegistry, tmp_path: 
     path.write_bytes(BASE_BLOB)
     Run(tmp_path, registry).publish(image)
     assert registry.blobs["app", digest] == BASE_BLOB
+
+
+@pytest.mark.parametrize(
+    ("if_lost", "words"),
+    [
+        ("", "Push the base image again, or choose another one"),
+        ("Run `./pants ko-lock images:static`", "Run `./pants ko-lock images:static`"),
+    ],
+)
+def test_a_base_that_is_gone_is_named_with_what_can_be_done(
+    if_lost: str, words: str, registry: FaultRegistry, tmp_path: Path
+) -> None:
+    with fault_registry() as elsewhere:
+        base = replace(base_on(f"{elsewhere.host}/bases/static"), if_lost=if_lost)
+        run = Run(tmp_path, registry)
+        (text,) = run.commit(run.upload(app(tmp_path, base=base))).values()
+    assert f"{sha256_digest(BASE_BLOB)}: HTTP 404" in text
+    assert f"It is a layer of the base image base ({base.digest}), which is gone" in text
+    assert text.endswith(words)
+
+
+def test_a_base_that_is_gone_from_the_disk(registry: FaultRegistry, tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path / "base"))
+    run = Run(tmp_path, registry)
+    image = app(tmp_path, base=base_on(f"oci:{layout.path}"))
+    (text,) = run.commit(run.upload(image)).values()
+    assert text.endswith(
+        f"base image base: the layer {sha256_digest(BASE_BLOB)} is missing in the OCI layout "
+        f"{layout.path}; write the layout anew"
+    )
 
 
 def test_a_layer_that_the_registry_lost_is_an_error_that_says_so(

@@ -290,8 +290,8 @@ def locked(image: str, *platforms: str, digest: str = "sha256:" + 64 * "0") -> s
             locked("{image}", "linux/amd64"),
             [
                 f"images:static is locked to sha256:{64 * '0'} in {LOCK}: {{host}}/base@sha256:0",
-                "The locked image is gone from the registry: r" + RUN,
-                "to lock what {image} names now",
+                "The locked image is gone from the registry. R" + RUN,
+                f"to lock what {{image}} names now, and commit {LOCK}",
             ],
         ),
     ],

@@ -51,6 +51,7 @@ class BaseImage:
     :param digest: of the index or manifest that the name stands for; empty for scratch.
     :param docker: whether the media type of the index is Docker's.
     :param source: where layers can be copied from: a reference without tag, or `oci:<directory>`.
+    :param if_lost: what a user can do if the registry lacks a layer of it; empty for the usual.
     """
 
     name: str
@@ -58,6 +59,7 @@ class BaseImage:
     docker: bool
     manifests: tuple[BaseManifest, ...]
     source: str = ""
+    if_lost: str = ""
 
     def layer(self, digest: str) -> Descriptor | None:
         """The layer with this digest; None if no platform has one."""

@@ -9,8 +9,7 @@ import threading
 from typing import BinaryIO, Mapping
 
 from ko_pants.errors import KoPantsError
-from ko_pants.oci.layout import Layout
-from ko_pants.oci.reference import Reference
+from ko_pants.publishing.base_layers import open_base_layer
 from ko_pants.publishing.publication import Publication
 from ko_pants.publishing.temporary import make_directory
 from ko_pants.registry.client import RegistryClient
@@ -37,9 +36,7 @@ def open_blob(
             "and then refused a manifest that names it. Run again; if it lasts, the registry "
             "has lost the blob: delete the image there, or publish to another repository"
         )
-    if base.source.startswith("oci:"):
-        return open(Layout(base.source[len("oci:") :]).blob_path(digest), "rb")
-    return client.session().open_blob(Reference.parse(base.source, default_tag=""), descriptor)
+    return open_base_layer(client, base, descriptor)
 
 
 def mount_sources(publication: Publication, digest: str) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pants.engine.addresses import UnparsedAddressInputs
 from pants.engine.target import Target
 
@@ -31,6 +33,13 @@ def _named_by(field: GoOciImageBaseImageField) -> str:
     )
 
 
+def _origin(field: GoOciImageBaseImageField) -> str:
+    """What Pants says of an address that does not exist: it is `from the ...`."""
+    if field.value:
+        return f"the field `base_image` of {field.address}"
+    return f"the option [ko].default_base_image (or $KO_DEFAULTBASEIMAGE), for {field.address}"
+
+
 async def base_target(field: GoOciImageBaseImageField, settings: Settings) -> Target | None:
     """The `oci_base_image` that an image is built on; None if its base is no target.
 
@@ -47,7 +56,7 @@ async def base_target(field: GoOciImageBaseImageField, settings: Settings) -> Ta
         )
     targets = await targets_of(
         UnparsedAddressInputs(
-            [value], owning_address=field.address, description_of_origin=f"the {where}"
+            [value], owning_address=field.address, description_of_origin=_origin(field)
         )
     )
     if len(targets) != 1:
@@ -96,15 +105,11 @@ async def _locked_base(target: Target, wanted: tuple[Platform, ...]) -> BaseImag
         raise KoPantsError(found.problem)
     _check_lock(lock, target, wanted)
     command = f"./pants ko-lock {target.address}"
+    if_lost = f"Run `{command}` to lock what {lock.image} names now, and commit {path}"
     try:
         base = (await base_image(BaseImageRequest(lock.image, wanted, lock.digest))).base
     except RegistryError as e:
-        gone = (
-            f". The locked image is gone from the registry: run `{command}` to lock what "
-            f"{lock.image} names now, and commit the file"
-            if e.status == 404
-            else ""
-        )
+        gone = f". The locked image is gone from the registry. {if_lost}" if e.status == 404 else ""
         raise KoPantsError(
             f"{target.address} is locked to {lock.digest} in {path}: {e}{gone}"
         ) from None
@@ -115,7 +120,7 @@ async def _locked_base(target: Target, wanted: tuple[Platform, ...]) -> BaseImag
             f"image for {other.platform} is {other.digest}, and `platforms` does not say so. Run "
             f"`{command}` and commit the file"
         )
-    return base
+    return replace(base, if_lost=if_lost)
 
 
 async def image_base(

@@ -16,8 +16,8 @@ from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import BaseImage
 from ko_pants.oci.layout import Layout
-from ko_pants.oci.reference import Reference
 from ko_pants.products import ImageBlobs, ImageBlobsRequest, LayerBlobRequest
+from ko_pants.publishing.base_layers import open_base_layer
 from ko_pants.publishing.temporary import make_directory
 from ko_pants.rules.drift import correct_drift, drifted_layers
 from ko_pants.rules.registry_access import RegistryAccess
@@ -35,9 +35,8 @@ def _fetch(access: RegistryAccess, base: BaseImage, layer: Descriptor, spool: st
                 f"base image {base.name}: the blob {layer.digest} is missing; write the layout anew"
             )
         return layout.blob_path(layer.digest)
-    reference = Reference.parse(base.source, default_tag="")
     layout = Layout(spool)
-    with access.client.session().open_blob(reference, layer) as stream:
+    with open_base_layer(access.client, base, layer) as stream:
         layout.write_blob(layer, stream)
     return layout.blob_path(layer.digest)
 
