@@ -99,6 +99,20 @@ def test_lock_publish_and_refresh(repo: Workspace, registry: RealRegistry) -> No
     assert (after.st_mtime_ns, after.st_ino) == (written.st_mtime_ns, written.st_ino)
 
 
+@pytest.mark.parametrize("flags", [(), ("--no-pantsd",)], ids=["daemon", "no daemon"])
+def test_refresh_and_publish_in_one_run(
+    flags: tuple[str, ...], repo: Workspace, registry: RealRegistry
+) -> None:
+    move_tag(registry, f"before {flags}")
+    repo.pants("ko-lock", "publish", "::").ok()
+    new = move_tag(registry, f"after {flags}")
+
+    repo.pants(*flags, "ko-lock", "publish", "::").ok()
+
+    annotations = published_on(registry.host, "app").index["annotations"]
+    assert annotations["org.opencontainers.image.base.digest"] == new
+
+
 def test_changed_lock_selects_the_images(repo: Workspace, registry: RealRegistry) -> None:
     tool("git")
     move_tag(registry, "committed")

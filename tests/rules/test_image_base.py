@@ -167,7 +167,7 @@ def test_nothing_is_written_where_nothing_changed(
     ko_lock(runner, tmp_path)
     path = Path(runner.build_root) / LOCK
     # As another tool formats it.
-    path.write_text(json.dumps(json.loads(path.read_text())))
+    runner.write_files({LOCK: json.dumps(json.loads(path.read_text()))})
     before = path.stat()
     done = ko_lock(runner, tmp_path)
     assert (done.exit_code, done.stdout) == (0, f"- images:static: {LOCK} is up to date\n")
@@ -256,9 +256,20 @@ RUN = "un `./pants ko-lock images:static`"
 
 def test_a_lock_that_is_missing(runner: RuleRunner) -> None:
     assert mistake(runner) == (
-        f"app:image, field `base_image`: the lock file {LOCK} of images:static is missing, or "
-        "Pants ignores it (.gitignore, [GLOBAL].pants_ignore). R" + RUN + " and commit the file"
+        f"app:image, field `base_image`: the lock file {LOCK} of images:static is missing. R"
+        + RUN
+        + " and commit the file"
     )
+
+
+def test_a_lock_that_cannot_be_read(runner: RuleRunner) -> None:
+    path = Path(runner.build_root) / LOCK
+    path.mkdir()
+    try:
+        text = mistake(runner)
+    finally:
+        path.rmdir()
+    assert f"the lock file {LOCK} of images:static cannot be read: Is a directory. R" in text
 
 
 def locked(image: str, *platforms: str, digest: str = "sha256:" + 64 * "0") -> str:

@@ -505,7 +505,7 @@ else:
     from ko_pants.rules.lock_file import read_lock_file
 
     async def lock_file(request: LockFileRequest) -> LockFile:
-        return await read_lock_file(request)
+        return await read_lock_file(request, **implicitly())
 
 
 if HAS_GET:

@@ -14,10 +14,11 @@ from pants.option.option_types import BoolOption
 
 from ko_pants.base_image_fields import OciBaseImageLockfileField, OciBaseImageReferenceField
 from ko_pants.disk.replacement import replace_file
-from ko_pants.engine import base_image, lock_file
+from ko_pants.engine import base_image
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.base_lock import lock_changes, lock_content, lock_of
 from ko_pants.products import BaseImageRequest, LockFileRequest
+from ko_pants.rules.lock_file import lock_file_on_disk
 
 
 class KoLockSubsystem(GoalSubsystem):
@@ -51,7 +52,7 @@ class _Refresh:
     lines: tuple[str, ...]
 
 
-async def _refresh(target: Target) -> _Refresh:
+async def _refresh(target: Target, root: str) -> _Refresh:
     """Compare the lock file of a target with the registry.
 
     :raises KoPantsError: the tag names nothing, the registry cannot be reached, or there is no
@@ -63,7 +64,7 @@ async def _refresh(target: Target) -> _Refresh:
         new = lock_of((await base_image(BaseImageRequest(image, ()))).base)
     except KoPantsError as e:
         raise KoPantsError(f"{target.address}, field `image`: {e}") from None
-    found = await lock_file(LockFileRequest(str(target.address), path))
+    found = lock_file_on_disk(LockFileRequest(str(target.address), path), root)
     if found.lock is None:
         # Missing or damaged; in both cases all of it is new.
         lines = [f"digest: {new.digest}", *(f"{p.platform}: {p.digest}" for p in new.platforms)]
@@ -100,7 +101,7 @@ async def ko_lock(
     exit_code = 0
     for target in bases:
         try:
-            refresh = await _refresh(target)
+            refresh = await _refresh(target, build_root.path)
             if refresh.content is None:
                 console.print_stdout(f"- {target.address}: {refresh.path} is up to date")
                 continue
