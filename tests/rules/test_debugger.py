@@ -10,6 +10,7 @@ from pants.engine.addresses import Address
 from pants.testutil.rule_runner import RuleRunner
 from rules.engine_runner import configure, elf, error_of, new_runner
 
+from ko_pants.layer_contents import ExecutableContent
 from ko_pants.oci.image_config import ImageConfig
 from ko_pants.products import BuiltImage
 from ko_pants.target_types import GoOciImageFieldSet
@@ -72,6 +73,14 @@ def test_delve_runs_the_program_as_in_ko(runner: RuleRunner) -> None:
         "go build output, at /ko-app/server.bin",
     ]
     assert len(image.image.manifests[0].layers) == 3
+
+
+def test_as_in_ko_delve_has_the_capabilities_of_the_program(runner: RuleRunner) -> None:
+    image = built(runner, "debug=True, delve=':delve', linux_capabilities=['cap_sys_ptrace=ep']")
+    contents = [a.layer.request.content for a in image.platforms[0].layers]
+    attributes = {c.capabilities for c in contents if isinstance(c, ExecutableContent)}
+    assert len(attributes) == 1
+    assert attributes != {""}
 
 
 def test_without_debug_nothing_of_it_is_in_the_image(runner: RuleRunner) -> None:

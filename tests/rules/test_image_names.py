@@ -110,6 +110,7 @@ def test_tags_of_git(engine: RuleRunner, tmp_path: Path) -> None:
         ("{{.Env.NOT_SET}}", ["{{.Env.NOT_SET}}", "no variable NOT_SET"]),
         ("{{.Env.BRACES}}", ["{{.Env.BRACES}}", "'{name}'", "no braces"]),
         ("{{.GoEnv.GOARCH}}", ["{{.GoEnv.GOARCH}}", "platform"]),
+        ("{{.Env.GOARCH}}", ["{{.Env.GOARCH}}", "platform"]),
         ("{{.Name}}", ["{{.Name}}", "{{.Git.NAME}}"]),
         ("{{name}}", ["{{name}}"]),
     ],

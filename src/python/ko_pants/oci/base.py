@@ -58,17 +58,7 @@ def read_base_image(
     media_type = document_media_type(document, top.media_type)
     if media_type in mt.INDEX_TYPES:
         entries = read_index(document, where=f"base image {name}")
-        chosen = _choose(source, entries, wanted, name)
-        # One entry can serve several CPU levels.
-        read = {
-            entry.digest: _read_manifest(source, entry, source.read_manifest(entry), name=name)
-            for entry in {entry.digest: entry for entry, _ in chosen}.values()
-        }
-        # The index says more than the config, which often lacks the variant.
-        manifests = tuple(
-            replace(read[entry.digest], platform=platform, entry_annotations=entry.annotations)
-            for entry, platform in chosen
-        )
+        manifests = _read_entries(source, _choose(source, entries, wanted, name), name)
         return BaseImage(name, top.digest, media_type == mt.DOCKER_INDEX, manifests, origin)
     if media_type not in mt.MANIFEST_TYPES:
         raise KoPantsError(
@@ -83,11 +73,25 @@ def read_base_image(
     missing = missing_platforms([manifest.platform], wanted)
     if missing:
         raise lacks_platforms(name, missing, [manifest.platform])
-    platforms = [manifest.platform]
-    if wanted:
-        platforms = [p for _, p in choose_offers([(manifest, manifest.platform)], wanted)]
-    manifests = tuple(replace(manifest, platform=platform) for platform in platforms)
+    platform = manifest.platform
+    chosen = choose_offers([(manifest, platform)], wanted or [platform])
+    manifests = tuple(replace(manifest, platform=platform) for _, platform in chosen)
     return BaseImage(name, top.digest, manifest.docker, manifests, origin)
+
+
+def _read_entries(
+    source: BaseSource, chosen: Sequence[tuple[Descriptor, Platform]], name: str
+) -> tuple[BaseManifest, ...]:
+    """The images of entries of an index. One that serves several CPU levels is read once."""
+    read = {
+        entry.digest: _read_manifest(source, entry, source.read_manifest(entry), name=name)
+        for entry in {entry.digest: entry for entry, _ in chosen}.values()
+    }
+    # The index says more than the config, which often lacks the variant.
+    return tuple(
+        replace(read[entry.digest], platform=platform, entry_annotations=entry.annotations)
+        for entry, platform in chosen
+    )
 
 
 def _choose(

@@ -42,6 +42,11 @@ _VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
     "riscv64": ("GORISCV64", {v: v for v in ("rva20u64", "rva22u64", "rva23u64")}),
 }
 
+# The variables of Go that depend on the platform of an image.
+PLATFORM_VARIABLES = frozenset(
+    {"GOOS", "GOARCH", *(variable for variable, _ in _VARIANTS.values())}
+)
+
 
 @dataclass(frozen=True, order=True)
 class Platform:

@@ -110,20 +110,16 @@ async def build_image(
     added = await added_layers(
         [
             (
-                of[0].platform,
+                platform,
                 added_contents(of, files, kodata, settings, capabilities, programs.debugger),
             )
-            for of in programs.executables
+            for platform, of in zip(programs.platforms, programs.executables)
         ],
         encoding,
         layer_settings(settings, programs.tools),
     )
-    parts = tuple(
-        PlatformImage(executables[0].platform, executables, of_platform)
-        for executables, of_platform in zip(programs.executables, added)
-    )
-    platforms = tuple(part.platform for part in parts)
-    labels = await filled_labels(owner, field_set.labels.value or {}, platforms, outside, settings)
+    parts = tuple(map(PlatformImage, programs.platforms, programs.executables, added))
+    labels = await filled_labels(owner, field_set.labels, programs.platforms, outside, settings)
     config = replace(
         config,
         app_name=parts[0].executables[0].app_name,

@@ -11,6 +11,7 @@ from ko_pants.engine import go_executables, hidden_files, host_tools
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import executable_problem
 from ko_pants.oci.image import BaseImage
+from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     GoBuild,
     GoExecutable,
@@ -39,6 +40,11 @@ class Programs:
     tools: HostTools
     executables: tuple[tuple[GoExecutable, ...], ...]
     debugger: str = ""
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The platforms of the image, in the order of the base."""
+        return tuple(entrypoint.platform for entrypoint, *_ in self.executables)
 
 
 async def programs_of_image(

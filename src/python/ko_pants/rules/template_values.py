@@ -15,6 +15,7 @@ from pants.engine.env_vars import EnvironmentVarsRequest
 from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
+from ko_pants.config_fields import GoOciImageLabelsField
 from ko_pants.engine import environment_vars, git_answers, host_tools, run_process, run_time
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import build_environment, parse_env_field
@@ -23,7 +24,7 @@ from ko_pants.golang.git_values import question_of
 from ko_pants.golang.go_build import env_argv
 from ko_pants.golang.templates import TemplateKey, fill_template, has_template, template_keys
 from ko_pants.oci.image_config import rfc3339
-from ko_pants.oci.platform import Platform
+from ko_pants.oci.platform import PLATFORM_VARIABLES, Platform
 from ko_pants.products import (
     GitAnswerRequest,
     GoBuild,
@@ -199,7 +200,7 @@ async def filled_builds(
 
 async def filled_labels(
     owner: str,
-    labels: Mapping[str, str],
+    field: GoOciImageLabelsField,
     platforms: Sequence[Platform],
     outside: GoEnvironment,
     settings: Settings,
@@ -209,12 +210,13 @@ async def filled_labels(
     :raises KoPantsError: a template that cannot be filled in, or one whose value depends on the
         platform: the labels of an image are the same for all.
     """
+    labels: Mapping[str, str] = field.value or {}
     if not has_template(labels.values()):
         return labels
     filled: dict[str, str] = {}
     values = await _values(tuple(labels.values()), platforms, outside, settings)
     for name, text in labels.items():
-        where = f"{owner}, field `image_labels`, {name!r}"
+        where = f"{owner}, field `{field.alias}`, {name!r}"
         found = {str(p): _filled([text], v, where)[0] for p, v in zip(platforms, values)}
         if len(set(found.values())) > 1:
             raise KoPantsError(
@@ -239,7 +241,7 @@ async def filled_tags(
     where = f"{owner}, field `image_tags`"
     try:
         for key in sorted(template_keys(tags)):
-            if key.group == "GoEnv":
+            if key.group == "GoEnv" or (key.group == "Env" and key.name in PLATFORM_VARIABLES):
                 raise KoPantsError(
                     f"{key} can depend on the platform, and all platforms of an image have the "
                     "same tags; expected a value of git, of the environment or of the time"
