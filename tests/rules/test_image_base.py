@@ -349,6 +349,18 @@ def test_a_registry_that_refuses_is_not_called_gone(
     assert "gone" not in text
 
 
+def test_cpu_levels_on_a_locked_base(
+    runner: RuleRunner, registry: FaultRegistry, tmp_path: Path
+) -> None:
+    push(registry, AMD64)
+    ko_lock(runner, tmp_path)
+    build = Path(runner.build_root) / "app/BUILD"
+    levels = "'linux/amd64', 'linux/amd64/v3'"
+    runner.write_files({"app/BUILD": build.read_text().replace("'linux/amd64'", levels)})
+    built = runner.request(BuiltImage, [the_image(runner)])
+    assert built.image.platform_names == "linux/amd64, linux/amd64/v3"
+
+
 def test_a_lock_that_was_edited_by_hand(
     runner: RuleRunner, registry: FaultRegistry, tmp_path: Path
 ) -> None:
