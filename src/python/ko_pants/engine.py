@@ -81,6 +81,8 @@ from ko_pants.products import (
     ResolvedBase,
     RunTime,
     RunTimeRequest,
+    YieldedFiles,
+    YieldedFilesRequest,
 )
 from ko_pants.target_types import GoOciImageFieldSet, OciFilesFieldSet
 
@@ -506,6 +508,18 @@ else:
 
     async def lock_file(request: LockFileRequest) -> LockFile:
         return await read_lock_file(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def yielded_files(requests: Iterable[YieldedFilesRequest]) -> tuple[YieldedFiles, ...]:
+        return await MultiGet(Get(YieldedFiles, YieldedFilesRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.yielded_files import find_yielded_files
+
+    async def yielded_files(requests: Iterable[YieldedFilesRequest]) -> tuple[YieldedFiles, ...]:
+        return await concurrently(find_yielded_files(r, **implicitly()) for r in requests)
 
 
 if HAS_GET:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pants.engine.addresses import Address
-from pants.engine.fs import EMPTY_DIGEST, Digest
+from pants.engine.fs import EMPTY_DIGEST, Digest, FileEntry
 from pants.engine.process import ProcessResultMetadata
 from pants.util.frozendict import FrozenDict
 
@@ -393,6 +393,31 @@ class LockFile:
 
     lock: BaseLock | None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class YieldedFilesRequest:
+    """Ask for the files that the target at `address` yields.
+
+    :param owner: the target and the field that want them, for errors.
+    """
+
+    address: Address
+    owner: str
+
+
+@dataclass(frozen=True)
+class YieldedFiles:
+    """What a target packages, or else its sources.
+
+    :param digest: its files, at their paths in the repo or below `dist/`.
+    :param files: each of them by path, sorted. What a link leads to is in the place of the link.
+    :param packages: the files and directories that it packages; None if these are sources.
+    """
+
+    digest: Digest
+    files: tuple[tuple[str, FileEntry], ...]
+    packages: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ import posixpath
 from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.target import Target
 
-from ko_pants.engine import analyzed_directories, targets_of
+from ko_pants.engine import analyzed_directories, targets_of, yielded_files
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import parse_env_field
 from ko_pants.golang.build_flags import check_flags
 from ko_pants.golang.templates import has_template
-from ko_pants.products import GoBuild, GoDirectoryRequest, PrebuiltFile
+from ko_pants.products import GoBuild, GoDirectoryRequest, PrebuiltFile, YieldedFilesRequest
 from ko_pants.rules.repo_files import existing_files
-from ko_pants.rules.yielded_files import yielded
 from ko_pants.target_types import (
     GoExecutableEnvField,
     GoExecutableFlagsField,
@@ -61,21 +60,20 @@ async def find_program(value: str, relative_to: Address, owner: str) -> GoBuild 
 
 
 async def resolve_binary(
-    binary: GoOciImageBinaryField, root: str
+    binary: GoOciImageBinaryField,
 ) -> tuple[GoBuild | None, PrebuiltFile | None]:
     """Follow the field: one of the two is returned, the other is None.
 
-    :param root: the build root.
     :raises KoPantsError: it names a target that yields no executable, or more than one file.
     """
     if not binary.value:
         return GoBuild(str(binary.address), binary.address.spec_path), None
     owner = f"{binary.address}, field `binary`"
-    return await resolve_program(binary.value, binary.address, owner, root)
+    return await resolve_program(binary.value, binary.address, owner)
 
 
 async def resolve_program(
-    value: str, relative_to: Address, owner: str, root: str
+    value: str, relative_to: Address, owner: str
 ) -> tuple[GoBuild | None, PrebuiltFile | None]:
     """What an address of a program names; see `resolve_binary`.
 
@@ -84,7 +82,7 @@ async def resolve_program(
     found = await find_program(value, relative_to, owner)
     if isinstance(found, GoBuild):
         return found, None
-    return None, await _prebuilt(found, owner, root)
+    return None, await _prebuilt(found, owner)
 
 
 async def executable_build(
@@ -166,13 +164,13 @@ async def _one_target(value: str, relative_to: Address, owner: str) -> Target:
     return targets[0]
 
 
-async def _prebuilt(target: Target, owner: str, root: str) -> PrebuiltFile:
-    found = await yielded(target, owner, root)
-    if len(found.files) != 1:
-        some = ", ".join([*found.files][:3]) + (", ..." if len(found.files) > 3 else "")
+async def _prebuilt(target: Target, owner: str) -> PrebuiltFile:
+    (found,) = await yielded_files([YieldedFilesRequest(target.address, owner)])
+    paths = [path for path, _ in found.files]
+    if len(paths) != 1:
+        some = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
         raise KoPantsError(
-            f"{owner}: {target.address} has {len(found.files)} files; expected one executable; "
+            f"{owner}: {target.address} has {len(paths)} files; expected one executable; "
             f"found {some}"
         )
-    (path,) = found.files
-    return PrebuiltFile(owner, path, found.digest)
+    return PrebuiltFile(owner, paths[0], found.digest)

@@ -78,19 +78,18 @@ def for_debugging(
 
 
 async def delve_program(
-    field_set: GoOciImageFieldSet, program: GoBuild | None, root: str
+    field_set: GoOciImageFieldSet, program: GoBuild | None
 ) -> tuple[GoBuild | None, PrebuiltFile | None]:
     """Delve: the target of the field, or the version in the go.mod of the program.
 
     :param program: how the entrypoint is compiled; None if it is prebuilt.
-    :param root: the build root.
     :raises KoPantsError: the field names what yields no executable; or it is left out, and there is
         no go.mod.
     """
     field = field_set.delve
     if field.value:
         owner = f"{field_set.address}, field `{field.alias}`"
-        return await resolve_program(field.value, field_set.address, owner, root)
+        return await resolve_program(field.value, field_set.address, owner)
     owner = f"{field_set.address}, field `{field_set.debug.alias}`"
     if program is None:
         raise KoPantsError(

@@ -103,7 +103,7 @@ async def build_image(
     base = await image_base(field_set, settings, wanted)
     config = image_config(field_set, base, settings.created)
     capabilities = file_capabilities(field_set, base)
-    programs = await programs_of_image(field_set, base, outside, settings, build_root)
+    programs = await programs_of_image(field_set, base, outside, settings)
     kodata = await kodata_digest(owner, field_set.kodata, programs.build, build_root.path)
     files = await files_of_image(owner, field_set.files)
     await check_places(owner, files, kodata, programs.executables)

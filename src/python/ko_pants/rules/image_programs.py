@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Sequence
 
-from pants.base.build_root import BuildRoot
-
 from ko_pants.engine import go_executables, hidden_files, host_tools
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import executable_problem
@@ -52,22 +50,20 @@ async def programs_of_image(
     base: BaseImage,
     outside: GoEnvironment,
     settings: Settings,
-    build_root: BuildRoot,
 ) -> Programs:
     """Build, or find, every program of an image for every platform of its base.
 
     :raises KoPantsError: a field names what yields no executable, a program does not run on a
         platform, or two have one name. The text names target and field.
     """
-    root = build_root.path
-    found = [await resolve_binary(field_set.binary, root)]
+    found = [await resolve_binary(field_set.binary)]
     for value in field_set.binaries.value or ():
         owner = f"{field_set.address}, field `{field_set.binaries.alias}`"
-        found.append(await resolve_program(value, field_set.address, owner, root))
+        found.append(await resolve_program(value, field_set.address, owner))
     debug = is_debug_image(field_set, base, settings)
     found = for_debugging(field_set, found, settings, debug=debug)
     if debug:
-        found.append(await delve_program(field_set, found[0][0], root))
+        found.append(await delve_program(field_set, found[0][0]))
     tools = await host_tools(HostToolsRequest(python_only=all(b is None for b, _ in found)))
     hidden = await hidden_files(HiddenFilesRequest())
     platforms = tuple(m.platform for m in base.manifests)

@@ -14,14 +14,14 @@ from pants.engine.target import Targets
 from pants.util.logging import LogLevel
 
 from ko_pants.disk.disk import Disk, Kind
-from ko_pants.engine import create_digest, digest_entries, targets_of
+from ko_pants.engine import create_digest, digest_entries, targets_of, yielded_files
 from ko_pants.errors import KoPantsError
 from ko_pants.files_fields import GoOciImageFilesField, OciFilesSourcesField, OciFilesTargetsField
 from ko_pants.layer_contents import TreeContent
 from ko_pants.layers.placement import directories_of, join_place
-from ko_pants.products import PackedFiles
+from ko_pants.products import PackedFiles, YieldedFilesRequest
 from ko_pants.rules.repo_files import digest_of_sources, matching_files
-from ko_pants.rules.yielded_files import check_source, yielded
+from ko_pants.rules.yielded_files import check_source
 from ko_pants.target_types import OciFilesFieldSet
 
 # The name of the tree in its digest. Equal trees are one layer, whichever target has them.
@@ -77,7 +77,7 @@ async def _own_sources(field: OciFilesSourcesField, root: str) -> dict[str, File
     return found
 
 
-async def _yielded(field: OciFilesTargetsField, root: str) -> list[tuple[str, str, FileEntry]]:
+async def _yielded(field: OciFilesTargetsField) -> list[tuple[str, str, FileEntry]]:
     """The target, the path and the entry of every file of the field `targets`.
 
     A package has its file name as its path. Sources have their path relative to the BUILD file of
@@ -85,16 +85,17 @@ async def _yielded(field: OciFilesTargetsField, root: str) -> list[tuple[str, st
     """
     found = []
     owner = f"{field.address}, field `{field.alias}`"
-    for target in await targets_of_field(field):
-        files = await yielded(target, owner, root)
-        for path, entry in files.files.items():
+    addresses = [target.address for target in await targets_of_field(field)]
+    yielded = await yielded_files(YieldedFilesRequest(a, owner) for a in addresses)
+    for address, files in zip(addresses, yielded):
+        for path, entry in files.files:
             if files.packages is None:
-                prefix = f"{target.address.spec_path}/"
+                prefix = f"{address.spec_path}/"
             else:
                 package = next((p for p in files.packages if f"{path}/".startswith(f"{p}/")), "")
                 prefix = f"{posixpath.dirname(package)}/"
             place = path[len(prefix) :] if path.startswith(prefix) else path
-            found.append((str(target.address), place, entry))
+            found.append((str(address), place, entry))
     return found
 
 
@@ -166,7 +167,7 @@ async def pack_files(field_set: OciFilesFieldSet, build_root: BuildRoot) -> Pack
     """
     owner = str(field_set.address)
     own = await _own_sources(field_set.sources, build_root.path)
-    others = await _yielded(field_set.targets, build_root.path)
+    others = await _yielded(field_set.targets)
     placed = _placed(field_set, [*((owner, path, entry) for path, entry in own.items()), *others])
     at = field_set.at.value
     paths = frozenset(join_place(at, path) for path in placed)

@@ -6,9 +6,12 @@ import dataclasses
 import posixpath
 from typing import Iterator, Mapping
 
+from pants.base.build_root import BuildRoot
 from pants.core.goals.package import EnvironmentAwarePackageRequest, PackageFieldSet
 from pants.core.target_types import FileSourceField, ResourceSourceField
+from pants.engine.addresses import Addresses
 from pants.engine.fs import Digest, FileEntry, SymlinkEntry
+from pants.engine.rules import rule
 from pants.engine.target import (
     FieldSetsPerTargetRequest,
     HydrateSourcesRequest,
@@ -17,6 +20,7 @@ from pants.engine.target import (
     SourcesField,
     Target,
 )
+from pants.util.logging import LogLevel
 
 from ko_pants.disk.disk import Disk, Kind
 from ko_pants.engine import (
@@ -24,57 +28,12 @@ from ko_pants.engine import (
     digest_entries,
     field_sets_per_target,
     hydrate_sources,
+    targets_at,
 )
 from ko_pants.errors import KoPantsError
+from ko_pants.products import YieldedFiles, YieldedFilesRequest
 from ko_pants.rules.repo_files import existing_files
 from ko_pants.target_types import GoOciImageBinaryField
-
-
-@dataclasses.dataclass(frozen=True)
-class Yielded:
-    """What a target yields.
-
-    :param digest: its files, at their paths in the repo or below `dist/`.
-    :param files: each of them by path, sorted. What a link leads to is in the place of the link.
-    :param packages: the files and directories that it packages; None if these are sources.
-    """
-
-    digest: Digest
-    files: Mapping[str, FileEntry]
-    packages: tuple[str, ...] | None
-
-
-async def yielded(target: Target, owner: str, root: str) -> Yielded:
-    """What a target packages, or else its sources.
-
-    :param owner: target and field that want it, for errors.
-    :param root: the build root.
-    :raises KoPantsError: it yields no file, one that Pants cannot read, or a link that leads
-        nowhere or out of what it yields.
-    """
-    packages = None
-    where = f"{owner}: {target.address}"
-    if target.has_field(GoOciImageBinaryField):
-        raise KoPantsError(
-            f"{where} is a `{target.alias}`, which yields no executable and no other file for an "
-            "image"
-        )
-    found = await field_sets_per_target(FieldSetsPerTargetRequest(PackageFieldSet, [target]))
-    if found.field_sets:
-        package = await built_package(EnvironmentAwarePackageRequest(found.field_sets[0]))
-        digest = package.digest
-        packages = tuple(a.relpath for a in package.artifacts if a.relpath)
-    else:
-        digest = await _sources(target, where, root)
-    entries = await digest_entries(digest)
-    files = {e.path: e for e in entries if isinstance(e, FileEntry)}
-    links = {e.path: e.target for e in entries if isinstance(e, SymlinkEntry)}
-    if links:
-        files = follow_links(files, links, where)
-    if not files:
-        what = "has no files" if packages is None else "packages no file"
-        raise KoPantsError(f"{where}, a `{target.alias}`, {what}")
-    return Yielded(digest, dict(sorted(files.items())), packages)
 
 
 async def _sources(target: Target, where: str, root: str) -> Digest:
@@ -189,3 +148,36 @@ def _parents(path: str) -> Iterator[str]:
     while path:
         path = posixpath.dirname(path)
         yield path
+
+
+@rule(desc="Find files of target", level=LogLevel.DEBUG)
+async def find_yielded_files(request: YieldedFilesRequest, build_root: BuildRoot) -> YieldedFiles:
+    """What a target packages, or else its sources.
+
+    :raises KoPantsError: it yields no file, one that Pants cannot read, or a link that leads
+        nowhere or out of what it yields.
+    """
+    packages = None
+    (target,) = await targets_at(Addresses([request.address]))
+    where = f"{request.owner}: {target.address}"
+    if target.has_field(GoOciImageBinaryField):
+        raise KoPantsError(
+            f"{where} is a `{target.alias}`, which yields no executable and no other file for an "
+            "image"
+        )
+    found = await field_sets_per_target(FieldSetsPerTargetRequest(PackageFieldSet, [target]))
+    if found.field_sets:
+        package = await built_package(EnvironmentAwarePackageRequest(found.field_sets[0]))
+        digest = package.digest
+        packages = tuple(a.relpath for a in package.artifacts if a.relpath)
+    else:
+        digest = await _sources(target, where, build_root.path)
+    entries = await digest_entries(digest)
+    files = {e.path: e for e in entries if isinstance(e, FileEntry)}
+    links = {e.path: e.target for e in entries if isinstance(e, SymlinkEntry)}
+    if links:
+        files = follow_links(files, links, where)
+    if not files:
+        what = "has no files" if packages is None else "packages no file"
+        raise KoPantsError(f"{where}, a `{target.alias}`, {what}")
+    return YieldedFiles(digest, tuple(sorted(files.items())), packages)
