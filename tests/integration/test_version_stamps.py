@@ -54,7 +54,10 @@ class Repo:
         workspace.write({"labelled/go.mod": go_mod("example.com/labelled")})
         workspace.write({"labelled/main.go": STAMPED})
         workspace.write(
-            {"labelled/BUILD": "go_oci_image(image_labels={'commit': '{{.Git.ShortCommit}}'})\n"}
+            {
+                "labelled/BUILD": "go_oci_image(image_labels={'commit': '{{.Git.ShortCommit}}'}, "
+                "image_annotations={'tag': '{{.Git.Tag}}'})\n"
+            }
         )
         self.git("init", "-q", "-b", "trunk")
         self.commit("one")
@@ -86,6 +89,10 @@ class Repo:
     def executable(self, name: str) -> bytes:
         found = published_in(self.workspace.root / "dist/oci", f"{name}:latest")
         return found.manifests[0].executable()
+
+    def manifest(self, name: str) -> Any:
+        found = published_in(self.workspace.root / "dist/oci", f"{name}:latest")
+        return found.manifests[0].manifest
 
     def config(self, name: str) -> Any:
         found = published_in(self.workspace.root / "dist/oci", f"{name}:latest")
@@ -121,6 +128,7 @@ def test_values_are_in_the_programs(repo: Repo) -> None:
     assert b"amd64-v2" in repo.executable("envs")
     labels = repo.config("labelled")["config"]["Labels"]
     assert labels == {"commit": repo.git("rev-parse", "--short", "HEAD")}
+    assert repo.manifest("labelled")["annotations"] == {"tag": "v1.2.3-first"}
 
 
 def test_git_is_asked_once_for_all_targets_and_only_what_they_want(repo: Repo) -> None:
@@ -155,7 +163,7 @@ def test_a_tag_rebuilds_what_uses_it(repo: Repo) -> None:
     repo.git("tag", "v1.2.4-second")
     run = repo.publish("::")
     assert compiled(run) == {"tagged"}
-    assert moved(run) == {"tagged"}
+    assert moved(run) == {"tagged", "labelled"}
     assert b"v1.2.4-second" in repo.executable("tagged")
 
 

@@ -12,7 +12,6 @@ from pants.util.logging import LogLevel
 
 from ko_pants.errors import KoPantsError
 from ko_pants.layer_fields import layer_encoding
-from ko_pants.oci.descriptor import sorted_pairs
 from ko_pants.oci.image import AppLayer, BaseImage, Image, compose_image
 from ko_pants.oci.image_config import ImageConfig
 from ko_pants.oci.platform import Platform
@@ -21,7 +20,7 @@ from ko_pants.products import (
     PlatformImage,
 )
 from ko_pants.rules.image_base import image_base
-from ko_pants.rules.image_config import file_capabilities, image_config
+from ko_pants.rules.image_config import file_capabilities, image_config, with_templates
 from ko_pants.rules.image_layers import (
     added_contents,
     added_layers,
@@ -31,7 +30,6 @@ from ko_pants.rules.image_layers import (
 )
 from ko_pants.rules.image_programs import programs_of_image
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
-from ko_pants.rules.template_values import filled_labels
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
 
@@ -119,11 +117,10 @@ async def build_image(
         layer_settings(settings, programs.tools),
     )
     parts = tuple(map(PlatformImage, programs.platforms, programs.executables, added))
-    labels = await filled_labels(owner, field_set.labels, programs.platforms, outside, settings)
+    config = await with_templates(config, field_set, programs.platforms, outside, settings)
     config = replace(
         config,
         app_name=parts[0].executables[0].app_name,
-        labels=sorted_pairs(labels),
         kodata=kodata is not None,
         debugger=programs.debugger,
     )

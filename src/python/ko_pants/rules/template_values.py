@@ -15,7 +15,7 @@ from pants.engine.env_vars import EnvironmentVarsRequest
 from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
-from ko_pants.config_fields import GoOciImageLabelsField
+from ko_pants.build_fields import TemplateDictField
 from ko_pants.engine import environment_vars, git_answers, host_tools, run_process, run_time
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import build_environment, parse_env_field
@@ -198,31 +198,31 @@ async def filled_builds(
     return tuple(_filled_build(build, p, of_p) for p, of_p in zip(platforms, values))
 
 
-async def filled_labels(
+async def filled_pairs(
     owner: str,
-    field: GoOciImageLabelsField,
+    field: TemplateDictField,
     platforms: Sequence[Platform],
     outside: GoEnvironment,
     settings: Settings,
 ) -> Mapping[str, str]:
-    """Labels with their templates filled in.
+    """Labels or annotations with their templates filled in.
 
     :raises KoPantsError: a template that cannot be filled in, or one whose value depends on the
-        platform: the labels of an image are the same for all.
+        platform: those of an image are the same for all.
     """
-    labels: Mapping[str, str] = field.value or {}
-    if not has_template(labels.values()):
-        return labels
+    pairs: Mapping[str, str] = field.value or {}
+    if not has_template(pairs.values()):
+        return pairs
     filled: dict[str, str] = {}
-    values = await _values(tuple(labels.values()), platforms, outside, settings)
-    for name, text in labels.items():
+    values = await _values(tuple(pairs.values()), platforms, outside, settings)
+    for name, text in pairs.items():
         where = f"{owner}, field `{field.alias}`, {name!r}"
         found = {str(p): _filled([text], v, where)[0] for p, v in zip(platforms, values)}
         if len(set(found.values())) > 1:
             raise KoPantsError(
                 f"{where}: the value of {text!r} depends on the platform: "
                 + ", ".join(f"{value!r} for {platform}" for platform, value in found.items())
-                + "; expected one value, for all platforms have the same labels"
+                + "; expected one value for all platforms of the image"
             )
         filled[name] = next(iter(found.values()))
     return filled
