@@ -82,7 +82,7 @@ class KoSubsystem(Subsystem):
         default=[],
         help=(
             "What `package` writes of every image beside the descriptors, with the bytes of all "
-            "layers: `oci-layout`, `oci-archive` or `docker-archive`, as in the field."
+            "layers: `oci-layout`, `oci-archive`, `docker-archive` or `loaded`, as in the field."
         ),
     )
     image_refs = StrOption(
