@@ -166,9 +166,8 @@ async def _closure_owners(
 
 async def _tree_owners(directory: str | None) -> tuple[Address, ...]:
     """The owners of the files below a directory of the repo; None stands for none."""
-    if directory is None:
-        return ()
-    return tuple(await owners_of(OwnersRequest(await existing_files((), trees=(directory,)))))
+    files = () if directory is None else await existing_files((), trees=(directory,))
+    return tuple(await owners_of(OwnersRequest(files))) if files else ()
 
 
 @rule
