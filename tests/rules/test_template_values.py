@@ -152,6 +152,19 @@ def test_go_env(runner: RuleRunner) -> None:
     assert ldflag(runner, "{{.GoEnv.GOEXPERIMENT}}", GOEXPERIMENT="rangefunc") == "rangefunc"
 
 
+def test_go_env_has_no_secrets(runner: RuleRunner) -> None:
+    configure(runner, PATH=PATH, GOPROXY="https://user:canary@proxy.example.com")
+    found = ldflag(runner, "{{.GoEnv.GOPROXY}} {{.Env.GOPROXY}}")
+    assert found == "https://proxy.example.com https://proxy.example.com"
+
+
+def test_credentials_of_a_proxy_do_not_go_into_a_program(runner: RuleRunner) -> None:
+    configure(runner, HTTPS_PROXY="http://user:canary@proxy.example.com")
+    text = mistake(runner, ldflags=("{{.Env.HTTPS_PROXY}}",))
+    assert "HTTPS_PROXY has a user or password in it" in text
+    assert "canary" not in text
+
+
 @pytest.mark.parametrize("name", ["GOROOT", "GOCACHE", "GOMODCACHE"])
 def test_no_path_of_the_sandbox(runner: RuleRunner, name: str) -> None:
     configure(runner, PATH=PATH)

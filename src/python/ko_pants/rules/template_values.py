@@ -22,6 +22,7 @@ from ko_pants.golang.build_environment import build_environment, parse_env_field
 from ko_pants.golang.build_flags import check_flags
 from ko_pants.golang.git_values import question_of
 from ko_pants.golang.go_build import env_argv
+from ko_pants.golang.private_environment import FILE_VARIABLE, has_credentials
 from ko_pants.golang.templates import TemplateKey, fill_template, has_template, template_keys
 from ko_pants.oci.image_config import rfc3339
 from ko_pants.oci.platform import PLATFORM_VARIABLES, Platform
@@ -54,8 +55,14 @@ class _Values:
         :raises KoPantsError: it has none.
         """
         if key.group == "Env":
-            if key.name in self.env:
-                return self.env[key.name]
+            value = self.env.get(key.name)
+            if value is not None and has_credentials(key.name, value):
+                raise KoPantsError(
+                    f"{key} cannot be filled in: {key.name} has a user or password in it, which "
+                    "would be in the image and in cache keys; take it out of the template"
+                )
+            if value is not None:
+                return value
             raise KoPantsError(
                 f"{key} cannot be filled in: the environment of Pants has no variable {key.name}; "
                 "set it (it may be empty), or take it out of the template"
@@ -96,10 +103,16 @@ def _fixed(platform: Platform) -> dict[str, str]:
 
 
 async def _go_env(go: str, platform: Platform, outside: GoEnvironment) -> dict[str, str]:
+    """What `go env` prints.
+
+    The process does not read the private variables: its output is kept in caches.
+    """
+    env = build_environment(platform, outside.variables, {})
+    env.pop(FILE_VARIABLE, None)
     result = await run_process(
         Process(
             env_argv(go),
-            env=build_environment(platform, outside.variables, {}),
+            env=env,
             append_only_caches=GO_CACHES,
             description=f"Ask `go env` for {platform}",
             level=LogLevel.DEBUG,
