@@ -194,6 +194,14 @@ def test_tags_from_a_template_decide_the_dependencies(repo: Repo) -> None:
     assert "envs/sub" not in red
 
 
+def test_dependencies_want_no_version(repo: Repo) -> None:
+    env = {name: value for name, value in repo.env.items() if name != "LEVEL"}
+    repo.calls.write_text("")
+    for name in IMAGES:
+        repo.workspace.pants("dependencies", f"{name}:{name}", env=env).ok()
+    assert repo.git_calls == []
+
+
 def test_a_missing_variable_is_an_error_of_the_target(repo: Repo) -> None:
     env = {name: value for name, value in repo.env.items() if name != "LEVEL"}
     run = repo.workspace.publish("envs", env=env)

@@ -19,7 +19,7 @@ from ko_pants.build_fields import TemplateDictField
 from ko_pants.engine import environment_vars, git_answers, host_tools, run_process, run_time
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import build_environment, parse_env_field
-from ko_pants.golang.build_flags import check_flags
+from ko_pants.golang.build_flags import check_flags, flags_of_settings
 from ko_pants.golang.git_values import question_of
 from ko_pants.golang.go_build import env_argv
 from ko_pants.golang.private_environment import FILE_VARIABLE, has_credentials
@@ -209,6 +209,19 @@ async def filled_builds(
         return (build,) * len(platforms)
     values = await _values(texts, platforms, outside, settings)
     return tuple(_filled_build(build, p, of_p) for p, of_p in zip(platforms, values))
+
+
+def for_closure(build: GoBuild) -> GoBuild:
+    """The build with what decides which files it reads, and no other template.
+
+    So neither git nor a variable of a version stamp is wanted where dependencies are inferred.
+    """
+    if not has_template((*build.flags, *build.ldflags, *(value for _, value in build.env))):
+        return build
+    flags = flags_of_settings(build.flags)
+    names = {"GOFLAGS", "GOWORK", *(key.name for key in template_keys(flags))}
+    env = tuple((name, value) for name, value in build.env if name in names)
+    return dataclasses.replace(build, flags=flags, ldflags=(), env=env)
 
 
 async def filled_pairs(
