@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Dict
 
 import pytest
 from kocache.test_with_ko import MANIFEST, find, registry_with_base
+from oci.images import AMD64
+from publishing.published_images import app
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci import media_types
+from ko_pants.oci.archives import docker_archive_files
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
 from ko_pants.oci.image import Image
 from ko_pants.publishing.destinations import Destination, ImageNames, destinations
@@ -195,3 +201,37 @@ def test_ko_writes_the_same_references(
             destination = Destination("team", tuple(tags.split(",")), registry=registry.host)
             ours = image_references(Image((), b"", manifest), destination, tag_only=False)
             assert refs.read_text().splitlines() == list(ours)
+        flags = ["--bare", "--tag-only", "--tags=v1"]
+        printed = _run_ko(ko, directory, flags, registry.host, ".")
+        destination = Destination("team", ("v1",), registry=registry.host)
+        ours = image_references(Image((), b"", manifest), destination, tag_only=True)
+        assert printed.splitlines() == list(ours)
+
+
+@pytest.mark.parametrize("tags", [("v1",), ("v1", "v2")])
+def test_ko_writes_the_same_kind_of_tar(
+    tags: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    ko = find("ko")
+    directory = tmp_path_factory.mktemp("tar")
+    (directory / "go.mod").write_text("module example.com/app\n\ngo 1.21\n")
+    (directory / "main.go").write_text("package main\n\nfunc main() {}\n")
+    archive = tmp_path / "ko.tar"
+    with registry_with_base(directory / "registry") as registry:
+        flags = ["--bare", "--push=false", f"--tarball={archive}", f"--tags={','.join(tags)}"]
+        _run_ko(ko, directory, flags, registry.host, ".")
+    with tarfile.open(archive) as tar:
+        names = tar.getnames()
+        (theirs,) = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
+    (manifest,) = app(tmp_path, platforms=[AMD64]).image.manifests
+    repository = f"{registry.host}/team"
+    files = docker_archive_files(manifest, [f"{repository}:{tag}" for tag in tags])
+    (ours,) = json.loads(files[-1].content)
+    assert ours["RepoTags"] == sorted(theirs["RepoTags"])
+    assert set(ours) == set(theirs)
+
+    def kinds(paths: list[str]) -> list[str]:
+        return [re.sub(r"[0-9a-f]{64}", "", path) for path in paths]
+
+    assert kinds([ours["Config"], *ours["Layers"]]) == kinds([theirs["Config"], *theirs["Layers"]])
+    assert kinds([f.path for f in files]) == kinds(names)
