@@ -144,8 +144,10 @@ def test_every_option_of_a_goal_and_no_other_is_documented(
 def test_every_variable_and_no_other_is_documented() -> None:
     documented = first_column(section(read(REFERENCE), "## Environment variables"))
     settings = PACKAGE / "rules" / "settings.py"
-    assert documented == strings(settings, "_KO_VARIABLES") | strings(
-        settings, "_REGISTRY_VARIABLES"
+    assert documented == (
+        strings(settings, "_KO_VARIABLES")
+        | strings(settings, "_REGISTRY_VARIABLES")
+        | strings(PACKAGE / "rules" / "ko_yaml.py", "_KO_YAML_VARIABLES")
     )
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact
+from pants.core.goals.package import BuiltPackage
 from pants.engine.addresses import Address
 from pants.engine.fs import Digest, Snapshot
 from pants.engine.target import InvalidFieldException
@@ -23,13 +20,10 @@ from rules.engine_runner import configure, elf, error_of, new_runner
 from ko_pants.goals.package import BuiltImageArtifact
 from ko_pants.oci.descriptor import sha256_digest
 from ko_pants.package_fields import GoOciImagePackageFormatsField
-from ko_pants.publishing.container_engines import machine_platform
 from ko_pants.target_types import GoOciImageFieldSet
 
 ONE, TWO = ["linux/amd64"], ["linux/amd64", "linux/amd64/v3"]
 ALL = ["oci-layout", "oci-archive", "docker-archive"]
-HERE = str(machine_platform("linux"))
-on_amd64 = pytest.mark.skipif(HERE != "linux/amd64", reason="the prebuilt file is for linux/amd64")
 
 
 @pytest.fixture(scope="module")
@@ -205,80 +199,3 @@ def test_a_format_that_does_not_exist(engine: RuleRunner) -> None:
     configure(engine, "--ko-package-formats=tarball")
     text = error_of(engine, BuiltPackage, [field_set(engine, f"platforms={ONE}")])
     assert text.startswith("option [ko].package_formats: there is no format 'tarball'")
-
-
-# An image that is loaded, and what a `docker_image` is told.
-
-
-@dataclass(frozen=True)
-class BuiltDockerImage(BuiltPackageArtifact):
-    """As in Pants' docker backend."""
-
-    image_id: str = ""
-    tags: tuple[str, ...] = ()
-
-
-@pytest.fixture
-def docker_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The module of artifacts that is loaded where Pants' docker backend is enabled."""
-    module: Any = SimpleNamespace(BuiltDockerImage=BuiltDockerImage)
-    monkeypatch.setitem(sys.modules, "pants.backend.docker.package_types", module)
-
-
-def package(runner: RuleRunner, fields: str, *options: str, **environment: str) -> BuiltPackage:
-    configure(runner, *options, **environment)
-    return runner.request(BuiltPackage, [field_set(runner, fields)])
-
-
-@on_amd64
-def test_an_image_is_loaded_as_a_docker_image_would_be(
-    engine: RuleRunner, tmp_path: Path, docker_backend: None
-) -> None:
-    record = tmp_path / "record"
-    (tmp_path / "docker").write_text(
-        f'#!/bin/sh\n[ "$1" = load ] || exit 1\ntar -xOf "$3" manifest.json > {record}\n'
-    )
-    (tmp_path / "docker").chmod(0o755)
-    fields = f"platforms={[*ONE, 'linux/amd64/v3']}, package_formats=['loaded'], image_tags=['v1']"
-    found = package(engine, fields, "--ko-load-with=docker", PATH=f"{tmp_path}:/usr/bin:/bin")
-    image, told = found.artifacts
-    (listed,) = json.loads(record.read_text())
-    unique, name = listed["RepoTags"]
-    assert name == "ko.local/image:v1"
-    assert image.extra_log_lines[1:] == (f"Loaded as {unique}", f"Loaded as {name}")
-    assert isinstance(told, BuiltDockerImage)
-    # No other image has the first.
-    assert told.tags == (unique, name)
-    assert len(unique) == len("ko.local/image:") + 64
-    assert told.image_id.startswith("sha256:")
-
-
-def test_a_base_on_a_registry_is_named_by_its_digest(
-    engine: RuleRunner, docker_backend: None
-) -> None:
-    registries = {
-        "prod": {"address": "r.example.com", "default": True},
-        "other": {"address": "o.example.com", "default": True},
-    }
-    image, told = package(engine, f"platforms={ONE}", f"--ko-registries={registries!r}").artifacts
-    assert isinstance(image, BuiltImageArtifact)
-    assert isinstance(told, BuiltDockerImage)
-    assert told.tags == tuple(
-        f"{host}/image@{image.image_digest}" for host in ("o.example.com", "r.example.com")
-    )
-    # In a layout it has no name that docker could take.
-    assert len(package(engine, f"platforms={ONE}").artifacts) == 1
-
-
-@on_amd64
-def test_an_image_that_cannot_be_loaded(engine: RuleRunner, tmp_path: Path) -> None:
-    fields = f"platforms={ONE}, package_formats=['loaded']"
-    configure(engine, PATH=str(tmp_path))
-    text = error_of(engine, BuiltPackage, [field_set(engine, fields)])
-    for word in ("app:image", "`loaded`", "`package_formats`", "`docker` or `podman`"):
-        assert word in text
-    (tmp_path / "podman").write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
-    (tmp_path / "podman").chmod(0o755)
-    configure(engine, "--ko-load-with=podman", PATH=f"{tmp_path}:/usr/bin:/bin")
-    text = error_of(engine, BuiltPackage, [field_set(engine, f"{fields}, image_tags=['v1']")])
-    assert text == "app:image: podman cannot load it: no room"

@@ -9,7 +9,6 @@ from ko_pants.golang.build_flags import (
     build_settings,
     check_flags,
     check_goflags,
-    flags_of_settings,
     parse_flags,
     parse_goflags,
     profile_path,
@@ -32,21 +31,6 @@ def test_flags_with_their_values() -> None:
     ]
     assert list(parse_flags(["-Xa=b"])) == [Flag("-Xa=b", "Xa", "b")]
     assert list(parse_flags([])) == []
-
-
-@pytest.mark.parametrize(
-    ("flags", "kept"),
-    [
-        (("-tags=a", "-v", "-gcflags", "all=-N", "-mod=mod"), ("-tags=a", "-mod=mod")),
-        (("--tags", "a,b", "-ldflags=-X main.v={{.Git.Tag}}"), ("-tags=a,b",)),
-        (("-pgo=cpu.pprof", "-trimpath"), ("-pgo=cpu.pprof",)),
-        (("{{.Env.FLAG}}", "-v"), ("{{.Env.FLAG}}", "-v")),
-    ],
-)
-def test_flags_that_decide_which_files_there_are(
-    flags: tuple[str, ...], kept: tuple[str, ...]
-) -> None:
-    assert flags_of_settings(flags) == kept
 
 
 @pytest.mark.parametrize("words", [["x"], ["-v", "x"], ["-"], ["--"], ["---v"], ["-=v"], [""]])

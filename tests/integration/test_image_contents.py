@@ -167,12 +167,6 @@ def test_an_edit_of_a_file_compiles_nothing_and_writes_one_layer(
     assert changed == ["files"]
 
 
-def test_kocache_has_every_layer_as_it_is_made(repo: Workspace, first: Run) -> None:
-    run = repo.pants("ko-cache", "--verify", "app:server").ok()
-    # Three of files and kodata, which are the same for both platforms, and four of programs.
-    assert "8 layers of 1 images made and compared, 0 were wrong" in run.stdout
-
-
 def test_a_changed_file_selects_the_image(repo: Workspace, first: Run) -> None:
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]
     for arguments in (["init", "-q"], ["add", "app", "web", "made"], ["commit", "-qm", "first"]):

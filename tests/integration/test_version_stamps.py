@@ -54,10 +54,7 @@ class Repo:
         workspace.write({"labelled/go.mod": go_mod("example.com/labelled")})
         workspace.write({"labelled/main.go": STAMPED})
         workspace.write(
-            {
-                "labelled/BUILD": "go_oci_image(image_labels={'commit': '{{.Git.ShortCommit}}'}, "
-                "image_annotations={'tag': '{{.Git.Tag}}'})\n"
-            }
+            {"labelled/BUILD": "go_oci_image(image_labels={'commit': '{{.Git.ShortCommit}}'})\n"}
         )
         self.git("init", "-q", "-b", "trunk")
         self.commit("one")
@@ -89,10 +86,6 @@ class Repo:
     def executable(self, name: str) -> bytes:
         found = published_in(self.workspace.root / "dist/oci", f"{name}:latest")
         return found.manifests[0].executable()
-
-    def manifest(self, name: str) -> Any:
-        found = published_in(self.workspace.root / "dist/oci", f"{name}:latest")
-        return found.manifests[0].manifest
 
     def config(self, name: str) -> Any:
         found = published_in(self.workspace.root / "dist/oci", f"{name}:latest")
@@ -128,7 +121,6 @@ def test_values_are_in_the_programs(repo: Repo) -> None:
     assert b"amd64-v2" in repo.executable("envs")
     labels = repo.config("labelled")["config"]["Labels"]
     assert labels == {"commit": repo.git("rev-parse", "--short", "HEAD")}
-    assert repo.manifest("labelled")["annotations"] == {"tag": "v1.2.3-first"}
 
 
 def test_git_is_asked_once_for_all_targets_and_only_what_they_want(repo: Repo) -> None:
@@ -163,7 +155,7 @@ def test_a_tag_rebuilds_what_uses_it(repo: Repo) -> None:
     repo.git("tag", "v1.2.4-second")
     run = repo.publish("::")
     assert compiled(run) == {"tagged"}
-    assert moved(run) == {"tagged", "labelled"}
+    assert moved(run) == {"tagged"}
     assert b"v1.2.4-second" in repo.executable("tagged")
 
 
@@ -192,14 +184,6 @@ def test_tags_from_a_template_decide_the_dependencies(repo: Repo) -> None:
     red = repo.workspace.pants(*arguments, env={**repo.env, "TAGS": "red"}).ok().stdout
     assert "envs/sub/sub.go" in blue
     assert "envs/sub" not in red
-
-
-def test_dependencies_want_no_version(repo: Repo) -> None:
-    env = {name: value for name, value in repo.env.items() if name != "LEVEL"}
-    repo.calls.write_text("")
-    for name in IMAGES:
-        repo.workspace.pants("dependencies", f"{name}:{name}", env=env).ok()
-    assert repo.git_calls == []
 
 
 def test_a_missing_variable_is_an_error_of_the_target(repo: Repo) -> None:

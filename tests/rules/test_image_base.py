@@ -389,7 +389,8 @@ def test_the_option_can_name_a_target(
     assert [str(a) for a in dependencies(runner)] == ["app:server", "images:static"]
     new_run(runner, tmp_path, "--ko-default-base-image=:static")
     assert mistake(runner).startswith(
-        "app:image, option [ko].default_base_image (or $KO_DEFAULTBASEIMAGE): ':static' is relative"
+        "app:image, option [ko].default_base_image (or $KO_DEFAULTBASEIMAGE, or .ko.yaml): "
+        "':static' is relative"
     )
 
 

@@ -336,24 +336,3 @@ def test_dependencies_are_the_files_and_what_they_take(runner: RuleRunner) -> No
 
     assert dependencies("image", GoOciImageDependenciesField) == {"app:etc", "app:server"}
     assert dependencies("etc", OciFilesDependenciesField) == {"web/x:dist"}
-
-
-def test_a_source_that_pants_ignores_names_the_option() -> None:
-    runner = new_runner(
-        [(PackedFiles, [OciFilesFieldSet])], options=["--pants-ignore=['/app/secret.txt']"]
-    )
-    fields = field_set(runner, "sources=['secret.txt'], at='/etc'", {"app/secret.txt": ""})
-    text = error_of(runner, PackedFiles, [fields])
-    assert text.startswith(
-        "app:etc, field `sources`: app/secret.txt is there, but Pants ignores it"
-    )
-    assert "add '!/app/secret.txt' to pants_ignore" in text
-
-
-def test_a_source_that_leads_out_of_the_repo_is_named(runner: RuleRunner, tmp_path: Path) -> None:
-    (tmp_path / "outside").write_text("x")
-    write(runner, "", {"app/a": ""})
-    (Path(runner.build_root) / "app" / "link").symlink_to(os.path.relpath(tmp_path, "/app"))
-    text = mistake(runner, "sources=['link'], at='/etc'", {})
-    assert text.startswith("app:etc, field `sources`: ")
-    assert "app/link" in text or "'link'" in text

@@ -110,7 +110,7 @@ class GoOciImageLabelsField(CheckedKeysField, TemplateDictField):
     )
 
 
-class GoOciImageAnnotationsField(CheckedKeysField, TemplateDictField):
+class GoOciImageAnnotationsField(CheckedKeysField):
     alias = "image_annotations"
     reserved = BASE_ANNOTATIONS
     help = (
@@ -118,8 +118,7 @@ class GoOciImageAnnotationsField(CheckedKeysField, TemplateDictField):
         "the base image; one with the same key takes the place of the base's.\n\n"
         "An index on a base of Docker's media types has no annotations; there only the manifests "
         "get them. `org.opencontainers.image.base.name` and `.digest` are written from "
-        "`base_image` and cannot be set.\n\n"
-        f"{TEMPLATES_HELP}"
+        "`base_image` and cannot be set."
     )
 
 

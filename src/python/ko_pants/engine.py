@@ -63,6 +63,8 @@ from ko_pants.products import (
     HostToolsRequest,
     ImageBlobs,
     ImageBlobsRequest,
+    KoYaml,
+    KoYamlRequest,
     Layer,
     LayerBlob,
     LayerBlobRequest,
@@ -326,6 +328,18 @@ else:
 
 
 # Our own steps, in the order of the pipeline
+
+if HAS_GET:
+
+    async def ko_yaml(request: KoYamlRequest) -> KoYaml:
+        return await Get(KoYaml, KoYamlRequest, request)
+
+else:
+    from ko_pants.rules.ko_yaml import read_ko_yaml
+
+    async def ko_yaml(request: KoYamlRequest) -> KoYaml:
+        return await read_ko_yaml(request, **implicitly())
+
 
 if HAS_GET:
 

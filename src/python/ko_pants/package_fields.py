@@ -12,8 +12,7 @@ from ko_pants.errors import KoPantsError
 OCI_LAYOUT = "oci-layout"
 OCI_ARCHIVE = "oci-archive"
 DOCKER_ARCHIVE = "docker-archive"
-LOADED = "loaded"
-FORMATS = (OCI_LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE, LOADED)
+FORMATS = (OCI_LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE)
 
 
 class GoOciImagePackageFormatsField(StringSequenceField):
@@ -22,8 +21,7 @@ class GoOciImagePackageFormatsField(StringSequenceField):
         "What `package` writes beside the descriptors, with the bytes of all layers: "
         "`oci-layout` (the directory is an OCI layout), `oci-archive` (a tar of it, `oci.tar`), "
         "`docker-archive` (what `docker load` and `podman load` read: `docker.tar`, or a file for "
-        "each platform). `loaded` writes nothing: it loads the image into docker or podman, as "
-        "`package` of a `docker_image` does. Added to those of `[ko].package_formats`."
+        "each platform). Added to those of `[ko].package_formats`."
     )
 
     @classmethod

@@ -15,6 +15,7 @@ from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.executable import ExecutableHeader
 from ko_pants.golang.input_views import View
 from ko_pants.golang.workspace import Workspace
+from ko_pants.ko_yaml.configuration import KoConfiguration
 from ko_pants.kocache.keys import build_key
 from ko_pants.layer_contents import LayerContent, TreeContent
 from ko_pants.layers.encodings import LayerEncoding
@@ -370,6 +371,22 @@ class ResolvedBase:
     """A `BaseImage` as a product."""
 
     base: BaseImage
+
+
+@dataclass(frozen=True)
+class KoYamlRequest:
+    """Ask for the `.ko.yaml` that is in force."""
+
+
+@dataclass(frozen=True)
+class KoYaml:
+    """What a `.ko.yaml` says, and ko's variables in the environment that stand for its keys.
+
+    :param path: of the file, relative to the build root; empty if there is none.
+    """
+
+    path: str
+    configuration: KoConfiguration
 
 
 @dataclass(frozen=True)

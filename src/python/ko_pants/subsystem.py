@@ -20,6 +20,14 @@ class KoSubsystem(Subsystem):
     options_scope = "ko"
     help = "OCI images of Go programs, without Docker (the `ko_pants` plugin)."
 
+    config_path = StrOption(
+        default=None,
+        help=(
+            "The `.ko.yaml`, or its directory, relative to the build root. What it says are "
+            "defaults, below options and fields. Empty: none is read. Default: `$KO_CONFIG_PATH`, "
+            "else `.ko.yaml` at the build root, if there is one."
+        ),
+    )
     default_base_image = StrOption(
         default=None,
         help=(
@@ -82,7 +90,7 @@ class KoSubsystem(Subsystem):
         default=[],
         help=(
             "What `package` writes of every image beside the descriptors, with the bytes of all "
-            "layers: `oci-layout`, `oci-archive`, `docker-archive` or `loaded`, as in the field."
+            "layers: `oci-layout`, `oci-archive` or `docker-archive`, as in the field."
         ),
     )
     image_refs = StrOption(

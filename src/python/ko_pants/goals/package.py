@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from typing import Collection, Sequence
 
@@ -11,27 +10,18 @@ from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact
 from pants.engine.fs import Digest, MergeDigests
 from pants.engine.rules import rule
 
-from ko_pants.engine import (
-    add_prefix,
-    built_image,
-    image_blobs,
-    merge_digests,
-)
+from ko_pants.engine import add_prefix, built_image, image_blobs, merge_digests
 from ko_pants.oci.archives import ImageFile, docker_archive_files, layout_files
-from ko_pants.package_fields import DOCKER_ARCHIVE, LOADED, OCI_ARCHIVE, OCI_LAYOUT
+from ko_pants.package_fields import DOCKER_ARCHIVE, OCI_ARCHIVE, OCI_LAYOUT
 from ko_pants.products import BuiltImage, ImageBlobsRequest
 from ko_pants.publishing.destinations import Destination
-from ko_pants.publishing.registries import LOCAL_DOMAINS
 from ko_pants.rules.image_archive import write_archive, write_image_files
 from ko_pants.rules.image_names import destinations_of, image_names, names_need_built
-from ko_pants.rules.loaded_image import load_image
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import GoOciImageFieldSet
 
 #: Ending of the directory that `package` writes below dist/.
 ENDING = "image"
-
-_DOCKER_ARTIFACTS = "pants.backend.docker.package_types"
 
 
 @dataclass(frozen=True)
@@ -91,29 +81,6 @@ def _local_names(destinations: Sequence[Destination]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for d in destinations for name in d.local_names))
 
 
-def _for_docker_images(
-    built: BuiltImage, destinations: Sequence[Destination], loaded: tuple[str, ...]
-) -> list[BuiltPackageArtifact]:
-    """What a `docker_image` with this image as its base wants to know: a name for `FROM`.
-
-    Pants' docker backend puts the first tag into the build argument that has the address. It is the
-    name under which the image is loaded, or else the reference by digest of the first registry.
-
-    :param loaded: the names of the loaded image.
-    """
-    # Its module is there only if the backend is enabled.
-    artifact = getattr(sys.modules.get(_DOCKER_ARTIFACTS), "BuiltDockerImage", None)
-    if artifact is None:
-        return []
-    digest = built.image.descriptor.digest
-    named = loaded or tuple(
-        f"{d.repository_name}@{digest}"
-        for d in destinations
-        if d.registry not in ("", *LOCAL_DOMAINS)
-    )
-    return [artifact(None, (), image_id=digest, tags=named)] if named else []
-
-
 @rule
 async def package_image(
     field_set: GoOciImageFieldSet, settings: Settings, outside: GoEnvironment
@@ -126,25 +93,29 @@ async def package_image(
     names = await image_names(field_set, outside, settings)
     destinations = destinations_of(names, settings)
     built = await built_image(field_set)
-    if names_need_built(names, settings):
-        destinations = destinations_of(names, settings, built)
     # `publish` compares it with what it builds itself.
     digest_of_plan = built.image.descriptor.digest
     path = field_set.output_path.value_or_default(file_ending=ENDING)
     formats = {*settings.package_formats, *(field_set.package_formats.value or ())}
     digests: list[Digest] = []
-    loaded: tuple[str, ...] = ()
     if formats:
+        if names_need_built(names, settings):
+            destinations = destinations_of(names, settings, built)
         built, digests = await _with_bytes(built, formats, path, _local_names(destinations))
-    if LOADED in formats:
-        loaded = await load_image(built, destinations, settings)
     documents = await write_image_files(_documents(built), path)
+    image = built.image
     digest = await merge_digests(MergeDigests([documents, *digests])) if digests else documents
-    platforms = ", ".join(str(m.platform) for m in built.image.manifests)
-    lines = [f"Image {built.image.descriptor.digest} ({platforms})"]
-    lines += [f"Loaded as {name}" for name in loaded]
-    artifact = BuiltImageArtifact(path, tuple(lines), image_digest=digest_of_plan)
-    return BuiltPackage(digest, (artifact, *_for_docker_images(built, destinations, loaded)))
+    platforms = ", ".join(str(m.platform) for m in image.manifests)
+    return BuiltPackage(
+        digest,
+        (
+            BuiltImageArtifact(
+                path,
+                (f"Image {image.descriptor.digest} ({platforms})",),
+                image_digest=digest_of_plan,
+            ),
+        ),
+    )
 
 
 def _summary(built: BuiltImage) -> bytes:

@@ -110,8 +110,9 @@ async def _in_container(
 
 def _executable_argv(built: BuiltImage, program: str) -> tuple[str, ...]:
     """The program with the arguments of the image's config."""
-    words = (program, *built.config.entrypoint_args)
-    defaults = built.config.cmd
+    config = json.loads(built.image.manifests[0].config)["config"]
+    words = (program, *config["Entrypoint"][1:])
+    defaults = tuple(config.get("Cmd") or ())
     if not defaults:
         return words
     counts = (str(len(words)), str(len(words) + len(defaults)))
@@ -131,15 +132,10 @@ async def _as_executable(image: GoOciImageFieldSet, settings: Settings) -> RunRe
         image = replace(image, base_image=GoOciImageBaseImageField("scratch", image.address))
     built = await built_image(_on(image, platform or machine))
     (part,) = built.platforms
-    programs = [
-        FileEntry(
-            f"ko-app/{executable.app_name}",
-            FileDigest(executable.file_digest.partition(":")[2], executable.size),
-            is_executable=True,
-        )
-        for executable in part.executables
-    ]
-    digests = [await create_digest(CreateDigest(programs))]
+    executable = part.executables[0]
+    content = FileDigest(executable.file_digest.partition(":")[2], executable.size)
+    path = f"ko-app/{executable.app_name}"
+    digests = [await create_digest(CreateDigest([FileEntry(path, content, is_executable=True)]))]
     trees = [c for c in (x.layer.request.content for x in part.layers) if c.kind == _KODATA]
     config = json.loads(built.image.manifests[0].config)["config"]
     env = dict(text.partition("=")[::2] for text in config.get("Env") or ())
@@ -150,7 +146,7 @@ async def _as_executable(image: GoOciImageFieldSet, settings: Settings) -> RunRe
         env["KO_DATA_PATH"] = f"{{chroot}}/{_KODATA}"
     return RunRequest(
         digest=await merge_digests(MergeDigests(digests)),
-        args=_executable_argv(built, f"{{chroot}}/{programs[0].path}"),
+        args=_executable_argv(built, f"{{chroot}}/{path}"),
         extra_env=env,
     )
 

@@ -240,15 +240,6 @@ class BuildSettings:
     profile: str = ""
 
 
-def flags_of_settings(flags: Sequence[str]) -> tuple[str, ...]:
-    """Those of `flags` that `build_settings` looks at; all, if a word may be any flag."""
-    try:
-        parsed = list(parse_flags(flags))
-    except KoPantsError:
-        return tuple(flags)
-    return tuple(f"-{f.name}={f.value}" for f in parsed if f.name in ("mod", "pgo", "tags"))
-
-
 def build_settings(flags: Sequence[str], env: Mapping[str, str]) -> BuildSettings:
     """What `flags`, GOFLAGS and GOWORK say. As in Go, `flags` win over GOFLAGS.
 

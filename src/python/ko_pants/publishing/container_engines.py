@@ -111,9 +111,10 @@ def platform_to_run(wanted: Sequence[Platform], machine: Platform) -> Platform |
     return min(fitting, key=lambda p: p.variant) if fitting else None
 
 
-#: Loads an archive unless its image is there. The arguments are the engine, the archive, and two
-#: names of the image, of which nothing else has the second.
-LOAD_IMAGE = """\
+#: Loads an archive unless its image is there, and runs it. The arguments are the engine, the
+#: archive, two names of the image (one that nothing else has), the arguments of `run`, the name,
+#: and those of the program. The exit code is that of the program.
+RUN_IMAGE = """\
 engine=$1 archive=$2 image=$3 unique=$4
 shift 4
 id() { "$engine" image inspect --format '{{.Id}}' "$1" 2> /dev/null; }
@@ -121,19 +122,11 @@ there=$(id "$unique") || there=
 if [ -z "$there" ] || [ "$there" != "$(id "$image")" ]; then
   said=$("$engine" load -i "$archive" 2>&1) || { printf '%s\\n' "$said" >&2; exit 125; }
 fi
-"""
-
-#: Loads an image and runs it. Behind the arguments of `LOAD_IMAGE` are those of `run`, the name,
-#: and those of the program. The exit code is that of the program.
-RUN_IMAGE = (
-    LOAD_IMAGE
-    + """\
 if [ -t 0 ] && [ -t 1 ]; then
   exec "$engine" run --rm --pull=never -i -t "$@"
 fi
 exec "$engine" run --rm --pull=never -i "$@"
 """
-)
 
 #: Runs a program with default arguments (`Cmd`). The arguments are the number of words of the
 #: program, that of these and the default ones, all these words, and the words of the user, which

@@ -14,6 +14,7 @@ from ko_pants.golang.build_environment import parse_env_field
 from ko_pants.golang.build_flags import check_flags
 from ko_pants.golang.templates import has_template
 from ko_pants.products import GoBuild, GoDirectoryRequest, PrebuiltFile, YieldedFilesRequest
+from ko_pants.rules.program_defaults import with_ko_yaml
 from ko_pants.rules.repo_files import existing_files
 from ko_pants.target_types import (
     GoExecutableEnvField,
@@ -32,7 +33,7 @@ async def find_binary(binary: GoOciImageBinaryField) -> GoBuild | Target:
     :raises KoPantsError: it names none or several targets, or a `go_executable` with a mistake.
     """
     if not binary.value:
-        return GoBuild(str(binary.address), binary.address.spec_path)
+        return await with_ko_yaml(GoBuild(str(binary.address), binary.address.spec_path))
     return await find_program(binary.value, binary.address, f"{binary.address}, field `binary`")
 
 
@@ -55,7 +56,7 @@ async def find_program(value: str, relative_to: Address, owner: str) -> GoBuild 
         directory = target.address.spec_path
         if isinstance(main.value, str):
             directory = (await _one_target(main.value, target.address, owner)).address.spec_path
-        return GoBuild(f"{owner} ({target.address})", directory)
+        return await with_ko_yaml(GoBuild(f"{owner} ({target.address})", directory))
     return target
 
 
@@ -66,10 +67,10 @@ async def resolve_binary(
 
     :raises KoPantsError: it names a target that yields no executable, or more than one file.
     """
-    if not binary.value:
-        return GoBuild(str(binary.address), binary.address.spec_path), None
-    owner = f"{binary.address}, field `binary`"
-    return await resolve_program(binary.value, binary.address, owner)
+    found = await find_binary(binary)
+    if isinstance(found, GoBuild):
+        return found, None
+    return None, await _prebuilt(found, f"{binary.address}, field `binary`")
 
 
 async def resolve_program(
@@ -103,12 +104,13 @@ async def executable_build(
     main = main_field.value or "."
     is_file = main.endswith(".go")
     if not is_file and not _may_be_import_path(main):
-        return build
+        return await with_ko_yaml(build)
     (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory)])
     if analyzed.directory.files:
-        return build
+        return await with_ko_yaml(build)
     if is_file and await existing_files([build.directory]):
-        return dataclasses.replace(build, directory=posixpath.dirname(build.directory))
+        package = posixpath.dirname(build.directory)
+        return await with_ko_yaml(dataclasses.replace(build, directory=package))
     raise KoPantsError(
         f"{build.owner}, field `main`: expected the directory of a main package relative to the "
         f"BUILD file, for example `cmd/server`; found {main!r}, which is "

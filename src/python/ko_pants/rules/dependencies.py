@@ -6,6 +6,7 @@ through `go:embed`, `replace` and go.work too, and no other file.
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from dataclasses import dataclass
 from typing import Iterable
@@ -60,7 +61,7 @@ from ko_pants.rules.image_layers import kodata_directory
 from ko_pants.rules.oci_files import targets_of_field
 from ko_pants.rules.repo_files import existing_files, matching_files
 from ko_pants.rules.settings import GoEnvironment, Settings
-from ko_pants.rules.template_values import filled_builds, for_closure
+from ko_pants.rules.template_values import filled_builds
 from ko_pants.target_types import (
     GoExecutableDependenciesField,
     GoExecutableEnvField,
@@ -148,7 +149,10 @@ async def _closure_owners(
 ) -> tuple[Address, ...]:
     """The owners of the closure's files."""
     platforms = platforms or go_platforms()
-    builds = await filled_builds(for_closure(build), platforms, outside, settings)
+    # The linker's flags do not decide which files there are, and templates in them may ask git.
+    builds = await filled_builds(
+        dataclasses.replace(build, ldflags=()), platforms, outside, settings
+    )
     # Looked at here, so that Pants infers again when these files change.
     await hidden_files(HiddenFilesRequest())
     files: dict[str, None] = {}
@@ -162,8 +166,9 @@ async def _closure_owners(
 
 async def _tree_owners(directory: str | None) -> tuple[Address, ...]:
     """The owners of the files below a directory of the repo; None stands for none."""
-    files = () if directory is None else await existing_files((), trees=(directory,))
-    return tuple(await owners_of(OwnersRequest(files))) if files else ()
+    if directory is None:
+        return ()
+    return tuple(await owners_of(OwnersRequest(await existing_files((), trees=(directory,)))))
 
 
 @rule

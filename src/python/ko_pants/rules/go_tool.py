@@ -29,7 +29,7 @@ async def tool_closure(
     above = NamedFiles(tuple(module_file_paths(parents(request.directory))))
     request = dataclasses.replace(request, hidden=await hidden_in(root, [above]))
     workspace = await workspace_of(request)
-    check_tool(build, workspace)
+    _check(build, workspace)
     files = (*workspace.files, *workspace.optional_files)
     hidden = await hidden_in(root, [NamedFiles(files)])
     closure = Closure(
@@ -44,11 +44,7 @@ async def tool_closure(
     return request, GoClosure(closure, workspace, hidden=hidden)
 
 
-def check_tool(build: GoBuild, workspace: Workspace) -> None:
-    """Make sure that the module of `build.package` comes from outside, in a version of go.mod.
-
-    :raises KoPantsError: it does not; the text says what to do.
-    """
+def _check(build: GoBuild, workspace: Workspace) -> None:
     go_mod = join(workspace.main_module.directory, "go.mod")
     name = build.package.rpartition("/")[2]
     target = f"or name a target that yields {name}"

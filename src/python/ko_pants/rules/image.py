@@ -12,6 +12,7 @@ from pants.util.logging import LogLevel
 
 from ko_pants.errors import KoPantsError
 from ko_pants.layer_fields import layer_encoding
+from ko_pants.oci.descriptor import sorted_pairs
 from ko_pants.oci.image import AppLayer, BaseImage, Image, compose_image
 from ko_pants.oci.image_config import ImageConfig
 from ko_pants.oci.platform import Platform
@@ -20,7 +21,8 @@ from ko_pants.products import (
     PlatformImage,
 )
 from ko_pants.rules.image_base import image_base
-from ko_pants.rules.image_config import file_capabilities, image_config, with_templates
+from ko_pants.rules.image_config import image_config
+from ko_pants.rules.image_defaults import capabilities_of_image
 from ko_pants.rules.image_layers import (
     added_contents,
     added_layers,
@@ -30,6 +32,7 @@ from ko_pants.rules.image_layers import (
 )
 from ko_pants.rules.image_programs import programs_of_image
 from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
+from ko_pants.rules.template_values import filled_labels
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
 
@@ -43,7 +46,9 @@ def wanted_platforms(
     """
     values = split_commas(field.value or ()) or settings.platforms
     where = f"{address}, " + (
-        "field `platforms`" if field.value else "option [ko].default_platforms"
+        "field `platforms`"
+        if field.value
+        else "option [ko].default_platforms (or $KO_DEFAULTPLATFORMS, or .ko.yaml)"
     )
     if tuple(values) == ("all",):
         return ()
@@ -98,9 +103,9 @@ async def build_image(
         field_set.compression_level,
         settings.layer_encoding,
     )
-    base = await image_base(field_set, settings, wanted)
+    base = await image_base(field_set, settings, wanted, outside)
     config = image_config(field_set, base, settings.created)
-    capabilities = file_capabilities(field_set, base)
+    capabilities = await capabilities_of_image(field_set, base)
     programs = await programs_of_image(field_set, base, outside, settings)
     kodata = await kodata_digest(owner, field_set.kodata, programs.build, build_root.path)
     files = await files_of_image(owner, field_set.files)
@@ -117,10 +122,11 @@ async def build_image(
         layer_settings(settings, programs.tools),
     )
     parts = tuple(map(PlatformImage, programs.platforms, programs.executables, added))
-    config = await with_templates(config, field_set, programs.platforms, outside, settings)
+    labels = await filled_labels(owner, field_set.labels, programs.platforms, outside, settings)
     config = replace(
         config,
         app_name=parts[0].executables[0].app_name,
+        labels=sorted_pairs(labels),
         kodata=kodata is not None,
         debugger=programs.debugger,
     )

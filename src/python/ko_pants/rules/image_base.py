@@ -20,7 +20,8 @@ from ko_pants.oci.image import BaseImage, scratch_base
 from ko_pants.oci.platform import Platform
 from ko_pants.products import BaseImageRequest, LockFileRequest
 from ko_pants.registry.errors import RegistryError
-from ko_pants.rules.settings import Settings
+from ko_pants.rules.image_defaults import overridden_base
+from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import GoOciImageBaseImageField, GoOciImageFieldSet
 
 
@@ -29,7 +30,7 @@ def _named_by(field: GoOciImageBaseImageField) -> str:
     return f"{field.address}, " + (
         "field `base_image`"
         if field.value
-        else "option [ko].default_base_image (or $KO_DEFAULTBASEIMAGE)"
+        else "option [ko].default_base_image (or $KO_DEFAULTBASEIMAGE, or .ko.yaml)"
     )
 
 
@@ -37,7 +38,10 @@ def _origin(field: GoOciImageBaseImageField) -> str:
     """What Pants says of an address that does not exist: it is `from the ...`."""
     if field.value:
         return f"the field `base_image` of {field.address}"
-    return f"the option [ko].default_base_image (or $KO_DEFAULTBASEIMAGE), for {field.address}"
+    return (
+        "the option [ko].default_base_image (or $KO_DEFAULTBASEIMAGE, or .ko.yaml), for "
+        f"{field.address}"
+    )
 
 
 async def base_target(field: GoOciImageBaseImageField, settings: Settings) -> Target | None:
@@ -124,30 +128,35 @@ async def _locked_base(target: Target, wanted: tuple[Platform, ...]) -> BaseImag
 
 
 async def image_base(
-    field_set: GoOciImageFieldSet, settings: Settings, wanted: tuple[Platform, ...]
+    field_set: GoOciImageFieldSet,
+    settings: Settings,
+    wanted: tuple[Platform, ...],
+    outside: GoEnvironment,
 ) -> BaseImage:
     """The base of an image, reduced to the wanted platforms; none of them means `all`.
 
     :raises KoPantsError: there is no such base, or it lacks a platform; the text names target and
         field, or the option.
     """
-    reference = field_set.base_image.value or settings.base_image
+    field = field_set.base_image
+    override = "" if field.value else await overridden_base(field_set.binary, outside)
+    reference = field.value or override or settings.base_image
     if reference == "scratch":
         if not wanted:
             named = (
                 "field `platforms`"
                 if field_set.platforms.value
-                else "option [ko].default_platforms (or $KO_DEFAULTPLATFORMS)"
+                else "option [ko].default_platforms (or $KO_DEFAULTPLATFORMS, or .ko.yaml)"
             )
             raise KoPantsError(
                 f"{field_set.address}, {named}: `all` means every platform of the base "
                 "image, and `scratch` has none; name the platforms"
             )
         return scratch_base(wanted)
-    target = await base_target(field_set.base_image, settings)
+    target = None if override else await base_target(field, settings)
     try:
         if target is not None:
             return await _locked_base(target, wanted)
         return (await base_image(BaseImageRequest(reference, wanted))).base
     except KoPantsError as e:
-        raise KoPantsError(f"{_named_by(field_set.base_image)}: {e}") from None
+        raise KoPantsError(f"{_named_by(field)}: {e}") from None

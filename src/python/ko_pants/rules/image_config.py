@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from typing import Sequence
 
 from ko_pants.config_fields import ImageConfigFieldSet
 from ko_pants.errors import KoPantsError
@@ -13,9 +11,6 @@ from ko_pants.oci.config_values import check_names_of_system, check_paths_of_sys
 from ko_pants.oci.descriptor import sorted_pairs
 from ko_pants.oci.image import BaseImage
 from ko_pants.oci.image_config import ImageConfig
-from ko_pants.oci.platform import Platform
-from ko_pants.rules.settings import GoEnvironment, Settings
-from ko_pants.rules.template_values import filled_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +18,7 @@ logger = logging.getLogger(__name__)
 def image_config(
     field_set: ImageConfigFieldSet, base: BaseImage, created: int | None
 ) -> ImageConfig:
-    """What the target says of its image, but labels, annotations and the name of its executable.
+    """What the target says of its image, but its labels and the name of its executable.
 
     :param created: seconds since the epoch; None where not set.
     :raises KoPantsError: a value does not fit a platform of the base.
@@ -37,6 +32,7 @@ def image_config(
         )
     return ImageConfig(
         app_name="",
+        annotations=sorted_pairs(field_set.annotations.value or {}),
         created=created,
         user=field_set.user.value or "",
         entrypoint_args=field_set.entrypoint_args.value or (),
@@ -46,25 +42,6 @@ def image_config(
         ports=field_set.ports.value or (),
         volumes=field_set.volumes.value or (),
         stop_signal=field_set.stop_signal.value or "",
-    )
-
-
-async def with_templates(
-    config: ImageConfig,
-    field_set: ImageConfigFieldSet,
-    platforms: Sequence[Platform],
-    outside: GoEnvironment,
-    settings: Settings,
-) -> ImageConfig:
-    """The config with labels and annotations, whose templates are filled in.
-
-    :raises KoPantsError: a template that cannot be filled in.
-    """
-    owner = str(field_set.address)
-    labels = await filled_pairs(owner, field_set.labels, platforms, outside, settings)
-    annotations = await filled_pairs(owner, field_set.annotations, platforms, outside, settings)
-    return dataclasses.replace(
-        config, labels=sorted_pairs(labels), annotations=sorted_pairs(annotations)
     )
 
 

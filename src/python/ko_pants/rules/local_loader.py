@@ -37,14 +37,19 @@ _VARIABLES = (
 _CHOICES = ("KIND_CLUSTER_NAME", "GOOS", "GOARCH")
 
 
-async def loader_of(domain: str, where: str, settings: Settings) -> tuple[Loader, Platform]:
-    """What loads the images of `ko.local` or `kind.local`, and the platform that it wants.
+async def local_loader(
+    destinations: Sequence[Destination], settings: Settings
+) -> tuple[Loader, Platform] | None:
+    """What loads the images, and the platform that it wants; None if nothing is to be loaded.
 
     The platform is linux and the architecture of this machine, or `GOOS/GOARCH`, as in ko.
 
-    :param where: what wants it, for messages.
     :raises KoPantsError: neither docker nor podman, or no kind, is installed.
     """
+    domains = (d.registry for d in destinations if not d.skip)
+    domain = next((domain for domain in domains if domain in LOCAL_DOMAINS), "")
+    if not domain:
+        return None
     env = await environment_vars(EnvironmentVarsRequest((*_VARIABLES, *_CHOICES)))
     if domain == KIND_LOCAL:
         path = shutil.which("kind", path=env.get("PATH", os.defpath))
@@ -54,7 +59,11 @@ async def loader_of(domain: str, where: str, settings: Settings) -> tuple[Loader
         engine = find_engine(settings.load_with, env, "option [ko].load_with", executable=False)
         wanted = "`docker` or `podman`"
     if engine is None:
-        raise KoPantsError(f"{where}, and PATH has no {wanted} to load images with; install it")
+        raise KoPantsError(
+            f"KO_DOCKER_REPO (or option [ko].docker_repo) is in {domain}, and PATH has no {wanted} "
+            "to load images with; install it, or expected a registry such as "
+            "registry.example.com/team"
+        )
     machine = machine_platform("linux")
     if env.get("GOOS") or env.get("GOARCH"):
         machine = Platform.parse(
@@ -62,24 +71,6 @@ async def loader_of(domain: str, where: str, settings: Settings) -> tuple[Loader
         )
     passed = {name: env[name] for name in _VARIABLES if name in env}
     return Loader(engine, passed, env.get("KIND_CLUSTER_NAME", "")), machine
-
-
-async def local_loader(
-    destinations: Sequence[Destination], settings: Settings
-) -> tuple[Loader, Platform] | None:
-    """What loads the images, and the platform that it wants; None if nothing is to be loaded.
-
-    :raises KoPantsError: as `loader_of`.
-    """
-    domains = (d.registry for d in destinations if not d.skip)
-    domain = next((domain for domain in domains if domain in LOCAL_DOMAINS), "")
-    if not domain:
-        return None
-    where = (
-        f"KO_DOCKER_REPO (or option [ko].docker_repo) is in {domain} and not on a registry such as "
-        "registry.example.com/team"
-    )
-    return await loader_of(domain, where, settings)
 
 
 def image_to_load(built: BuiltImage, machine: Platform) -> BuiltImage:

@@ -12,12 +12,12 @@ from pants.engine.rules import rule
 from pants.option.global_options import GlobalOptions, NamedCachesDirOption
 from pants.util.frozendict import FrozenDict
 
-from ko_pants.engine import environment_vars
+from ko_pants.engine import environment_vars, ko_yaml
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.private_environment import split_environment
 from ko_pants.layers.encodings import LayerEncoding, encoding_of
 from ko_pants.package_fields import check_formats
-from ko_pants.products import HostTools, LayerSettings
+from ko_pants.products import HostTools, KoYamlRequest, LayerSettings
 from ko_pants.publishing.naming import default_repository
 from ko_pants.publishing.registries import Registry, parse_registries
 from ko_pants.subsystem import KoSubsystem
@@ -133,7 +133,8 @@ def layer_settings(settings: Settings, tools: HostTools) -> LayerSettings:
 async def settings(
     ko: KoSubsystem, dist_dir: DistDir, named_caches: NamedCachesDirOption
 ) -> Settings:
-    """Options first, then ko's environment variables, then defaults."""
+    """Options first, then ko's environment variables, then `.ko.yaml`, then defaults."""
+    file = (await ko_yaml(KoYamlRequest())).configuration
     env = await environment_vars(EnvironmentVarsRequest(_KO_VARIABLES))
     path = tuple(entry for entry in env.get("PATH", "").split(os.pathsep) if entry)
     search = [
@@ -141,11 +142,14 @@ async def settings(
         for entry in split_commas(ko.go_search_paths)
         for p in (path if entry == "<PATH>" else [entry])
     ]
-    platforms = split_commas(ko.default_platforms or [env.get("KO_DEFAULTPLATFORMS", "")])
+    platforms = split_commas(ko.default_platforms or env.get("KO_DEFAULTPLATFORMS", "").split())
     created = _epoch(env, "SOURCE_DATE_EPOCH")
     return Settings(
-        base_image=ko.default_base_image or env.get("KO_DEFAULTBASEIMAGE") or KO_DEFAULT_BASE,
-        platforms=platforms or ("linux/amd64",),
+        base_image=ko.default_base_image
+        or env.get("KO_DEFAULTBASEIMAGE")
+        or file.default_base_image
+        or KO_DEFAULT_BASE,
+        platforms=platforms or split_commas(file.default_platforms) or ("linux/amd64",),
         default_repository=default_repository(ko.naming or "", ko.default_repository),
         registries=parse_registries(ko.registries),
         docker_repo=ko.docker_repo or env.get("KO_DOCKER_REPO") or "",

@@ -15,14 +15,13 @@ from pants.engine.env_vars import EnvironmentVarsRequest
 from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
-from ko_pants.build_fields import TemplateDictField
+from ko_pants.config_fields import GoOciImageLabelsField
 from ko_pants.engine import environment_vars, git_answers, host_tools, run_process, run_time
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import build_environment, parse_env_field
-from ko_pants.golang.build_flags import check_flags, flags_of_settings
+from ko_pants.golang.build_flags import check_flags
 from ko_pants.golang.git_values import question_of
 from ko_pants.golang.go_build import env_argv
-from ko_pants.golang.private_environment import FILE_VARIABLE, has_credentials
 from ko_pants.golang.templates import TemplateKey, fill_template, has_template, template_keys
 from ko_pants.oci.image_config import rfc3339
 from ko_pants.oci.platform import PLATFORM_VARIABLES, Platform
@@ -55,14 +54,8 @@ class _Values:
         :raises KoPantsError: it has none.
         """
         if key.group == "Env":
-            value = self.env.get(key.name)
-            if value is not None and has_credentials(key.name, value):
-                raise KoPantsError(
-                    f"{key} cannot be filled in: {key.name} has a user or password in it, which "
-                    "would be in the image and in cache keys; take it out of the template"
-                )
-            if value is not None:
-                return value
+            if key.name in self.env:
+                return self.env[key.name]
             raise KoPantsError(
                 f"{key} cannot be filled in: the environment of Pants has no variable {key.name}; "
                 "set it (it may be empty), or take it out of the template"
@@ -103,16 +96,10 @@ def _fixed(platform: Platform) -> dict[str, str]:
 
 
 async def _go_env(go: str, platform: Platform, outside: GoEnvironment) -> dict[str, str]:
-    """What `go env` prints.
-
-    The process does not read the private variables: its output is kept in caches.
-    """
-    env = build_environment(platform, outside.variables, {})
-    env.pop(FILE_VARIABLE, None)
     result = await run_process(
         Process(
             env_argv(go),
-            env=env,
+            env=build_environment(platform, outside.variables, {}),
             append_only_caches=GO_CACHES,
             description=f"Ask `go env` for {platform}",
             level=LogLevel.DEBUG,
@@ -211,44 +198,31 @@ async def filled_builds(
     return tuple(_filled_build(build, p, of_p) for p, of_p in zip(platforms, values))
 
 
-def for_closure(build: GoBuild) -> GoBuild:
-    """The build with what decides which files it reads, and no other template.
-
-    So neither git nor a variable of a version stamp is wanted where dependencies are inferred.
-    """
-    if not has_template((*build.flags, *build.ldflags, *(value for _, value in build.env))):
-        return build
-    flags = flags_of_settings(build.flags)
-    names = {"GOFLAGS", "GOWORK", *(key.name for key in template_keys(flags))}
-    env = tuple((name, value) for name, value in build.env if name in names)
-    return dataclasses.replace(build, flags=flags, ldflags=(), env=env)
-
-
-async def filled_pairs(
+async def filled_labels(
     owner: str,
-    field: TemplateDictField,
+    field: GoOciImageLabelsField,
     platforms: Sequence[Platform],
     outside: GoEnvironment,
     settings: Settings,
 ) -> Mapping[str, str]:
-    """Labels or annotations with their templates filled in.
+    """Labels with their templates filled in.
 
     :raises KoPantsError: a template that cannot be filled in, or one whose value depends on the
-        platform: those of an image are the same for all.
+        platform: the labels of an image are the same for all.
     """
-    pairs: Mapping[str, str] = field.value or {}
-    if not has_template(pairs.values()):
-        return pairs
+    labels: Mapping[str, str] = field.value or {}
+    if not has_template(labels.values()):
+        return labels
     filled: dict[str, str] = {}
-    values = await _values(tuple(pairs.values()), platforms, outside, settings)
-    for name, text in pairs.items():
+    values = await _values(tuple(labels.values()), platforms, outside, settings)
+    for name, text in labels.items():
         where = f"{owner}, field `{field.alias}`, {name!r}"
         found = {str(p): _filled([text], v, where)[0] for p, v in zip(platforms, values)}
         if len(set(found.values())) > 1:
             raise KoPantsError(
                 f"{where}: the value of {text!r} depends on the platform: "
                 + ", ".join(f"{value!r} for {platform}" for platform, value in found.items())
-                + "; expected one value for all platforms of the image"
+                + "; expected one value, for all platforms have the same labels"
             )
         filled[name] = next(iter(found.values()))
     return filled
