@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Sequence
 
 import pytest
@@ -122,6 +123,14 @@ def test_a_new_embedded_file_is_owned_and_depended_on(runner: RuleRunner) -> Non
     runner.write_files({"lib/data/new.txt": "new"})
     assert owners(runner, "lib/data/new.txt") == ["lib/data/new.txt"]
     assert "lib/data/new.txt" in dependencies(runner, "image")
+
+
+def test_an_image_depends_on_the_owner_of_ko_yaml(runner: RuleRunner) -> None:
+    runner.write_files({".ko.yaml": "defaultFlags: [-v]\n"})
+    assert dependencies(runner, "of_file") == {"cmd:prebuilt", ".ko.yaml"}
+    (Path(runner.build_root) / ".ko.yaml").unlink()
+    runner.set_options([])
+    assert dependencies(runner, "of_file") == {"cmd:prebuilt"}
 
 
 def test_a_binary_that_does_not_exist_is_named(runner: RuleRunner) -> None:

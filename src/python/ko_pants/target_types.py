@@ -404,6 +404,7 @@ class GoSourcesField(MultipleSourcesField):
         "**/go.work",
         "**/go.work.sum",
         "**/vendor/modules.txt",
+        "**/.ko.yaml",
         "**/kodata/**",
     )
     uses_source_roots = False

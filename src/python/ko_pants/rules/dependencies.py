@@ -32,6 +32,7 @@ from ko_pants.build_fields import GoOciImageDelveField
 from ko_pants.engine import (
     analyzed_directories,
     hidden_files,
+    ko_yaml,
     owners_of,
     source_paths,
     targets_of,
@@ -51,6 +52,7 @@ from ko_pants.products import (
     GoClosureRequest,
     GoDirectoryRequest,
     HiddenFilesRequest,
+    KoYamlRequest,
 )
 from ko_pants.rules.binary import executable_build, find_binary, find_program
 from ko_pants.rules.complete_closure import complete_closure
@@ -171,6 +173,12 @@ async def _tree_owners(directory: str | None) -> tuple[Address, ...]:
     return tuple(await owners_of(OwnersRequest(await existing_files((), trees=(directory,)))))
 
 
+async def _configuration_owners() -> tuple[Address, ...]:
+    """The owners of `.ko.yaml`, if there is one."""
+    path = (await ko_yaml(KoYamlRequest())).path
+    return tuple(await owners_of(OwnersRequest((path,)))) if path else ()
+
+
 @rule
 async def infer_image_dependencies(
     request: InferImageDependencies,
@@ -208,6 +216,7 @@ async def infer_image_dependencies(
             found += await _closure_owners(program, platforms, outside, settings, build_root.path)
     found += await _tree_owners(kodata_directory(field_set.kodata, build))
     found += [target.address for target in await targets_of_field(field_set.files)]
+    found += await _configuration_owners()
     return InferredDependencies(
         address for address in dict.fromkeys(found) if address != field_set.address
     )
