@@ -48,7 +48,8 @@ async def _sources(target: Target, where: str, root: str) -> Digest:
     if field is None:
         raise KoPantsError(
             f"{where} is a `{target.alias}`, which yields no executable and no other file: "
-            "`package` makes nothing of it, and it has no sources"
+            "`package` makes nothing of it, and it has no sources; expected a `go_executable`, or "
+            "a target with sources or a package, such as `file`"
         )
     for path in _literal_sources(field):
         # First, for Pants has no good message for what it cannot read.
