@@ -155,7 +155,7 @@ def test_every_variable_of_go_is_documented() -> None:
     text = section(read(REFERENCE), "## Options `[ko]`")
     listed = text[text.index("Default of `go_env_vars`") :].partition("\n\n")[0]
     names = set(re.findall(r"`(\w+)`", listed)) - {"go_env_vars"}
-    assert names == strings(PACKAGE / "subsystem.py", "go_env_vars")
+    assert names == strings(PACKAGE / "subsystem.py", "_GO_ENV_VARS")
 
 
 def test_keys_of_a_registry_are_documented() -> None:

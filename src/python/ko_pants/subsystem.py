@@ -15,6 +15,62 @@ from pants.option.subsystem import Subsystem
 
 from ko_pants.publishing.naming import DEFAULT_REPOSITORY
 
+# Where credential helpers of the large clouds look.
+_REGISTRY_ENV_VARS = (
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "CLOUDSDK_CONFIG",
+    "AZURE_CONFIG_DIR",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_TENANT_ID",
+    "IDENTITY_ENDPOINT",
+    "IDENTITY_HEADER",
+    "USER",
+    "DBUS_SESSION_BUS_ADDRESS",
+)
+# What decides how modules are found, and what `go build` does.
+_GO_ENV_VARS = (
+    "GOPROXY",
+    "GOPRIVATE",
+    "GONOPROXY",
+    "GONOSUMDB",
+    "GONOSUMCHECK",
+    "GOSUMDB",
+    "GOINSECURE",
+    "GOFLAGS",
+    "GOWORK",
+    "GOEXPERIMENT",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HOME",
+    "NETRC",
+    "GOAUTH",
+    "SSH_AUTH_SOCK",
+)
+
 
 class KoSubsystem(Subsystem):
     options_scope = "ko"
@@ -138,35 +194,7 @@ class KoSubsystem(Subsystem):
         ),
     )
     registry_env_vars = StrListOption(
-        default=[
-            "AWS_PROFILE",
-            "AWS_REGION",
-            "AWS_DEFAULT_REGION",
-            "AWS_ACCESS_KEY_ID",
-            "AWS_SECRET_ACCESS_KEY",
-            "AWS_SESSION_TOKEN",
-            "AWS_ROLE_ARN",
-            "AWS_ROLE_SESSION_NAME",
-            "AWS_WEB_IDENTITY_TOKEN_FILE",
-            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-            "AWS_CONFIG_FILE",
-            "AWS_SHARED_CREDENTIALS_FILE",
-            "GOOGLE_APPLICATION_CREDENTIALS",
-            "CLOUDSDK_CONFIG",
-            "AZURE_CONFIG_DIR",
-            "AZURE_AUTHORITY_HOST",
-            "AZURE_CLIENT_ID",
-            "AZURE_CLIENT_SECRET",
-            "AZURE_FEDERATED_TOKEN_FILE",
-            "AZURE_TENANT_ID",
-            "IDENTITY_ENDPOINT",
-            "IDENTITY_HEADER",
-            "USER",
-            "DBUS_SESSION_BUS_ADDRESS",
-        ],
+        default=[*_REGISTRY_ENV_VARS],
         advanced=True,
         help=(
             "Environment variables that credential helpers get, beside HOME, PATH and those that "
@@ -218,30 +246,7 @@ class KoSubsystem(Subsystem):
         ),
     )
     go_env_vars = StrListOption(
-        default=[
-            "GOPROXY",
-            "GOPRIVATE",
-            "GONOPROXY",
-            "GONOSUMDB",
-            "GONOSUMCHECK",
-            "GOSUMDB",
-            "GOINSECURE",
-            "GOFLAGS",
-            "GOWORK",
-            "GOEXPERIMENT",
-            "HTTP_PROXY",
-            "HTTPS_PROXY",
-            "NO_PROXY",
-            "http_proxy",
-            "https_proxy",
-            "no_proxy",
-            "SSL_CERT_FILE",
-            "SSL_CERT_DIR",
-            "HOME",
-            "NETRC",
-            "GOAUTH",
-            "SSH_AUTH_SOCK",
-        ],
+        default=[*_GO_ENV_VARS],
         advanced=True,
         help=(
             "Environment variables for `go build`: `NAME` copies the value of Pants' environment, "

@@ -82,9 +82,8 @@ def tree_entries(
     """The directory `at` of the image with the tree below `root`. ko's kodata is at `/var/run/ko`.
 
     Names come in byte order per directory, a directory before its contents. A root that does not
-    exist gives an empty directory. Symbolic links are followed. Unlike ko, which would write
-    nothing without a message, a root that is itself a link is followed, and so are links for
-    Windows: ko leaves them out there, so that the program misses a file that it has on Linux.
+    exist gives an empty directory. Links are followed, also where ko leaves them out: for Windows,
+    where the program would miss a file that it has on Linux, and if the root itself is one.
 
     :param root: the tree's path on this machine; its last part names the tree in messages.
     :param at: an absolute path in the image, as Linux spells it; Windows layers have it in `Files`.
@@ -93,37 +92,42 @@ def tree_entries(
     :param mtime: modification time of every entry, in seconds since the epoch.
     :param executable_mode: of files that their owner can run here; `file_mode` is of the others.
     :param directories: `all`; `tree` for `at` and those below; or `none`. Those above `at` have
-        `KO_MODE` and owner 0. A layer replaces mode and owner of a directory that the base image
-        has, and a link to one by a directory (`/bin` of many bases); without a directory of its own
-        it leaves both as they are. Windows layers always have all: there nobody makes what is
-        missing.
+        `KO_MODE` and owner 0. A directory in a layer replaces mode and owner of that in the base
+        image, and a link to one (`/bin` of many bases). Windows layers always have all: there
+        nobody makes what is missing.
     :raises KoPantsError: `at` is not such a path; a link leaves the allowed root, dangles or leads
-        back to a directory that contains it; there is anything but files, directories and links; a
-        name would delete a file of the base image.
+        back to itself; there is something else than files, directories and links; a name would
+        delete a file of the base image.
     """
-    windows = os_name == "windows"
-    prefix = b"Files" if windows else b""
-    if directories not in ("all", "tree", "none"):
-        raise KoPantsError(f"unknown directories {directories!r}: expected all, tree or none.")
-    if windows:
-        for name in (b"Hives", prefix):
-            yield TarEntry(name, mode=KO_MODE, mtime=mtime)
-    *above, top = [prefix + path for path in _paths_down_to(at)]
-    if windows or directories == "all":
+    windows, records = (True, _WINDOWS_RECORDS) if os_name == "windows" else (False, {})
+    *above, top = _directories_down_to(at, windows=windows)
+    if _checked(directories) == "all" or windows:
         for name in above:
             yield TarEntry(name, mode=KO_MODE, mtime=mtime)
     write_directories = windows or directories != "none"
-    if write_directories and top != prefix:
+    if write_directories and top not in (b"", b"Files"):
         yield TarEntry(top, mode=directory_mode, uid=uid, gid=gid, mtime=mtime)
     for below, file, info in _walk(root, allowed_root):
         name = top + below
         _check_no_whiteout(name)
         if not stat.S_ISDIR(info.st_mode):
             mode = executable_mode if info.st_mode & stat.S_IXUSR else file_mode
-            records = _WINDOWS_RECORDS if windows else {}
             yield TarEntry(name, file, info.st_size, mode, uid, gid, mtime, records)
         elif write_directories:
             yield TarEntry(name, mode=directory_mode, uid=uid, gid=gid, mtime=mtime)
+
+
+def _checked(directories: str) -> str:
+    if directories not in ("all", "tree", "none"):
+        raise KoPantsError(f"unknown directories {directories!r}: expected all, tree or none.")
+    return directories
+
+
+def _directories_down_to(at: bytes, *, windows: bool) -> list[bytes]:
+    """The directories of a layer down to `at`, which is the last."""
+    if not windows:
+        return _paths_down_to(at)
+    return [b"Hives", b"Files", *(b"Files" + path for path in _paths_down_to(at))]
 
 
 def _check_no_whiteout(name: bytes) -> None:
