@@ -238,6 +238,13 @@ class KoSubsystem(Subsystem):
             "with ko's `--disable-optimizations`."
         ),
     )
+    tailor = BoolOption(
+        default=False,
+        help=(
+            "If true, `tailor` proposes a `go_oci_image` for each main package that has none, and "
+            "a `go_sources` for each `go.mod` that nobody owns."
+        ),
+    )
     go_search_paths = StrListOption(
         default=["<PATH>"],
         help=(
