@@ -56,12 +56,15 @@ def make_base(
     config: Mapping[str, Any] | None = None,
     annotations: Mapping[str, str] | None = None,
     entry_annotations: Mapping[str, str] | None = None,
+    history: Sequence[Mapping[str, Any]] = ({"created_by": "tests"},),
+    attested: bool = False,
 ) -> Base:
     """An image with one layer per platform; its file `/etc/base` has `text` and the platform.
 
     A platform is `os/arch[/variant][:osversion]`. `index=False` gives the manifest of the only one.
     With `unnamed=True` the index says nothing of platforms. Those of Windows have the feature
-    `win32k`. Manifests and entries of the index may have annotations.
+    `win32k`. Manifests and entries of the index may have annotations. With `attested=True` each
+    platform has an attestation too, as BuildKit makes them.
     """
     types = DOCKER if docker else OCI
     manifests: dict[str, bytes] = {}
@@ -83,7 +86,7 @@ def make_base(
                 **platform,
                 "config": dict(config or {"Env": ["PATH=/usr/bin", "BASE=1"], "User": "65532"}),
                 "rootfs": {"type": "layers", "diff_ids": [_digest(tar)]},
-                "history": [{"created_by": "tests"}],
+                "history": list(history),
             }
         ).encode()
         document = {
@@ -105,6 +108,20 @@ def make_base(
         if entry_annotations:
             entry["annotations"] = dict(entry_annotations)
         entries.append(entry)
+    for entry in list(entries) if attested else ():
+        content, more = _attestation(entry["digest"])
+        manifests[_digest(content)] = content
+        blobs.update(more)
+        entries.append(
+            {
+                **_descriptor(types["manifest"], content),
+                "platform": {"architecture": "unknown", "os": "unknown"},
+                "annotations": {
+                    "vnd.docker.reference.digest": entry["digest"],
+                    "vnd.docker.reference.type": "attestation-manifest",
+                },
+            }
+        )
     if not index:
         (top,) = entries
         return Base(top, manifests, blobs, frozenset(layers))
@@ -112,6 +129,26 @@ def make_base(
     content = json.dumps(document).encode()
     manifests[_digest(content)] = content
     return Base(_descriptor(types["index"], content), manifests, blobs, frozenset(layers))
+
+
+def _attestation(subject: str) -> tuple[bytes, Mapping[str, bytes]]:
+    """The manifest of an attestation of the manifest `subject`, and its blobs."""
+    statement = json.dumps({"subject": subject}).encode()
+    config = json.dumps(
+        {
+            "architecture": "unknown",
+            "os": "unknown",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(statement)]},
+        }
+    ).encode()
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI["manifest"],
+        "config": _descriptor(OCI["config"], config),
+        "layers": [_descriptor("application/vnd.in-toto+json", statement)],
+    }
+    return json.dumps(document).encode(), {_digest(b): b for b in (statement, config)}
 
 
 def write_layout(base: Base, directory: Path, name: str = "") -> None:
