@@ -40,6 +40,12 @@ def image(**fields: object) -> str:
     return f"go_oci_image(name='image'{lines})\n"
 
 
+def with_files(*targets: str) -> str:
+    """A BUILD file with an image of these `oci_files`, called `files0` and so on."""
+    lines = [f"oci_files(name='files{n}', {fields})\n" for n, fields in enumerate(targets)]
+    return image(files=[f":files{n}" for n in range(len(targets))]) + "".join(lines)
+
+
 def prebuilt(name: str, **fields: object) -> str:
     """A BUILD file with an image of a file in `prebuilt/`."""
     return image(binary=f"prebuilt:{name}", **fields)
@@ -85,6 +91,61 @@ CASES = [
         "directory of another system",
         ("case:image", "`workdir`", "'C:/app'", "linux/amd64", "'/data'"),
         image(workdir="C:/app"),
+    ),
+    Case(
+        "user that is no user",
+        ("case/BUILD:1: case:image", "`user`", "'no body'", "a user or a user and a group"),
+        image(user="no body"),
+    ),
+    Case(
+        "file of an image that does not exist",
+        ("case:files0", "`sources`", "no file matches 'none.txt' in case"),
+        with_files("sources=['none.txt'], at='/etc'"),
+    ),
+    Case(
+        "two files of a layer at one path",
+        ("case:files0", "two files at /etc/b", "case/a (of case:files0)", "case/b"),
+        with_files("sources=['a', 'b'], rename={'a': 'b'}, at='/etc'"),
+        files={"a": "1", "b": "2"},
+    ),
+    Case(
+        "two layers with one path",
+        ("case:image", "`files`", "two layers have /etc/a", "case:files0", "case:files1"),
+        with_files("sources=['a'], at='/etc'", "sources=['a'], at='/etc'"),
+        files={"a": "1"},
+    ),
+    Case(
+        "place of files that leaves the root",
+        ("case:files0", "`at`", "'/../etc'", "absolute path"),
+        with_files("sources=['a'], at='/../etc'"),
+        files={"a": "1"},
+    ),
+    Case(
+        "name of a file that leaves its place",
+        ("case:files0", "`rename`", "'../a'", "relative path"),
+        with_files("sources=['a'], rename={'a': '../a'}, at='/etc'"),
+        files={"a": "1"},
+    ),
+    Case(
+        "template of a label that fails",
+        ("case:image", "`image_labels`", "no variable NOWHERE", "set it"),
+        image(image_labels={"version": "{{.Env.NOWHERE}}"}),
+    ),
+    Case(
+        "template of a flag that fails",
+        ("case:program", "`ldflags`", "no variable NOWHERE", "set it"),
+        "go_executable(name='program', ldflags=['-X=main.v={{.Env.NOWHERE}}'])\n"
+        + image(binary=":program"),
+    ),
+    Case(
+        "template that is none of ko's",
+        ("case:image", "`image_labels`", "{{.Env.A | lower}}", "{{.Env.NAME}}"),
+        image(image_labels={"version": "{{.Env.A | lower}}"}),
+    ),
+    Case(
+        "debug image of a platform without debugger",
+        ("case:image", "`debug`", "linux/s390x", "linux/amd64 and linux/arm64"),
+        image(debug=True, platforms=["linux/amd64", "linux/s390x"]),
     ),
     Case(
         "platform that the base lacks",
