@@ -111,7 +111,9 @@ def test_a_page_has_no_rest_of_a_merge(page: Path) -> None:
 
 
 def test_every_target_and_no_other_is_documented() -> None:
-    headings = set(re.findall(r"^### `((?:go|oci)_\w+)`$", read(REFERENCE), re.MULTILINE))
+    headings = set(
+        re.findall(r"^### `((?:go|oci|kubernetes)_\w+)`$", read(REFERENCE), re.MULTILINE)
+    )
     assert headings == set(targets())
 
 
@@ -131,6 +133,7 @@ def test_every_option_and_no_other_is_documented() -> None:
     [
         ("ko-cache", "kocache.py", "KoCacheSubsystem"),
         ("ko-lock", "ko_lock.py", "KoLockSubsystem"),
+        ("ko-resolve", "ko_resolve.py", "KoResolveSubsystem"),
     ],
 )
 def test_every_option_of_a_goal_and_no_other_is_documented(
@@ -207,7 +210,7 @@ def test_every_word_that_looks_like_an_option_exists() -> None:
         used = set(re.findall(r"\[ko\]\.(\w+)", read(page)))
         used |= {
             flag.replace("-", "_")
-            for flag in re.findall(r"--ko-((?!cache-|lock-)[a-z-]+)", read(page))
+            for flag in re.findall(r"--ko-((?!cache-|lock-|resolve-)[a-z-]+)", read(page))
         }
         assert used <= known, page.name
 

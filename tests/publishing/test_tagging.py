@@ -11,6 +11,7 @@ from fault_registry import FaultRegistry, fault_registry
 from publishing.publish_runs import Run, new_memory, silent
 from publishing.published_images import app
 
+from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import sha256_digest
 from ko_pants.publishing.publication import Found
 from ko_pants.publishing.tagging import TagMoves
@@ -177,10 +178,14 @@ def test_what_failed_fails_and_the_others_do_not(images: Images) -> None:
     moves = Moves({name("b"): "registry.example.com: denied"})
     tags = TagMoves(moves)
     entered = [tags.enter(images(n)) for n in "abc"]
-    statuses = [run_process(process) for process, _ in entered]
+    statuses = [run_process(process) for process, _, _ in entered]
     assert statuses == [(0, ""), (1, "registry.example.com: denied\n"), (0, "")]
     assert len(moves.batches) == 1
-    assert [result().failure for _, result in entered] == ["", "registry.example.com: denied", ""]
+    assert [result().failure for _, result, _ in entered] == [
+        "",
+        "registry.example.com: denied",
+        "",
+    ]
 
 
 def test_of_two_images_with_one_name_only_the_one_that_asks_is_tagged(images: Images) -> None:
@@ -188,7 +193,7 @@ def test_of_two_images_with_one_name_only_the_one_that_asks_is_tagged(images: Im
     moves = Moves()
     tags = TagMoves(moves)
     tags.enter(images("a"))
-    (other, _), (second, _) = tags.enter(images("b")), tags.enter(images("a"))
+    (other, *_), (second, *_) = tags.enter(images("b")), tags.enter(images("a"))
     assert run_process(other) == (0, "")
     assert run_process(second) == (0, "")
     assert moves.batches == [[name("b")], [name("a")]]
@@ -198,9 +203,49 @@ def test_of_two_images_with_one_name_only_the_one_that_asks_is_tagged(images: Im
 def test_a_run_that_failed_tags_nothing(images: Images) -> None:
     moves = Moves()
     tags = TagMoves(moves)
-    process, result = tags.enter(images("a"))
+    process, result, _ = tags.enter(images("a"))
     tags.close()
     assert run_process(process)[0] != 0
     assert moves.batches == []
     assert result().failure == ""
     assert result().outcomes == {}
+
+
+def test_what_follows_is_done_once_the_tags_have_moved(images: Images) -> None:
+    moves = Moves()
+    tags = TagMoves(moves)
+    done: list[list[list[str]]] = []
+    *_, a = tags.enter(images("a"))
+    other, *_ = tags.enter(images("b"))
+    process = tags.follow([a], lambda: done.append(list(moves.batches)))
+    assert done == []
+    assert run_process(process) == (0, "")
+    assert done == [[[name("a"), name("b")]]]
+    assert run_process(other) == (0, "")
+    assert len(moves.batches) == 1
+    tags.close()
+
+
+def test_what_follows_is_not_done_if_a_tag_of_its_images_could_not_be_moved(
+    images: Images,
+) -> None:
+    tags = TagMoves(Moves({name("b"): "registry.example.com: denied"}))
+    done: list[str] = []
+    (*_, a), (*_, b) = tags.enter(images("a")), tags.enter(images("b"))
+    without_b = tags.follow([a], lambda: done.append("a"))
+    with_b = tags.follow([a, b], lambda: done.append("a and b"))
+    assert run_process(with_b) == (1, "registry.example.com: denied\n")
+    assert run_process(without_b) == (0, "")
+    assert done == ["a"]
+    tags.close()
+
+
+def test_tags_move_without_a_process(images: Images) -> None:
+    moves = Moves({name("b"): "registry.example.com: denied"})
+    tags = TagMoves(moves)
+    (*_, a), (*_, b) = tags.enter(images("a")), tags.enter(images("b"))
+    tags.move([a], silent)
+    with pytest.raises(KoPantsError, match=r"^registry\.example\.com: denied$"):
+        tags.move([a, b], silent)
+    assert moves.batches == [[name("a"), name("b")]]
+    tags.close()

@@ -16,6 +16,7 @@ import importlib
 from typing import Any, Iterable
 
 from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
+from pants.core.goals.publish import PublishProcesses
 from pants.engine import rules as _engine_rules
 from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
@@ -63,6 +64,8 @@ from ko_pants.products import (
     HostToolsRequest,
     ImageBlobs,
     ImageBlobsRequest,
+    ImagePackages,
+    ImagePackagesRequest,
     KoYaml,
     KoYamlRequest,
     Layer,
@@ -71,11 +74,15 @@ from ko_pants.products import (
     LayerRequest,
     LockFile,
     LockFileRequest,
+    Manifests,
+    ManifestsRequest,
     ModuleFiles,
     ModuleFilesRequest,
     PackedFiles,
     Paused,
     PauseRequest,
+    ProgramPackage,
+    ProgramPackageRequest,
     PublishPlan,
     PublishPlanRequest,
     QuestionsAsked,
@@ -597,6 +604,17 @@ else:
 
 if HAS_GET:
 
+    async def publish_plans(requests: Iterable[PublishPlanRequest]) -> tuple[PublishPlan, ...]:
+        return await MultiGet(Get(PublishPlan, PublishPlanRequest, r) for r in requests)
+
+else:
+
+    async def publish_plans(requests: Iterable[PublishPlanRequest]) -> tuple[PublishPlan, ...]:
+        return await concurrently(plan_publication(r, **implicitly()) for r in requests)
+
+
+if HAS_GET:
+
     async def pause(request: PauseRequest) -> Paused:
         return await Get(Paused, PauseRequest, request)
 
@@ -617,3 +635,62 @@ else:
 
     async def questions_asked(request: QuestionsAskedRequest) -> QuestionsAsked:
         return await await_questions(request, **implicitly())
+
+
+if HAS_GET:
+    from ko_pants.goals.publish import PublishGoOciImageRequest
+
+    async def image_publications(
+        requests: Iterable[PublishGoOciImageRequest],
+    ) -> tuple[PublishProcesses, ...]:
+        return await MultiGet(Get(PublishProcesses, PublishGoOciImageRequest, r) for r in requests)
+
+else:
+    from ko_pants.goals.publish import PublishGoOciImageRequest, publish_image
+
+    async def image_publications(
+        requests: Iterable[PublishGoOciImageRequest],
+    ) -> tuple[PublishProcesses, ...]:
+        return await concurrently(publish_image(r, **implicitly()) for r in requests)
+
+
+# Kubernetes manifests
+
+if HAS_GET:
+
+    async def program_packages(
+        requests: Iterable[ProgramPackageRequest],
+    ) -> tuple[ProgramPackage, ...]:
+        return await MultiGet(Get(ProgramPackage, ProgramPackageRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.program_package import find_program_package
+
+    async def program_packages(
+        requests: Iterable[ProgramPackageRequest],
+    ) -> tuple[ProgramPackage, ...]:
+        return await concurrently(find_program_package(r) for r in requests)
+
+
+if HAS_GET:
+
+    async def image_packages(request: ImagePackagesRequest) -> ImagePackages:
+        return await Get(ImagePackages, ImagePackagesRequest, request)
+
+else:
+    from ko_pants.rules.image_packages import find_image_packages
+
+    async def image_packages(request: ImagePackagesRequest) -> ImagePackages:
+        return await find_image_packages(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def manifests(request: ManifestsRequest) -> Manifests:
+        return await Get(Manifests, ManifestsRequest, request)
+
+else:
+    from ko_pants.rules.manifests import find_manifests
+
+    async def manifests(request: ManifestsRequest) -> Manifests:
+        return await find_manifests(request, **implicitly())

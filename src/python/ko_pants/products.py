@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 from pants.engine.addresses import Address
@@ -17,6 +18,7 @@ from ko_pants.golang.input_views import View
 from ko_pants.golang.workspace import Workspace
 from ko_pants.ko_yaml.configuration import KoConfiguration
 from ko_pants.kocache.keys import build_key
+from ko_pants.kubernetes.streams import ManifestFile
 from ko_pants.layer_contents import LayerContent, TreeContent
 from ko_pants.layers.encodings import LayerEncoding
 from ko_pants.oci.base_lock import BaseLock
@@ -556,3 +558,78 @@ class PauseRequest:
 @dataclass(frozen=True)
 class Paused:
     """The pause is over."""
+
+
+@dataclass(frozen=True)
+class ProgramPackageRequest:
+    """Ask for the import path of the program of the `go_oci_image` at `address`.
+
+    :param variables: the environment of `go build`.
+    """
+
+    address: Address
+    variables: FrozenDict[str, str]
+
+
+@dataclass(frozen=True)
+class ProgramPackage:
+    """The main package in an image.
+
+    :param import_path: empty for a program that is not compiled from a main package of the repo,
+        and where something is wrong with the target.
+    :param modules: path and directory of the modules of the repo that its build can use.
+    :param problem: what is wrong with the target.
+    """
+
+    address: Address
+    import_path: str = ""
+    modules: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class ImagePackagesRequest:
+    """Ask which `go_oci_image` targets have which main package, of all targets of the repo."""
+
+    variables: FrozenDict[str, str]
+
+
+@dataclass(frozen=True)
+class ImagePackages:
+    """The main packages of all images, sorted by address."""
+
+    packages: tuple[ProgramPackage, ...]
+
+    @functools.cached_property
+    def by_import_path(self) -> dict[str, list[Address]]:
+        """The images of each import path."""
+        found: dict[str, list[Address]] = {}
+        for package in self.packages:
+            if package.import_path:
+                found.setdefault(package.import_path, []).append(package.address)
+        return found
+
+
+@dataclass(frozen=True)
+class ManifestsRequest:
+    """Ask for manifests with the images that they name.
+
+    :param owner: what a user calls them, for errors.
+    :param relative_to: the target that addresses such as `:image` are relative to.
+    :param sources: the files.
+    :param selector: a label selector; empty for all documents.
+    """
+
+    owner: str
+    relative_to: Address
+    sources: Digest
+    selector: str = ""
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """Manifests, with the image of each reference; `files` are sorted by path."""
+
+    owner: str
+    files: tuple[ManifestFile, ...]
+    images: FrozenDict[str, Address]

@@ -70,6 +70,12 @@ from ko_pants.layer_fields import (
     check_compression,
 )
 from ko_pants.literal_globs import literal_glob
+from ko_pants.manifest_fields import (
+    KubernetesManifestsDependenciesField,
+    KubernetesManifestsRegistryField,
+    KubernetesManifestsSelectorField,
+    KubernetesManifestsSourcesField,
+)
 from ko_pants.package_fields import GoOciImagePackageFormatsField
 from ko_pants.publishing.registries import ALL_DEFAULT_REGISTRIES
 from ko_pants.run_fields import GoOciImageExtraRunArgsField
@@ -429,6 +435,36 @@ class GoSourcesTarget(TargetGenerator, NamedTarget):
     )
 
 
+class KubernetesManifestsTarget(NamedTarget):
+    alias = "kubernetes_manifests"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        KubernetesManifestsSourcesField,
+        KubernetesManifestsSelectorField,
+        KubernetesManifestsRegistryField,
+        KubernetesManifestsDependenciesField,
+        OutputPathField,
+    )
+    help = (
+        "Kubernetes manifests in which `ko://<import path>` and `pants://<address>` stand for "
+        "images of this repository.\n\n"
+        "`package` writes them as one file with the digests of the images. `publish` pushes these "
+        "images, and then writes the file. `ko-resolve` pushes and prints it."
+    )
+
+
+@dataclass(frozen=True)
+class KubernetesManifestsFieldSet(PackageFieldSet):
+    """What packaging manifests needs of their target."""
+
+    required_fields = (KubernetesManifestsSourcesField, KubernetesManifestsSelectorField)
+
+    sources: KubernetesManifestsSourcesField
+    selector: KubernetesManifestsSelectorField
+    registry: KubernetesManifestsRegistryField
+    output_path: OutputPathField
+
+
 def target_types() -> list[type[Target]]:
     """The targets of the backend."""
     return [
@@ -438,9 +474,14 @@ def target_types() -> list[type[Target]]:
         GoExecutableTarget,
         GoSourcesTarget,
         GoSourceTarget,
+        KubernetesManifestsTarget,
     ]
 
 
 def rules() -> list[object]:
-    """The image is a package."""
-    return [*collect_rules(), UnionRule(PackageFieldSet, GoOciImageFieldSet)]
+    """Images and manifests are packages."""
+    return [
+        *collect_rules(),
+        UnionRule(PackageFieldSet, GoOciImageFieldSet),
+        UnionRule(PackageFieldSet, KubernetesManifestsFieldSet),
+    ]

@@ -155,14 +155,14 @@ def _package(
     reader: Reader | None,
 ) -> PublishPackages:
     """Begin the upload, where there is one, and say what happens."""
-    process = None
+    process, number = None, None
     requests = publication.store.requests
 
     def result() -> Published:
         return Published({}, requests)
 
     if found is not None and not found.up_to_date:
-        argv, result = run.tags.enter(run.uploads.begin(found, files))
+        argv, result, number = run.tags.enter(run.uploads.begin(found, files))
         process = InteractiveProcess(argv, env={"PATH": "/usr/bin:/bin"}, run_in_workspace=True)
     return ImagePublishPackages(
         names=publication.destination.names,
@@ -171,6 +171,7 @@ def _package(
         built=built,
         destination=publication.destination,
         result=result,
+        number=number,
         reader=reader,
     )
 

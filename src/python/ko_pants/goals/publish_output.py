@@ -42,12 +42,15 @@ class ImagePublishPackages(PublishPackages):
     """What is published of one image to one destination.
 
     :param result: what has become of it; called when the run is over.
+    :param number: of the image among those whose tags are to move; None if it is up to date or not
+        pushed.
     :param reader: None if nobody reads the details.
     """
 
     built: BuiltImage | None = field(default=None, compare=False)
     destination: Destination | None = field(default=None, compare=False)
     result: Callable[[], Published] | None = field(default=None, compare=False)
+    number: int | None = field(default=None, compare=False)
     reader: Reader | None = None
 
     def get_output_data(self, **extra_data: object) -> PublishOutputData:

@@ -9,6 +9,7 @@ and tokens of the run. If the run fails or is interrupted, no process starts and
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -60,6 +61,8 @@ class CommitGate:
         self._count = 0
         self._commit = commit
         self.directory = make_directory("publish")
+        # Where the process of an image does not run, nobody waits for the end of the gate.
+        atexit.register(self._remove)
         self._answers: dict[int, int] = {}
         self._knocks = os.fdopen(self._make_pipe("knock"), "r", encoding="utf-8")
         self._thread = threading.Thread(target=self._serve, name="ko_pants publish", daemon=True)
@@ -105,7 +108,11 @@ class CommitGate:
             self._knocks.close()
             while self._answers:
                 os.close(self._answers.popitem()[1])
-            shutil.rmtree(self.directory, ignore_errors=True)
+            self._remove()
+            atexit.unregister(self._remove)
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def _tell(self, number: int, text: str) -> None:
         prefix = f"{number} :"

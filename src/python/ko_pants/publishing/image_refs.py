@@ -55,6 +55,35 @@ def check_tag_only(target: str, destinations: Sequence[Destination]) -> None:
             )
 
 
+def destination_to_deploy(
+    target: str, destinations: Sequence[Destination], registry: str = ""
+) -> Destination:
+    """The destination whose reference goes into manifests: the first that is pushed to.
+
+    :param target: the address of the image.
+    :param registry: the one that it has to be; empty for any.
+    :raises KoPantsError: nothing can be deployed from there: the image is not pushed, does not go
+        to `registry`, or goes into an OCI layout.
+    """
+    there = [d for d in destinations if not registry or d.registry == registry]
+    if not there:
+        places = ", ".join(d.registry or f"the OCI layout {d.layout}" for d in destinations)
+        raise KoPantsError(f"{target} does not go to the registry {registry}, but to {places}")
+    pushed = [d for d in there if not d.skip]
+    if not pushed:
+        raise KoPantsError(
+            f"{target} is not pushed, {there[0].skip}, so a cluster cannot have it; expected an "
+            "image that `publish` pushes"
+        )
+    if pushed[0].layout:
+        raise KoPantsError(
+            f"{target} goes to no registry but into the OCI layout {pushed[0].layout}, which a "
+            "cluster cannot pull from; expected a registry: set KO_DOCKER_REPO (or option "
+            "[ko].docker_repo, or [ko].registries)"
+        )
+    return pushed[0]
+
+
 class ImageReferences(collections.abc.Sequence):  # type: ignore[type-arg]
     """The references of one image in the data of a run.
 

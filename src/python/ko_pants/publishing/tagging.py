@@ -6,8 +6,10 @@ the tags of all images of the run; see `commit_gate` for how a process asks.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
+from dataclasses import dataclass
 from typing import Callable, Iterable, Mapping, Protocol, Sequence
 
 from ko_pants.errors import KoPantsError
@@ -95,6 +97,17 @@ class MoveTags(Protocol):
         """Wait for the uploads, then move the tags."""
 
 
+@dataclass(frozen=True)
+class _Follower:
+    """Something that is done when the tags of some images have moved.
+
+    :param images: their numbers.
+    """
+
+    images: tuple[int, ...]
+    action: Callable[[], None]
+
+
 class TagMoves:
     """The images of one run whose tags are to move, each with a process that waits for that.
 
@@ -104,49 +117,89 @@ class TagMoves:
     def __init__(self, move: MoveTags) -> None:
         self._move = move
         self._lock = threading.Lock()
-        self._entered: list[PendingUpload] = []
+        self._numbers = itertools.count()
+        self._entered: dict[int, PendingUpload] = {}
+        self._followers: dict[int, _Follower] = {}
         self._results: dict[int, Published] = {}
         self._gate: CommitGate | None = None
 
-    def enter(self, upload: PendingUpload) -> tuple[tuple[str, ...], Callable[[], Published]]:
+    def enter(self, upload: PendingUpload) -> tuple[tuple[str, ...], Callable[[], Published], int]:
         """Add an image.
 
-        :returns: the argv of the process that waits until the tags of the image have moved, and a
-            function for what has become of it.
+        :returns: the argv of the process that waits until the tags of the image have moved, a
+            function for what has become of it, and its number.
         """
         with self._lock:
-            if self._gate is None:
-                self._gate = CommitGate(self._commit)
-            number = len(self._entered)
-            self._entered.append(upload)
-            return self._gate.enter(number), lambda: self._result(number)
+            number = next(self._numbers)
+            self._entered[number] = upload
+            return self._process(number), lambda: self._result(number), number
+
+    def follow(self, images: Iterable[int], action: Callable[[], None]) -> tuple[str, ...]:
+        """Add something that is done when the tags of images have moved.
+
+        :param images: numbers that `enter` gave. Their own processes need not run.
+        :param action: it may raise a KoPantsError.
+        :returns: the argv of the process that waits for it.
+        """
+        with self._lock:
+            number = next(self._numbers)
+            self._followers[number] = _Follower(tuple(images), action)
+            return self._process(number)
+
+    def move(self, images: Iterable[int], report: Report) -> None:
+        """Move the tags of images now, without a process.
+
+        :raises KoPantsError: those of one or more could not be moved.
+        """
+        failures = [failure for failure in (self._moved(n, report) for n in images) if failure]
+        if failures:
+            raise KoPantsError("\n".join(failures))
 
     def close(self) -> None:
         """End the gate; a process that still waits fails."""
         if self._gate is not None:
             self._gate.close()
 
+    def _process(self, number: int) -> tuple[str, ...]:
+        if self._gate is None:
+            self._gate = CommitGate(self._commit)
+        return self._gate.enter(number)
+
     def _result(self, number: int) -> Published:
         return self._results.get(number) or _published(self._entered[number], "")
 
     def _commit(self, number: int, report: Report) -> str | None:
+        """Do what the process with this number waits for."""
+        follower = self._followers.get(number)
+        if follower is None:
+            return self._moved(number, report) or None
+        try:
+            self.move(follower.images, report)
+            follower.action()
+        except KoPantsError as e:
+            return str(e)
+        return None
+
+    def _moved(self, number: int, report: Report) -> str:
         """Move the tags of the image `number`, and with them those of all other images.
 
         If a file changes in the middle of a run, the engine asks for an image again. Then two
         images have the same names, and only the one whose process asks is tagged.
+
+        :returns: why they could not be moved; empty if they have.
         """
         if number not in self._results:
-            names = Counter(u.publication.destination.names for u in self._entered)
+            names = Counter(u.publication.destination.names for u in self._entered.values())
             batch = [
                 n
-                for n, upload in enumerate(self._entered)
+                for n, upload in self._entered.items()
                 if n == number
                 or (n not in self._results and names[upload.publication.destination.names] == 1)
             ]
             failures = self._move([self._entered[n] for n in batch], report)
             for n, failure in zip(batch, failures):
                 self._results[n] = _published(self._entered[n], failure)
-        return self._results[number].failure or None
+        return self._results[number].failure
 
 
 def _published(upload: PendingUpload, failure: str) -> Published:

@@ -1,0 +1,59 @@
+"""The fields of `kubernetes_manifests`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Optional, Tuple
+
+from pants.engine.addresses import Address
+from pants.engine.target import (
+    Dependencies,
+    InvalidFieldException,
+    MultipleSourcesField,
+    StringField,
+)
+
+from ko_pants.errors import KoPantsError
+from ko_pants.kubernetes.selectors import parse_selector
+
+
+class KubernetesManifestsDependenciesField(Dependencies):
+    pass
+
+
+class KubernetesManifestsSourcesField(MultipleSourcesField):
+    default: ClassVar[Tuple[str, ...]] = ("*.yaml", "*.yml")
+    expected_file_extensions: ClassVar[Tuple[str, ...]] = (".yaml", ".yml", ".json")
+    uses_source_roots = False
+    help = (
+        "Globs of the manifests, relative to the BUILD file: YAML (one or more documents a file) "
+        "and JSON. `ko://<import path>` and `pants://<address>` in them stand for images of this "
+        "repository, as a value, a key or an item of a list."
+    )
+
+
+class KubernetesManifestsSelectorField(StringField):
+    alias = "selector"
+    help = (
+        "A label selector, as `ko resolve -l` and `kubectl -l` take it, for example "
+        "`app=web,tier notin (test)`. Only objects with such labels are taken, and of a "
+        "`kind: List` only such items. Every document has to be a Kubernetes object then."
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        try:
+            parse_selector(value or "")
+        except KoPantsError as e:
+            raise InvalidFieldException(f"{address}, field `{cls.alias}`: {e}") from None
+        return value
+
+
+class KubernetesManifestsRegistryField(StringField):
+    alias = "registry"
+    help = (
+        "The registry that the references name, where images go to several: its address, or an "
+        "alias of `[ko].registries` (`@prod`). It has to be one of those that each image goes "
+        "to.\n\n"
+        "Default: for each image, the first of its `registries` that it is pushed to."
+    )
