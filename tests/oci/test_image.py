@@ -19,6 +19,7 @@ from oci.images import (
     FIVE,
     WINDOWS,
     app_layer,
+    base_config,
     base_image,
     base_layer,
     compose,
@@ -54,6 +55,18 @@ def test_diff_ids_are_the_bases_and_then_ours_in_the_order_of_the_layers() -> No
         digest("blob", "kodata", ""),
         digest("blob", "binary", "linux/amd64"),
     ]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 40])
+def test_n_layers_of_the_base_give_n_and_two(number: int) -> None:
+    base = base_image(AMD64)
+    layers = tuple(base_layer(n) for n in range(number))
+    with_layers = replace(base.manifests[0], config=base_config(AMD64, number), layers=layers)
+    (manifest,) = compose(replace(base, manifests=(with_layers,))).manifests
+    described = config_of(manifest.manifest)["layers"]
+    assert len(described) == len(config_of(manifest.config)["rootfs"]["diff_ids"]) == number + 2
+    assert [d["digest"] for d in described[:number]] == [layer.digest for layer in layers]
+    assert [layer.kind for layer in manifest.layers[number:]] == ["kodata", "binary"]
 
 
 # One image or an index
