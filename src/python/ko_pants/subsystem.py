@@ -241,8 +241,9 @@ class KoSubsystem(Subsystem):
     tailor = BoolOption(
         default=False,
         help=(
-            "If true, `tailor` proposes a `go_oci_image` for each main package that has none, and "
-            "a `go_sources` for each `go.mod` that nobody owns."
+            "If true, `tailor` proposes a `go_oci_image` for each main package that has none, a "
+            "`go_sources` for each `go.mod` that nobody owns, and a `kubernetes_manifests` for "
+            "each directory with YAML files that nobody owns and that have `ko://` in them."
         ),
     )
     go_search_paths = StrListOption(

@@ -38,7 +38,8 @@ class PutativeKoTargetsRequest(PutativeTargetsRequest):
     """What is missing in these directories?"""
 
 
-def _is_ignored(directory: str) -> bool:
+def is_ignored(directory: str) -> bool:
+    """True for what `go build ./...` passes over."""
     return any(
         part in _IGNORED_NAMES or part.startswith(("_", "."))
         for part in directory.split("/")
@@ -50,7 +51,7 @@ async def _main_packages(
     directories: Iterable[str], platforms: Sequence[Platform]
 ) -> tuple[str, ...]:
     """Those directories that are programs for one of the platforms."""
-    wanted = sorted(d for d in directories if not _is_ignored(d))
+    wanted = sorted(d for d in directories if not is_ignored(d))
     analyzed = await analyzed_directories(map(GoDirectoryRequest, wanted))
     return tuple(
         a.directory.path
@@ -108,7 +109,7 @@ async def propose_targets(
             *(
                 _sources_of(module)
                 for module in modules
-                if not _is_ignored(module) and posixpath.join(module, _GO_MOD) not in owned
+                if not is_ignored(module) and posixpath.join(module, _GO_MOD) not in owned
             ),
         ]
     )
