@@ -201,6 +201,46 @@ def test_an_image_that_does_not_compile_leaves_file_and_registry_as_they_are(
     assert references(repo, registry) == before
 
 
+def test_an_edit_pushes_one_image_and_writes_its_digest(
+    published: Run, repo: Workspace, registry: RealRegistry
+) -> None:
+    old = references(repo, registry)
+    main = repo.root / "cmd/web/main.go"
+    text = main.read_text()
+    try:
+        repo.write({"cmd/web/main.go": text.replace('"web"', '"edited"')})
+        before = len(registry.manifest_requests())
+        run = repo.publish("k8s:shop", "k8s:api").ok()
+        new = references(repo, registry)
+        puts = [
+            path for method, path, _ in registry.manifest_requests()[before:] if method == "PUT"
+        ]
+        assert len(puts) == 1
+        assert puts[0].startswith("/v2/team/web/manifests/")
+        assert new[WEB] != old[WEB]
+        assert new[API] == old[API]
+        assert new[WEB] in read(repo, "k8s/shop.yaml")
+        assert old[WEB] not in read(repo, "k8s/shop.yaml")
+        assert run.images["k8s:shop"]["published"] is True
+    finally:
+        repo.write({"cmd/web/main.go": text})
+        repo.publish("k8s:shop").ok()
+    assert references(repo, registry) == old
+    assert old[WEB] in read(repo, "k8s/shop.yaml")
+
+
+def test_a_registry_that_cannot_be_reached_leaves_the_file_as_it_is(
+    published: Run, packaged: str, repo: Workspace, registry: RealRegistry
+) -> None:
+    nowhere = {"KO_DOCKER_REPO": "127.0.0.1:1/team"}
+    run = repo.publish("k8s:shop", env=nowhere)
+    assert run.exit_code != 0
+    assert "cannot reach the registry 127.0.0.1:1" in run.stderr
+    assert read(repo, "k8s/shop.yaml") == packaged
+    printed = repo.pants("ko-resolve", "k8s:shop", env=nowhere)
+    assert (printed.exit_code, printed.stdout) == (1, "")
+
+
 def test_a_selector_pushes_only_what_is_selected(
     published: Run, repo: Workspace, registry: RealRegistry
 ) -> None:
