@@ -26,6 +26,10 @@ def package(name: str, text: str, *imports: str) -> str:
     return f'package {name}\n\n{lines}\nfunc Text() string {{ return "{text}" }}\n'
 
 
+MANIFEST = "image: ko://example.org/tools/cmd/gen\n"
+BAD = "go_executable(name='exe', package='{}')\ngo_oci_image(name='bad', binary=':exe')\n"
+
+
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> GoProxy:
     proxy = GoProxy(tmp_path_factory.mktemp("proxy"))
@@ -42,6 +46,11 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> GoProxy:
         "arch_arm64.go": 'package arch\n\nimport _ "example.org/deep"\n',
     }
     proxy.add("example.org/arch", "v1.0.0", files, ("example.org/deep", "v0.1.0"))
+    tools = {
+        "cmd/gen/main.go": program("example.org/tools/lib"),
+        "lib/lib.go": package("lib", "gen"),
+    }
+    proxy.add("example.org/tools", "v1.2.0", tools)
     return proxy
 
 
@@ -81,6 +90,14 @@ def repo(
             ),
             "third/vendored/main.go": program("example.org/dep"),
             "third/vendored/BUILD": "go_oci_image()\ngo_sources(name='go')\n",
+            "tooling/go.mod": go_mod("example.com/tooling", "", "require example.org/tools v1.2.0"),
+            "tooling/tools.go": "//go:build tools\n\npackage tooling\n\n"
+            'import _ "example.org/tools/cmd/gen"\n',
+            "tooling/kodata/not.txt": "of another program\n",
+            "tooling/images/BUILD": "go_executable(\n"
+            "    name='bin', package='example.org/tools/cmd/gen')\n"
+            "go_oci_image(name='gen', binary=':bin')\n",
+            "tooling/BUILD": "go_sources(name='go')\n",
             "flags/go.mod": go_mod("example.com/flags"),
             "flags/cmd/main.go": 'package main\n\nvar version = "none"\n\n'
             "func main() { println(version, tagged) }\n",
@@ -91,7 +108,7 @@ def repo(
             "go_oci_image(name='flags', binary=':program')\n",
         }
     )
-    for module in ("new", "old", "shared", "third/vendored"):
+    for module in ("new", "old", "shared", "tooling", "third/vendored"):
         proxy.go("mod", "tidy", cwd=workspace.root / module, cache=cache)
     proxy.go("mod", "vendor", cwd=workspace.root / "third/vendored", cache=cache)
     return workspace
@@ -123,12 +140,51 @@ def output_of(repo: Workspace, name: str, directory: Path) -> str:
         ("arch", "arch\n"),
         ("vendored", "dep v1.0.0\n"),
         ("flags", "v9 true\n"),
+        ("gen", "gen\n"),
     ],
 )
 def test_program_has_its_modules(
     name: str, text: str, first: Run, repo: Workspace, tmp_path: Path
 ) -> None:
     assert output_of(repo, name, tmp_path) == text
+
+
+def test_a_program_of_another_module(first: Run, repo: Workspace) -> None:
+    image = published_in(repo.root / "dist" / "oci", "gen:latest").manifests[0]
+    assert image.config["config"]["Entrypoint"] == ["/ko-app/gen"]
+    assert b"of another program" not in image.tars[0]
+    run = repo.pants("dependencies", "tooling/images:gen").ok()
+    assert {"tooling/go.mod:go", "tooling/go.sum:go", "tooling/images:bin"} == {
+        line.replace("../", "") for line in run.stdout.split()
+    }
+    repo.write({"deploy/BUILD": "kubernetes_manifests()\n", "deploy/x.yaml": MANIFEST})
+    try:
+        repo.pants("package", "deploy", env={"KO_DOCKER_REPO": "127.0.0.1:1/x"}).ok()
+    finally:
+        repo.remove("deploy")
+    assert "image: 127.0.0.1:1/x/gen@sha256:" in (repo.root / "dist/deploy/deploy.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("example.org/tools/lib", "is no program"),
+        ("example.org/other/cmd", "go.mod does not require a module with example.org/other/cmd"),
+        ("example.com/tooling/cmd", "is in a module of this repository"),
+    ],
+)
+def test_a_package_that_is_no_program_of_another_module(
+    name: str, message: str, first: Run, repo: Workspace
+) -> None:
+    repo.write({"tooling/bad/BUILD": BAD.format(name)})
+    try:
+        run = repo.publish("tooling/bad:bad")
+    finally:
+        repo.remove("tooling/bad")
+    assert run.exit_code != 0
+    (error,) = run.errors
+    assert message in error
+    assert "tooling/bad:" in error
 
 
 def test_vendored_needs_no_proxy(first: Run, repo: Workspace) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from pants.engine.addresses import Address
+from pants.engine.target import InvalidFieldException
 
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
+from ko_pants.build_fields import GoExecutablePackageField
 from ko_pants.errors import KoPantsError
 from ko_pants.products import GoBuild
 from ko_pants.rules.binary import build_of_fields
@@ -23,6 +25,7 @@ def build(
     flags: tuple[str, ...] = (),
     ldflags: tuple[str, ...] = (),
     env: tuple[str, ...] = (),
+    package: str | None = None,
     directory: str = "services/app",
 ) -> GoBuild:
     address = Address(directory, target_name="exe")
@@ -32,6 +35,7 @@ def build(
         GoExecutableFlagsField(flags, address),
         GoExecutableLdflagsField(ldflags, address),
         GoExecutableEnvField(env, address),
+        GoExecutablePackageField(package, address),
     )
 
 
@@ -99,3 +103,21 @@ def test_what_would_decide_the_result_beside_the_inputs_is_refused(
         build(**fields)  # type: ignore[arg-type]
     assert str(error.value).startswith(f"services/app:exe, field `{field}`: ")
     assert word in str(error.value)
+
+
+def test_a_package_of_another_module() -> None:
+    found = build(package="example.com/tools/cmd/tool", flags=("-v",))
+    assert (found.directory, found.package) == ("services/app", "example.com/tools/cmd/tool")
+
+
+def test_main_and_package_exclude_each_other() -> None:
+    with pytest.raises(KoPantsError, match=r"found `main` 'cmd' and `package` 'example.com/x'"):
+        build("cmd", package="example.com/x")
+
+
+@pytest.mark.parametrize(
+    "package", ["tool", "./cmd", "example.com/x@v1.2.3", "example.com/x/", "/a"]
+)
+def test_what_is_no_import_path_of_another_module(package: str) -> None:
+    with pytest.raises(InvalidFieldException, match=r"field `package`: expected an import path"):
+        build(package=package)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Iterable, Optional
 
 from pants.engine.addresses import Address
@@ -17,6 +18,9 @@ from pants.util.frozendict import FrozenDict
 
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.templates import template_keys
+
+# The first element of what can be downloaded has a dot.
+_IMPORT_PATH = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9._~+-]+)*")
 
 TEMPLATES_HELP = (
     "Templates are filled in, as in ko: `{{.Env.NAME}}` (the environment of Pants), "
@@ -77,6 +81,25 @@ class GoOciImageDisableOptimizationsField(TriBoolField):
         "`-gcflags='all=-N -l'`, as with ko's `--disable-optimizations`.\n\n"
         "Default: `[ko].disable_optimizations`."
     )
+
+
+class GoExecutablePackageField(StringField):
+    alias = "package"
+    help = (
+        "In place of `main`: the import path of a main package of a module that go.mod requires, "
+        "for example `github.com/grpc-ecosystem/grpc-health-probe`. The go.mod is that of the "
+        "directory of the BUILD file, or the nearest one above."
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
+        value = super().compute_value(raw_value, address)
+        if value is not None and not _IMPORT_PATH.fullmatch(value):
+            raise InvalidFieldException(
+                f"{address}, field `{cls.alias}`: expected an import path of another module, "
+                f"without a version, such as `example.com/tools/cmd/tool`; found {value!r}"
+            )
+        return value
 
 
 def _check_templates(texts: Iterable[str], where: str) -> None:

@@ -31,6 +31,7 @@ from ko_pants.base_image_fields import (
 )
 from ko_pants.build_fields import (
     TEMPLATES_HELP,
+    GoExecutablePackageField,
     GoOciImageDebugField,
     GoOciImageDelveField,
     GoOciImageDisableOptimizationsField,
@@ -363,6 +364,7 @@ class GoExecutableTarget(NamedTarget):
     core_fields = (
         *COMMON_TARGET_FIELDS,
         GoExecutableMainField,
+        GoExecutablePackageField,
         GoExecutableFlagsField,
         GoExecutableLdflagsField,
         GoExecutableEnvField,

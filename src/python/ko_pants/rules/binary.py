@@ -8,6 +8,7 @@ import posixpath
 from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.target import Target
 
+from ko_pants.build_fields import GoExecutablePackageField
 from ko_pants.engine import analyzed_directories, targets_of, yielded_files
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import parse_env_field
@@ -50,6 +51,7 @@ async def find_program(value: str, relative_to: Address, owner: str) -> GoBuild 
             target[GoExecutableFlagsField],
             target[GoExecutableLdflagsField],
             target[GoExecutableEnvField],
+            target[GoExecutablePackageField],
         )
     main = next((f for f in target.field_values.values() if f.alias == "main"), None)
     if target.alias == "go_binary" and main is not None:
@@ -92,6 +94,7 @@ async def executable_build(
     flags_field: GoExecutableFlagsField,
     ldflags_field: GoExecutableLdflagsField,
     env_field: GoExecutableEnvField,
+    package_field: GoExecutablePackageField,
 ) -> GoBuild:
     """How a `go_executable` is to be compiled.
 
@@ -100,7 +103,11 @@ async def executable_build(
     :raises KoPantsError: `main` is no directory of the repo; a flag or variable that cannot be
         used.
     """
-    build = build_of_fields(address, main_field, flags_field, ldflags_field, env_field)
+    build = build_of_fields(
+        address, main_field, flags_field, ldflags_field, env_field, package_field
+    )
+    if build.package:
+        return await with_ko_yaml(build)
     main = main_field.value or "."
     is_file = main.endswith(".go")
     if not is_file and not _may_be_import_path(main):
@@ -129,6 +136,7 @@ def build_of_fields(
     flags_field: GoExecutableFlagsField,
     ldflags_field: GoExecutableLdflagsField,
     env_field: GoExecutableEnvField,
+    package_field: GoExecutablePackageField,
 ) -> GoBuild:
     """What the fields of a `go_executable` say, without a look at the repo.
 
@@ -142,6 +150,12 @@ def build_of_fields(
             f"{owner}, field `main`: expected a directory relative to the BUILD file, within the "
             f"build root; found {main!r}"
         )
+    package = package_field.value or ""
+    if package and main != ".":
+        raise KoPantsError(
+            f"{owner}: found `main` {main!r} and `package` {package!r}; expected one of them: a "
+            "directory of the repository, or a package of another module"
+        )
     flags = flags_field.value or ()
     # What a template makes of them is checked when it is filled in.
     if not has_template(flags):
@@ -151,7 +165,12 @@ def build_of_fields(
         check_flags([f"-ldflags={ldflags}"], where=f"{owner}, field `ldflags`")
     env = parse_env_field(env_field.value or (), where=f"{owner}, field `env`")
     return GoBuild(
-        owner, "" if directory == "." else directory, flags, ldflags_field.value or (), env
+        owner,
+        "" if directory == "." else directory,
+        flags,
+        ldflags_field.value or (),
+        env,
+        package=package,
     )
 
 

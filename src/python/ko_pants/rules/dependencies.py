@@ -28,7 +28,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionMembership, UnionRule
 
-from ko_pants.build_fields import GoOciImageDelveField
+from ko_pants.build_fields import GoExecutablePackageField, GoOciImageDelveField
 from ko_pants.engine import (
     analyzed_directories,
     hidden_files,
@@ -57,6 +57,7 @@ from ko_pants.products import (
 from ko_pants.rules.binary import executable_build, find_binary, find_program
 from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_closure import closure_request
+from ko_pants.rules.go_tool import tool_closure
 from ko_pants.rules.image import wanted_platforms
 from ko_pants.rules.image_base import base_target
 from ko_pants.rules.image_layers import kodata_directory
@@ -111,6 +112,7 @@ class ExecutableInferenceFieldSet(FieldSet):
     flags: GoExecutableFlagsField
     ldflags: GoExecutableLdflagsField
     env: GoExecutableEnvField
+    package: GoExecutablePackageField
 
 
 class InferExecutableDependencies(InferDependenciesRequest[ExecutableInferenceFieldSet]):
@@ -135,6 +137,9 @@ class GenerateGoSources(GenerateTargetsRequest[GoSourcesTarget]):
 
 
 async def _closure_files(build: GoBuild, wanted: GoClosureRequest, root: str) -> tuple[str, ...]:
+    if build.package:
+        _, of_tool = await tool_closure(build, wanted, root)
+        return of_tool.files
     try:
         _, closure = await complete_closure(wanted, root)
     except KoPantsError as e:
@@ -232,7 +237,12 @@ async def infer_executable_dependencies(
     """The owners of the program's files, for the default platforms."""
     field_set = request.field_set
     build = await executable_build(
-        field_set.address, field_set.main, field_set.flags, field_set.ldflags, field_set.env
+        field_set.address,
+        field_set.main,
+        field_set.flags,
+        field_set.ldflags,
+        field_set.env,
+        field_set.package,
     )
     platforms = tuple(Platform.parse(p) for p in settings.platforms if p != "all")
     found = await _closure_owners(build, platforms, outside, settings, build_root.path)

@@ -64,12 +64,16 @@ async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> 
     result = await compile_package(request, build, wanted, closure, root)
     entry = await single_file(result.output_digest)
     import_path = closure.closure.import_path
+    header = inspect_executable(result.stdout)
+    if build.package and header.format == "unknown":
+        # Go writes an archive for a library.
+        raise KoPantsError(f"{build.owner}: {import_path} is no program; expected `package main`")
     return GoExecutable(
         digest=result.output_digest,
         path=entry.path,
         file_digest=f"sha256:{entry.file_digest.fingerprint}",
         size=entry.file_digest.serialized_bytes_length,
-        header=inspect_executable(result.stdout),
+        header=header,
         import_path=import_path,
         app_name=app_name(import_path),
         platform=request.platform,

@@ -26,6 +26,8 @@ async def overridden_base(binary: GoOciImageBinaryField, outside: GoEnvironment)
     build = await find_binary(binary)
     if not isinstance(build, GoBuild):
         return ""
+    if build.package:
+        return base_of(configuration, build.package)
     workspace = await workspace_of(closure_request(build, (), outside.variables))
     return base_of(configuration, import_path_of(build.directory, workspace))
 
@@ -47,4 +49,4 @@ async def capabilities_of_image(field_set: GoOciImageFieldSet, base: BaseImage) 
     build = await find_binary(field_set.binary)
     if not isinstance(build, GoBuild):
         return b""
-    return await capabilities_of_program(build.owner, build.directory)
+    return await capabilities_of_program(build.owner, build.package or build.directory)

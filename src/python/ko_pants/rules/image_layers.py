@@ -40,10 +40,11 @@ _KODATA = "kodata"
 def kodata_directory(field: GoOciImageKodataField, build: GoBuild | None) -> str | None:
     """The directory of an image's kodata, relative to the build root; None for none at all.
 
-    :param build: how its program is compiled; None for a prebuilt one, which has no directory.
+    :param build: how its program is compiled; None for a prebuilt one. This, and a package of
+        another module, have no directory of the repository.
     """
     if field.value is None:
-        return None if build is None else join(build.directory, _KODATA)
+        return None if build is None or build.package else join(build.directory, _KODATA)
     return field.directory
 
 

@@ -40,7 +40,7 @@ async def find_manifests(request: ManifestsRequest, outside: GoEnvironment) -> M
     try:
         files = tuple(
             select(read_file(file.path, file.content), request.selector)
-            for file in sorted(contents, key=lambda file: file.path)
+            for file in sorted(contents, key=lambda file: file.path.split("/"))
         )
     except KoPantsError as e:
         raise KoPantsError(f"{request.owner}: {e}") from None

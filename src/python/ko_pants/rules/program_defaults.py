@@ -26,7 +26,7 @@ async def with_ko_yaml(build: GoBuild) -> GoBuild:
 
     :raises KoPantsError: a flag or a variable of the file cannot be used; the text names its line.
     """
-    defaults = await defaults_of_program(build.directory)
+    defaults = await defaults_of_program(build.package or build.directory)
     if defaults is None:
         return build
     where = f"{build.owner}: {defaults.origin}"

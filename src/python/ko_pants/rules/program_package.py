@@ -27,7 +27,7 @@ async def find_program_package(request: ProgramPackageRequest) -> ProgramPackage
         # The linker's flags can have templates in them; they say nothing of modules.
         build = dataclasses.replace(found, ldflags=())
         workspace = await workspace_of(closure_request(build, (), request.variables))
-        import_path = import_path_of(build.directory, workspace)
+        import_path = build.package or import_path_of(build.directory, workspace)
     except Exception as e:
         # Whatever is wrong with one image, the others are found. Its own build will say it again.
         return ProgramPackage(address, problem=str(e).strip() or type(e).__name__)
