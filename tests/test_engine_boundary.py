@@ -17,8 +17,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "python" / "ko_pants"
 CORE = (
-    *("daemon_memory", "disk", "errors", "golang", "kocache", "kubernetes", "layers"),
-    *("literal_globs", "oci"),
+    *("daemon_memory", "disk", "errors", "golang", "ko_yaml", "kocache"),
+    *("kubernetes", "layers", "literal_globs", "oci"),
     *("publishing", "registry"),
 )
 # Asking the engine, in any spelling.
