@@ -58,7 +58,8 @@ RECORD = st.tuples(
         ),
         min_size=1,
         max_size=4,
-    ),
+        # A run has one diffID for a key, in whatever encodings.
+    ).filter(lambda batch: len(dict(batch)) == len({(key, v.diff_id) for key, v in batch})),
 )
 PRUNE = st.tuples(st.just("prune"), st.booleans())
 KO_COMES = st.tuples(st.just("ko comes"), st.sampled_from(KEYS))
