@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import subprocess
 import tarfile
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Mapping
 
 import pytest
+from go_peers import find_go_peer
 from integration.bases import Base, make_base, push
 from integration.published import Published, published_on
 from integration.workspace import Run, Workspace, go_mod
@@ -116,11 +116,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def ko() -> str:
-    gobin = os.environ.get("GOBIN", os.path.expanduser("~/go/bin"))
-    path = shutil.which("ko", path=os.pathsep.join([os.environ.get("PATH", ""), gobin]))
-    if path is None:
-        pytest.skip("ko is not installed")
-    return path
+    return find_go_peer("ko")
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from typing import Callable, Iterator
 
 import pytest
+from go_peers import find_go_peer
 from integration.bases import make_base, push
 from integration.published import PublishedManifest, published_on
 from integration.workspace import Workspace, go_mod
@@ -90,10 +90,7 @@ def test_what_it_says_is_in_the_images(ours: dict[str, tuple[PublishedManifest, 
 def test_the_layers_are_kos(
     repo: Workspace, registry: RealRegistry, ours: dict[str, tuple[PublishedManifest, ...]]
 ) -> None:
-    gobin = os.environ.get("GOBIN", os.path.expanduser("~/go/bin"))
-    ko = shutil.which("ko", path=os.pathsep.join([os.environ.get("PATH", ""), gobin]))
-    if ko is None:
-        pytest.skip("ko is not installed")
+    ko = find_go_peer("ko")
     done = subprocess.run(
         [ko, "build", "-B", "--sbom=none", *(f"./cmd/{name}" for name in PROGRAMS)],
         cwd=repo.root,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from typing import Any, Callable, Iterator
 
 import pytest
 import yaml
+from go_peers import find_go_peer
 from integration.published import has_tag, published_on
 from integration.workspace import SMALL, Run, Workspace, go_mod
 from real_registry import RealRegistry, docker_registry
@@ -315,11 +315,7 @@ def test_ko_resolve_prints_nothing_where_something_is_wrong(repo: Workspace) -> 
 
 @pytest.fixture(scope="module")
 def ko() -> str:
-    gobin = os.environ.get("GOBIN", os.path.expanduser("~/go/bin"))
-    path = shutil.which("ko", path=os.pathsep.join([os.environ.get("PATH", ""), gobin]))
-    if path is None:
-        pytest.skip("ko is not installed")
-    return path
+    return find_go_peer("ko")
 
 
 def structure(text: str, registry: RealRegistry) -> list[Any]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
 import yaml
+from go_peers import find_go_peer
 from integration.bases import make_base, push
 from integration.workspace import SMALL, Workspace, go_mod
 from real_registry import RealRegistry, docker_registry
@@ -29,11 +29,7 @@ PROJECTS = {
 
 @pytest.fixture(scope="module")
 def ko() -> str:
-    gobin = os.environ.get("GOBIN", os.path.expanduser("~/go/bin"))
-    path = shutil.which("ko", path=os.pathsep.join([os.environ.get("PATH", ""), gobin]))
-    if path is None:
-        pytest.skip("ko is not installed")
-    return path
+    return find_go_peer("ko")
 
 
 @pytest.fixture(scope="module")

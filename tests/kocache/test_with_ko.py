@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import urllib.request
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
+from go_peers import find_go_peer
 from real_registry import RealRegistry, docker_registry
 
 from ko_pants.kocache.cache import KoCache
@@ -44,15 +44,6 @@ MANIFEST = json.dumps(
         "layers": [],
     }
 ).encode()
-
-
-def find(tool: str) -> str:
-    """From PATH, or where `go install` puts it."""
-    gobin = os.environ.get("GOBIN", os.path.expanduser("~/go/bin"))
-    path = shutil.which(tool, path=os.pathsep.join([os.environ.get("PATH", ""), gobin]))
-    if path is None:
-        pytest.skip(f"{tool} is not installed")
-    return path
 
 
 def request(method: str, url: str, body: bytes | None = None, kind: str = "") -> Any:
@@ -105,7 +96,7 @@ def start_ko(
     directory: Path, home: Path, cache: Path, registry: RealRegistry
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [find("ko"), "build", "--bare", "--platform=linux/amd64", "--sbom=none", "."],
+        [find_go_peer("ko"), "build", "--bare", "--platform=linux/amd64", "--sbom=none", "."],
         cwd=directory,
         env={
             **{k: v for k, v in os.environ.items() if not k.startswith(("KO_", "GOFLAGS"))},
@@ -138,8 +129,8 @@ def registry_with_base(place: Path) -> Iterator[RealRegistry]:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    find("ko")
-    find("go")
+    find_go_peer("ko")
+    find_go_peer("go")
     directory = tmp_path_factory.mktemp("hello")
     (directory / "go.mod").write_text(f"module {IMPORT_PATH}\n\ngo 1.21\n")
     (directory / "main.go").write_text('package main\n\nfunc main() { println("hello") }\n')

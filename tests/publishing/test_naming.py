@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Dict
 
 import pytest
-from kocache.test_with_ko import MANIFEST, find, registry_with_base
+from go_peers import find_go_peer
+from kocache.test_with_ko import MANIFEST, registry_with_base
 from oci.images import AMD64
 from publishing.published_images import app
 
@@ -141,7 +142,7 @@ def test_a_hash_tells_contents_apart() -> None:
 @pytest.fixture(scope="module")
 def ko_names(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
     """What ko calls the image of one program, by strategy, below the host `registry`."""
-    ko = find("ko")
+    ko = find_go_peer("ko")
     directory = tmp_path_factory.mktemp("ko")
     program = directory / "cmd" / "App"
     program.mkdir(parents=True)
@@ -187,7 +188,7 @@ def test_ko_gives_the_same_name(naming: str, ko_names: Dict[str, str]) -> None:
 def test_ko_writes_the_same_references(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
-    ko = find("ko")
+    ko = find_go_peer("ko")
     directory = tmp_path_factory.mktemp("refs")
     (directory / "go.mod").write_text("module example.com/app\n\ngo 1.21\n")
     (directory / "main.go").write_text("package main\n\nfunc main() {}\n")
@@ -212,7 +213,7 @@ def test_ko_writes_the_same_references(
 def test_ko_writes_the_same_kind_of_tar(
     tags: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
-    ko = find("ko")
+    ko = find_go_peer("ko")
     directory = tmp_path_factory.mktemp("tar")
     (directory / "go.mod").write_text("module example.com/app\n\ngo 1.21\n")
     (directory / "main.go").write_text("package main\n\nfunc main() {}\n")

@@ -12,7 +12,6 @@ from pants.core.goals.package import PackageFieldSet
 from pants.engine.addresses import Address
 from pants.engine.target import (
     DictStringToStringField,
-    InvalidFieldException,
     StringField,
     StringSequenceField,
 )
@@ -20,6 +19,7 @@ from pants.util.frozendict import FrozenDict
 
 from ko_pants.build_fields import TEMPLATES_HELP, TemplateDictField
 from ko_pants.errors import KoPantsError
+from ko_pants.field_checks import checked
 from ko_pants.layers.capabilities import capabilities_xattr
 from ko_pants.oci.base_annotations import BASE_ANNOTATIONS
 from ko_pants.oci.config_values import (
@@ -32,11 +32,6 @@ from ko_pants.oci.config_values import (
     check_volume,
     exposed_port,
 )
-
-
-def invalid_value(address: Address, alias: str, problem: object) -> InvalidFieldException:
-    """The error for a value of a field. Pants puts the BUILD file and the line before it."""
-    return InvalidFieldException(f"{address}, field `{alias}`: {problem}")
 
 
 class CheckedStringField(StringField):
@@ -54,10 +49,7 @@ class CheckedStringField(StringField):
     def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
         value = super().compute_value(raw_value, address)
         if value is not None:
-            try:
-                cls.check(value)
-            except KoPantsError as e:
-                raise invalid_value(address, cls.alias, e) from None
+            checked(address, cls.alias, cls.check, value)
         return value
 
 
@@ -79,10 +71,7 @@ class CheckedSequenceField(StringSequenceField):
         values = super().compute_value(raw_value, address)
         if not values:
             return values
-        try:
-            return cls.read(values)
-        except KoPantsError as e:
-            raise invalid_value(address, cls.alias, e) from None
+        return checked(address, cls.alias, cls.read, values)
 
 
 class CheckedKeysField(DictStringToStringField):
@@ -95,10 +84,7 @@ class CheckedKeysField(DictStringToStringField):
         cls, raw_value: Optional[dict[str, str]], address: Address
     ) -> Optional[FrozenDict[str, str]]:
         value = super().compute_value(raw_value, address)
-        try:
-            check_annotations(value or (), cls.reserved)
-        except KoPantsError as e:
-            raise invalid_value(address, cls.alias, e) from None
+        checked(address, cls.alias, lambda keys: check_annotations(keys, cls.reserved), value or ())
         return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, ClassVar, Iterable, Optional, Tuple, TypeVar
+from typing import ClassVar, Iterable, Optional, Tuple
 
 from pants.engine.addresses import Address
 from pants.engine.target import (
@@ -17,21 +17,8 @@ from pants.engine.target import (
     Target,
 )
 
-from ko_pants.errors import KoPantsError
+from ko_pants.field_checks import checked
 from ko_pants.layers.placement import parse_mode, parse_owner, parse_place, parse_relative
-
-T = TypeVar("T")
-
-
-def _checked(address: Address, alias: str, parse: Callable[[str], T], text: str) -> T:
-    """What `parse` makes of the value of a field.
-
-    :raises InvalidFieldException: it raises a KoPantsError; the text names target and field.
-    """
-    try:
-        return parse(text)
-    except KoPantsError as e:
-        raise InvalidFieldException(f"{address}, field `{alias}`: {e}") from None
 
 
 class GoOciImageFilesField(StringSequenceField, AsyncFieldMixin):
@@ -94,7 +81,7 @@ class OciFilesAtField(StringField):
     @classmethod
     def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
         value = super().compute_value(raw_value, address)
-        return None if value is None else _checked(address, cls.alias, parse_place, value)
+        return None if value is None else checked(address, cls.alias, parse_place, value)
 
 
 class OciFilesStripPrefixField(StringField):
@@ -107,7 +94,7 @@ class OciFilesStripPrefixField(StringField):
     @classmethod
     def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
         value = super().compute_value(raw_value, address)
-        return None if value is None else _checked(address, cls.alias, parse_relative, value)
+        return None if value is None else checked(address, cls.alias, parse_relative, value)
 
 
 class OciFilesRenameField(DictStringToStringField):
@@ -128,7 +115,7 @@ class _ModeField(StringField):
     def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
         value = super().compute_value(raw_value, address)
         if value is not None:
-            _checked(address, cls.alias, parse_mode, value)
+            checked(address, cls.alias, parse_mode, value)
         return value
 
     @property
@@ -166,7 +153,7 @@ class OciFilesOwnerField(StringField):
     def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
         value = super().compute_value(raw_value, address)
         if value is not None:
-            _checked(address, cls.alias, parse_owner, value)
+            checked(address, cls.alias, parse_owner, value)
         return value
 
     @property
@@ -182,7 +169,7 @@ def check_files_target(target: Target) -> None:
     """
     for old, new in target[OciFilesRenameField].renames.items():
         for path in (old, new):
-            _checked(target.address, OciFilesRenameField.alias, parse_relative, path)
+            checked(target.address, OciFilesRenameField.alias, parse_relative, path)
     if (
         not target[OciFilesSourcesField].value
         and not target[OciFilesTargetsField].value

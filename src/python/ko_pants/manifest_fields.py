@@ -7,12 +7,11 @@ from typing import ClassVar, Optional, Tuple
 from pants.engine.addresses import Address
 from pants.engine.target import (
     Dependencies,
-    InvalidFieldException,
     MultipleSourcesField,
     StringField,
 )
 
-from ko_pants.errors import KoPantsError
+from ko_pants.field_checks import checked
 from ko_pants.kubernetes.selectors import parse_selector
 
 
@@ -42,10 +41,7 @@ class KubernetesManifestsSelectorField(StringField):
     @classmethod
     def compute_value(cls, raw_value: Optional[str], address: Address) -> Optional[str]:
         value = super().compute_value(raw_value, address)
-        try:
-            parse_selector(value or "")
-        except KoPantsError as e:
-            raise InvalidFieldException(f"{address}, field `{cls.alias}`: {e}") from None
+        checked(address, cls.alias, parse_selector, value or "")
         return value
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Iterable, Optional, Tuple
 
 from pants.engine.addresses import Address
-from pants.engine.target import InvalidFieldException, StringSequenceField
+from pants.engine.target import StringSequenceField
 
 from ko_pants.errors import KoPantsError
+from ko_pants.field_checks import checked
 
 OCI_LAYOUT = "oci-layout"
 OCI_ARCHIVE = "oci-archive"
@@ -29,10 +30,7 @@ class GoOciImagePackageFormatsField(StringSequenceField):
         cls, raw_value: Optional[Iterable[str]], address: Address
     ) -> Optional[Tuple[str, ...]]:
         value = super().compute_value(raw_value, address)
-        try:
-            check_formats(value or ())
-        except KoPantsError as e:
-            raise InvalidFieldException(f"{address}, field `{cls.alias}`: {e}") from None
+        checked(address, cls.alias, check_formats, value or ())
         return value
 
 

@@ -21,7 +21,8 @@ KO_SCHEME = "ko://"
 PANTS_SCHEME = "pants://"
 SCHEMES = (KO_SCHEME, PANTS_SCHEME)
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: libyaml, where PyYAML was built with it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAGS = (None, "!", "tag:yaml.org,2002:str")
 _BLOCK_STYLES = ("|", ">")
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -103,7 +104,7 @@ def read_manifest(text: str, where: str) -> ManifestText:
     references: list[Reference] = []
     with_properties = False
     try:
-        for event in yaml.parse(text, Loader=_LOADER):  # type: ignore[no-untyped-call]
+        for event in yaml.parse(text, Loader=LOADER):  # type: ignore[no-untyped-call]
             if isinstance(event, yaml.ScalarEvent):
                 if event.value.lstrip()[:8].startswith(SCHEMES) and event.tag in _STRING_TAGS:
                     start = event.start_mark.index
@@ -163,7 +164,7 @@ def _without_properties(text: str, references: Sequence[Reference]) -> list[Refe
     """The references, beginning at their scalars instead of at a tag or an anchor before these."""
     by_end = {reference.end: reference for reference in references}
     out = []
-    for token in yaml.scan(text, Loader=_LOADER):  # type: ignore[no-untyped-call]
+    for token in yaml.scan(text, Loader=LOADER):  # type: ignore[no-untyped-call]
         if isinstance(token, yaml.ScalarToken) and token.end_mark.index in by_end:
             out.append(_reference(token))
     return out

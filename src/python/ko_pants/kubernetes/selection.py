@@ -13,6 +13,7 @@ import yaml
 
 from ko_pants.errors import KoPantsError
 from ko_pants.kubernetes.references import (
+    LOADER,
     Document,
     ManifestText,
     NotYaml,
@@ -21,8 +22,6 @@ from ko_pants.kubernetes.references import (
 )
 from ko_pants.kubernetes.selectors import Selector
 from ko_pants.kubernetes.streams import separator
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # Where a part of a text begins and ends.
 _Part = Tuple[int, int]
@@ -40,7 +39,7 @@ def select_documents(manifest: ManifestText, selector: Selector, where: str) -> 
     if where.endswith(".json"):
         # PyYAML takes no tabs between tokens. In strings JSON has none.
         text = text.replace("\t", " ")
-    nodes = yaml.compose_all(text, Loader=_LOADER)  # type: ignore[no-untyped-call]
+    nodes = yaml.compose_all(text, Loader=LOADER)  # type: ignore[no-untyped-call]
     try:
         for document, node in zip(manifest.documents, nodes):
             parts = _selected(manifest.text, document, node, selector, where)
@@ -118,7 +117,7 @@ def _selected(
 def _check_aliases(text: str, parts: Sequence[_Part], node: Any, where: str) -> None:
     left = "".join(text[start:end] for start, end in parts)
     try:
-        for _ in yaml.compose_all(left, Loader=_LOADER):  # type: ignore[no-untyped-call]
+        for _ in yaml.compose_all(left, Loader=LOADER):  # type: ignore[no-untyped-call]
             pass
     except yaml.YAMLError:
         raise KoPantsError(
