@@ -17,7 +17,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "python" / "ko_pants"
 CORE = (
-    *("daemon_memory", "disk", "errors", "golang", "ko_yaml", "kocache"),
+    *("artifacts", "daemon_memory", "disk", "errors", "golang", "ko_yaml", "kocache"),
     *("kubernetes", "layers", "literal_globs", "oci"),
     *("publishing", "registry"),
 )

@@ -10,6 +10,7 @@ from pants.engine.fs import EMPTY_DIGEST, Digest, FileEntry
 from pants.engine.process import ProcessResultMetadata
 from pants.util.frozendict import FrozenDict
 
+from ko_pants.artifacts.artifact import Artifact
 from ko_pants.disk.disk import HiddenFile
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import GoDirectory
@@ -279,6 +280,8 @@ class GoExecutable:
     :param file_digest: `sha256:<hex>` of the file; `size` is in bytes.
     :param app_name: the name of the file in the image, in `/ko-app/`.
     :param compiled: it came straight from `go build`, so that its build id can be relied on.
+    :param build_info: the file `build-info` in it is what `go version -m` prints of the executable.
+        Empty for a prebuilt file, which has to be read for that.
     """
 
     digest: Digest
@@ -291,6 +294,7 @@ class GoExecutable:
     platform: Platform
     compiled: bool
     source: ResultSource = field(compare=False, default=ResultSource(None))
+    build_info: Digest = EMPTY_DIGEST
 
     @property
     def build_key(self) -> str:
@@ -510,6 +514,38 @@ class ImageBlobs:
     """It has; `built` is the image with its layers as they were made."""
 
     built: BuiltImage
+
+
+@dataclass(frozen=True)
+class WantedArtifacts:
+    """What is made beside an image, as its target and the options say.
+
+    :param sbom: formats, sorted: `cyclonedx`, `spdx`.
+    :param builder_id: of provenance; `invocation_id` likewise, empty for none.
+    """
+
+    sbom: tuple[str, ...] = ()
+    provenance: bool = False
+    builder_id: str = ""
+    invocation_id: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.sbom) or self.provenance
+
+
+@dataclass(frozen=True)
+class ImageArtifactsRequest:
+    """Ask for the SBOMs and the provenance of an image: for each platform, and for the index."""
+
+    built: BuiltImage
+    wanted: WantedArtifacts
+
+
+@dataclass(frozen=True)
+class ImageArtifacts:
+    """These, in the order of the platforms; those of the index are last."""
+
+    artifacts: tuple[Artifact, ...]
 
 
 @dataclass(frozen=True)

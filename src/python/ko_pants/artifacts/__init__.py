@@ -1,0 +1,1 @@
+"""What goes to a registry beside an image: SBOMs, provenance, signatures."""
