@@ -10,6 +10,7 @@ from pants.testutil.rule_runner import RuleRunner
 from rules.engine_runner import configure, error_of, new_runner
 
 from ko_pants.layers.encodings import LayerEncoding
+from ko_pants.products import WantedArtifacts
 from ko_pants.publishing.registries import Registry
 from ko_pants.rules.settings import GoEnvironment, RegistryEnvironment, Settings
 
@@ -162,6 +163,11 @@ def test_layers_are_gzip_1_unless_an_option_says_so(runner: RuleRunner) -> None:
         ("--ko-layer-compression=lzma", ["[ko].layer_compression:", "lzma", "gzip", "zstd"]),
         ("--ko-layer-compression-level=99", ["[ko].layer_compression_level:", "99"]),
         ("--ko-registries={'x': {}}", ["[ko].registries", "'x'", "`address`"]),
+        ("--ko-sbom=syft", ["[ko].sbom: there is no SBOM format 'syft'; expected", "spdx"]),
+        ("--ko-attach-sbom-as=tag", ["[ko].attach_sbom_as: found 'tag'", "referrers or tags"]),
+        ("--ko-provenance-builder-id=us", ["[ko].provenance_builder_id: found 'us'", "URI"]),
+        ("--ko-provenance-builder-id=https:a b", ["[ko].provenance_builder_id", "'https:a b'"]),
+        ("--ko-provenance-invocation-id=a\nb", ["[ko].provenance_invocation_id", r"'a\nb'"]),
     ],
 )
 def test_a_mistake_names_the_option(runner: RuleRunner, option: str, words: list[str]) -> None:
@@ -169,6 +175,40 @@ def test_a_mistake_names_the_option(runner: RuleRunner, option: str, words: list
     text = error_of(runner, Settings, [])
     for word in words:
         assert word in text
+
+
+def test_no_artifacts_unless_an_option_says_so(runner: RuleRunner) -> None:
+    found = settings(runner).artifacts
+    assert not found.wanted
+    assert (found.attach_as, found.verify) == ("referrers", False)
+    found = settings(
+        runner,
+        "--ko-sbom=spdx,cyclonedx",
+        "--ko-provenance",
+        "--ko-provenance-builder-id=https://ci.example.com/runner",
+        "--ko-provenance-invocation-id=run 7",
+        "--ko-attach-sbom-as=tags",
+        "--ko-verify-artifacts",
+    ).artifacts
+    assert found.wanted == WantedArtifacts(
+        ("cyclonedx", "spdx"), True, "https://ci.example.com/runner", "run 7"
+    )
+    assert (found.attach_as, found.verify) == ("tags", True)
+
+
+@pytest.mark.parametrize(
+    ("options", "formats"),
+    [
+        (("--ko-sbom=none",), ()),
+        # Pants adds the second to the first.
+        (("--ko-sbom=['spdx']", "--ko-sbom=none"), ()),
+        (("--ko-sbom=['none']", "--ko-sbom=cyclonedx"), ("cyclonedx",)),
+    ],
+)
+def test_none_takes_back_what_stands_before_it(
+    runner: RuleRunner, options: tuple[str, ...], formats: tuple[str, ...]
+) -> None:
+    assert settings(runner, *options).artifacts.wanted.sbom == formats
 
 
 def test_registries_and_layout(runner: RuleRunner) -> None:

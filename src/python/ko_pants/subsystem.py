@@ -149,6 +149,47 @@ class KoSubsystem(Subsystem):
             "layers: `oci-layout`, `oci-archive` or `docker-archive`, as in the field."
         ),
     )
+    sbom = StrListOption(
+        default=[],
+        help=(
+            "The SBOMs of targets without `sbom`: `spdx`, `cyclonedx` or both. `publish` attaches "
+            "them to the image, and `package` writes them beside it. `none` is the empty list, as "
+            "in ko."
+        ),
+    )
+    provenance = BoolOption(
+        default=False,
+        help=(
+            "Images of targets without `provenance` have one: an in-toto statement with a SLSA v1 "
+            "predicate, attached by `publish` and written by `package`."
+        ),
+    )
+    provenance_builder_id = StrOption(
+        default=None,
+        help="`builder.id` of provenance: a URI that names who builds, for example the CI system.",
+    )
+    provenance_invocation_id = StrOption(
+        default=None,
+        help=(
+            "`invocationId` of provenance: what names this run, for example its URL. "
+            "Default: none, so that equal images have equal provenance."
+        ),
+    )
+    attach_sbom_as = StrOption(
+        default="referrers",
+        help=(
+            "How SBOMs are attached to an image in a registry: `referrers` (OCI 1.1: manifests "
+            "with a `subject`), or `tags` (the tags `sha256-<hex>.sbom` of ko and cosign, for SPDX "
+            "only)."
+        ),
+    )
+    verify_artifacts = BoolOption(
+        default=False,
+        help=(
+            "`publish` also asks for SBOMs and provenance of images that are up to date, and "
+            "attaches what is missing. Without it, an unchanged image costs one request."
+        ),
+    )
     image_refs = StrOption(
         default=None,
         help=(

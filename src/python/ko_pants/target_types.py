@@ -24,6 +24,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from ko_pants.artifact_fields import GoOciImageProvenanceField, GoOciImageSbomField
 from ko_pants.base_image_fields import (
     OciBaseImageDependenciesField,
     OciBaseImageLockfileField,
@@ -217,6 +218,8 @@ class GoOciImageTarget(NamedTarget):
         GoOciImageCompressionField,
         GoOciImageCompressionLevelField,
         GoOciImagePackageFormatsField,
+        GoOciImageSbomField,
+        GoOciImageProvenanceField,
         GoOciImageExtraRunArgsField,
         GoOciImageDependenciesField,
         OutputPathField,
@@ -260,6 +263,8 @@ class GoOciImageFieldSet(ImageConfigFieldSet):
     compression: GoOciImageCompressionField
     compression_level: GoOciImageCompressionLevelField
     package_formats: GoOciImagePackageFormatsField
+    sbom: GoOciImageSbomField
+    provenance: GoOciImageProvenanceField
     output_path: OutputPathField
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Iterable
+from typing import Callable, Iterable, TypeVar
 
 from pants.core.util_rules.distdir import DistDir
 from pants.engine.env_vars import EnvironmentVarsRequest
@@ -12,15 +12,26 @@ from pants.engine.rules import rule
 from pants.option.global_options import GlobalOptions, NamedCachesDirOption
 from pants.util.frozendict import FrozenDict
 
+from ko_pants.artifacts.formats import (
+    after_none,
+    check_builder_id,
+    check_invocation_id,
+    parse_attachment,
+    parse_sbom_formats,
+)
 from ko_pants.engine import environment_vars, ko_yaml
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.private_environment import split_environment
 from ko_pants.layers.encodings import LayerEncoding, encoding_of
 from ko_pants.package_fields import check_formats
-from ko_pants.products import HostTools, KoYamlRequest, LayerSettings
+from ko_pants.products import HostTools, KoYamlRequest, LayerSettings, WantedArtifacts
 from ko_pants.publishing.naming import default_repository
 from ko_pants.publishing.registries import Registry, parse_registries
+from ko_pants.rules.artifact_settings import ArtifactSettings
 from ko_pants.subsystem import KoSubsystem
+
+T = TypeVar("T")
+V = TypeVar("V")
 
 KO_DEFAULT_BASE = "cgr.dev/chainguard/static:latest"
 
@@ -82,6 +93,7 @@ class Settings:
     kodata_created: int | None
     debug: bool
     disable_optimizations: bool
+    artifacts: ArtifactSettings
     named_caches: str
 
 
@@ -168,6 +180,7 @@ async def settings(
         kodata_created=_epoch(env, "KO_DATA_DATE_EPOCH"),
         debug=ko.debug,
         disable_optimizations=ko.disable_optimizations,
+        artifacts=_artifact_settings(ko),
         named_caches=str(named_caches.val),
     )
 
@@ -199,25 +212,48 @@ async def registry_environment(
     )
 
 
+def _checked(option: str, parse: Callable[[V], T], value: V) -> T:
+    """What `parse` makes of the value of an option.
+
+    :raises KoPantsError: it raises one; the text names the option.
+    """
+    try:
+        return parse(value)
+    except KoPantsError as e:
+        raise KoPantsError(f"option [ko].{option}: {e}") from None
+
+
 def _package_formats(ko: KoSubsystem) -> tuple[str, ...]:
     formats = split_commas(ko.package_formats)
-    try:
-        check_formats(formats)
-    except KoPantsError as e:
-        raise KoPantsError(f"option [ko].package_formats: {e}") from None
+    _checked("package_formats", check_formats, formats)
     return formats
 
 
+def _artifact_settings(ko: KoSubsystem) -> ArtifactSettings:
+    builder_id, invocation_id = ko.provenance_builder_id or "", ko.provenance_invocation_id or ""
+    if builder_id:
+        _checked("provenance_builder_id", check_builder_id, builder_id)
+    _checked("provenance_invocation_id", check_invocation_id, invocation_id)
+    return ArtifactSettings(
+        WantedArtifacts(
+            _checked("sbom", parse_sbom_formats, after_none(split_commas(ko.sbom))),
+            ko.provenance,
+            builder_id,
+            invocation_id,
+        ),
+        _checked("attach_sbom_as", parse_attachment, ko.attach_sbom_as),
+        ko.verify_artifacts,
+    )
+
+
 def _layer_encoding(ko: KoSubsystem) -> LayerEncoding:
-    try:
-        encoding = encoding_of(ko.layer_compression)
-    except KoPantsError as e:
-        raise KoPantsError(f"option [ko].layer_compression: {e}") from None
+    encoding = _checked("layer_compression", encoding_of, ko.layer_compression)
     level = ko.layer_compression_level
-    try:
-        return LayerEncoding(encoding.name, encoding.default_level if level is None else level)
-    except KoPantsError as e:
-        raise KoPantsError(f"option [ko].layer_compression_level: {e}") from None
+    return _checked(
+        "layer_compression_level",
+        lambda level: LayerEncoding(encoding.name, level),
+        encoding.default_level if level is None else level,
+    )
 
 
 def _epoch(env: FrozenDict[str, str], name: str) -> int | None:
