@@ -14,6 +14,7 @@ from posix_shells import command_of, in_every_shell
 
 from ko_pants.golang.executable import HEAD_SIZE_BYTES
 from ko_pants.golang.go_build import (
+    BUILD_INFO_PATH,
     GO_CACHE,
     GO_LINKS,
     GO_PATH,
@@ -26,6 +27,13 @@ from ko_pants.golang.private_environment import split_environment
 
 # It notes how it was called, prints what the test wants, and makes the output of `-o`.
 FAKE_GO = """#!/bin/sh
+if [ "$1" = version ]; then
+  for argument in "$@"; do echo "$argument"; done > "$RECORD.version"
+  pwd >> "$RECORD.version"
+  echo "GOFLAGS=$GOFLAGS" >> "$RECORD.version"
+  cat "$RECORD.build_info" && exit
+  echo half; echo "no file of Go" >&2; exit 1
+fi
 pwd > "$RECORD.pwd"
 env | sort > "$RECORD.env"
 for argument in "$@"; do echo "$argument"; done > "$RECORD.arguments"
@@ -59,6 +67,7 @@ class Sandbox:
         Path(f"{self.record}.stdout").write_text(stdout)
         Path(f"{self.record}.stderr").write_text(stderr)
         Path(f"{self.record}.output").write_bytes(output)
+        Path(f"{self.record}.build_info").write_bytes(b"./app: go1.99\n")
 
     def run(
         self, argv: tuple[str, ...], exit_code: int = 0, env: Mapping[str, str] | None = None
@@ -108,6 +117,31 @@ def test_a_build(sandbox: Sandbox) -> None:
     assert (env["GOENV"], env["GOTOOLCHAIN"]) == ("off", "local")
     assert env["TMPDIR"].startswith(root)
     assert env["HOME"].startswith(root)
+
+
+def test_the_build_info_of_an_executable(sandbox: Sandbox) -> None:
+    sandbox.says(output=b"executable")
+    build = build_argv("go1", "module", "./cmd/app", "app", ())
+    done = sandbox.run(build, env={"GOFLAGS": "-json"})
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"executable", b"")
+    assert (sandbox.root / BUILD_INFO_PATH).read_bytes() == b"./app: go1.99\n"
+    directory = os.path.realpath(sandbox.root / OUTPUT_DIRECTORY)
+    assert sandbox.recorded("version") == ["version", "-m", "./app", directory, "GOFLAGS="]
+
+
+def test_an_executable_that_go_cannot_read_has_no_build_info(sandbox: Sandbox) -> None:
+    sandbox.says(stderr="a warning\n", output=b"\0asm")
+    Path(f"{sandbox.record}.build_info").unlink()
+    done = sandbox.run(build_argv("go1", "module", ".", "app", ()))
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"\0asm", b"a warning\n")
+    assert (sandbox.root / BUILD_INFO_PATH).read_bytes() == b""
+
+
+def test_a_program_that_is_called_as_the_file_of_build_info(sandbox: Sandbox) -> None:
+    sandbox.says(output=b"executable")
+    sandbox.run(build_argv("go1", "module", ".", "build-info", ()))
+    assert (sandbox.root / OUTPUT_DIRECTORY / "build-info").read_bytes() == b"executable"
+    assert (sandbox.root / BUILD_INFO_PATH).read_bytes() == b"./app: go1.99\n"
 
 
 def test_a_home_that_is_given_is_kept(sandbox: Sandbox) -> None:
@@ -237,7 +271,7 @@ def test_the_arguments_are_part_of_cache_keys() -> None:
         *head_argv("f"),
     )
     assert hashlib.sha256("\0".join(argv).encode()).hexdigest() == (
-        "ad962e7fafdfbb6232c29790695f59b69da9f14e25b9a156b222b47eff20c4b3"
+        "8f662b1b05910bd091a92d9e2858d74eef6d310eb8d7a5ee761cb4f3b80eaf61"
     )
     assert build_argv("go1", "m", ".", "n", ())[6] == "whole"
 

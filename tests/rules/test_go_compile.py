@@ -153,7 +153,7 @@ def test_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
         "ko_pants_gocache": ".ko_pants/gocache",
         "ko_pants_gopath": ".ko_pants/gopath",
     }
-    assert process.output_files == (".ko_pants/out/app",)
+    assert process.output_files == (".ko_pants/build-info", ".ko_pants/out/app")
     assert process.description == "Compile example.com/m/cmd/app for linux/amd64"
     assert engine.files == [("main.go", "embedded.txt")]
     assert engine.closures == []
@@ -164,7 +164,7 @@ def test_a_program_for_windows_in_the_root(monkeypatch: pytest.MonkeyPatch) -> N
     compile_with(engine, monkeypatch, WINDOWS, (WINDOWS,), GoBuild("a:b", ""))
     (process,) = engine.processes
     assert process.argv == build_argv("go1-key", ".", ".", "m.exe", ())
-    assert process.output_files == (".ko_pants/out/m.exe",)
+    assert process.output_files == (".ko_pants/build-info", ".ko_pants/out/m.exe")
     assert process.input_digest == WHOLE
     assert engine.files == [("go.mod", "main.go", "go.sum", "embedded.txt")]
 

@@ -12,6 +12,9 @@ GO_LINKS = ".ko_pants/go"
 GO_CACHE = ".ko_pants/gocache"
 GO_PATH = ".ko_pants/gopath"
 OUTPUT_DIRECTORY = ".ko_pants/out"
+# What `go version -m` prints of the executable. It is not in the directory of the executable, so
+# that no name of a program can be that of this file.
+BUILD_INFO_PATH = ".ko_pants/build-info"
 # Ends the name of the file beside the link to a toolchain that says which one it is.
 IDENTITY_SUFFIX = ".identity"
 
@@ -48,7 +51,9 @@ cd "./$module"
 # $1: `reduced` or `whole` (what go.mod is), $2: package, $3: name of the output, then flags.
 # The head of the executable is printed, so that its build id and headers come with a cached result
 # and the file itself need not. If a reduced go.mod lacks a module, the script succeeds and prints
-# nothing, so that this is kept as a result too.
+# nothing, so that this is kept as a result too. `go version` gets a relative path, which it prints,
+# and no GOFLAGS, where -json would be another format. If it cannot read the executable (wasm), then
+# its file is empty.
 _BUILD = f"""{_SET_UP}
 mode=$1 package=$2 name=$3 errors=$TMPDIR/errors
 shift 3
@@ -56,6 +61,10 @@ built=yes
 go build -trimpath -buildvcs=false "$@" -o "$root/{OUTPUT_DIRECTORY}/$name" "$package" \\
   2> "$errors" || built=no
 show "$errors"
+if [ "$built" = yes ]; then
+  (cd "$root/{OUTPUT_DIRECTORY}" && GOFLAGS= go version -m "./$name") \
+    > "$root/{BUILD_INFO_PATH}" 2> "$errors" || : > "$root/{BUILD_INFO_PATH}"
+fi
 check_toolchain
 if [ "$built" = yes ]; then
   head -c {HEAD_SIZE_BYTES} "$root/{OUTPUT_DIRECTORY}/$name"
@@ -96,6 +105,8 @@ def build_argv(
     reduced: bool = False,
 ) -> tuple[str, ...]:
     """The arguments of a process that compiles a main package and prints the executable's head.
+
+    It writes the executable to `OUTPUT_DIRECTORY`, and its build info to `BUILD_INFO_PATH`.
 
     :param toolchain: name of the link to the toolchain.
     :param module: directory of the main module, relative to the sandbox's root.

@@ -3,7 +3,8 @@
 The input of the process is the first-party closure, nothing else of the repo, and of go.mod and
 go.sum the part that the build reads. Its cache key has the identity of the toolchain, not its path.
 Its standard output is the head of the executable, so that build id and headers come with a cached
-result and the executable itself stays in the store.
+result and the executable itself stays in the store. Its build info is an output file of its own,
+for the same reason.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ko_pants.engine import merge_digests, module_files, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import build_environment
 from ko_pants.golang.closure import missing_imports
-from ko_pants.golang.go_build import OUTPUT_DIRECTORY, build_argv
+from ko_pants.golang.go_build import BUILD_INFO_PATH, OUTPUT_DIRECTORY, build_argv
 from ko_pants.golang.go_errors import explain_go_errors
 from ko_pants.golang.import_path import app_name
 from ko_pants.oci.platform import Platform
@@ -142,7 +143,7 @@ async def _run_go_build(
             input_digest=sources,
             env=build_environment(request.platform, request.environment, dict(build.env)),
             append_only_caches=GO_CACHES,
-            output_files=(f"{OUTPUT_DIRECTORY}/{name}",),
+            output_files=(BUILD_INFO_PATH, f"{OUTPUT_DIRECTORY}/{name}"),
             description=f"Compile {import_path} for {request.platform}",
             level=LogLevel.INFO,
         )

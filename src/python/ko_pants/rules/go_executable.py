@@ -5,16 +5,17 @@ from __future__ import annotations
 import posixpath
 
 from pants.base.build_root import BuildRoot
+from pants.engine.fs import CreateDigest, Digest, FileEntry
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import analyzed_directories, run_process
+from ko_pants.engine import analyzed_directories, create_digest, digest_entries, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import check_go_work
 from ko_pants.golang.directory import main_package_problem
 from ko_pants.golang.executable import inspect_executable
-from ko_pants.golang.go_build import head_argv
+from ko_pants.golang.go_build import BUILD_INFO_PATH, head_argv
 from ko_pants.golang.import_path import app_name
 from ko_pants.golang.toolchain import level_problem
 from ko_pants.products import (
@@ -42,6 +43,22 @@ async def _main_package_problem(
     return main_package_problem(analyzed.directory, request.platforms, wanted.tags) or ""
 
 
+async def _split_outputs(outputs: Digest) -> tuple[FileEntry, Digest, Digest]:
+    """The executable, a digest of it alone, and one of the file `build-info` alone.
+
+    No bytes are read. The layer process and the caches above it see nothing of the second file.
+    """
+    files = [entry for entry in await digest_entries(outputs) if isinstance(entry, FileEntry)]
+    (executable,) = (file for file in files if file.path != BUILD_INFO_PATH)
+    (build_info,) = (file for file in files if file.path == BUILD_INFO_PATH)
+    named = FileEntry(posixpath.basename(BUILD_INFO_PATH), build_info.file_digest)
+    return (
+        executable,
+        await create_digest(CreateDigest([executable])),
+        await create_digest(CreateDigest([named])),
+    )
+
+
 async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> GoExecutable:
     wanted = closure_request(build, request.platforms, request.environment)
     variables = {**request.environment, **dict(build.env)}
@@ -62,14 +79,14 @@ async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> 
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")
     result = await compile_package(request, build, wanted, closure, root)
-    entry = await single_file(result.output_digest)
+    entry, digest, build_info = await _split_outputs(result.output_digest)
     import_path = closure.closure.import_path
     header = inspect_executable(result.stdout)
     if build.package and header.format == "unknown":
         # Go writes an archive for a library.
         raise KoPantsError(f"{build.owner}: {import_path} is no program; expected `package main`")
     return GoExecutable(
-        digest=result.output_digest,
+        digest=digest,
         path=entry.path,
         file_digest=f"sha256:{entry.file_digest.fingerprint}",
         size=entry.file_digest.serialized_bytes_length,
@@ -79,6 +96,7 @@ async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> 
         platform=request.platform,
         compiled=True,
         source=ResultSource(result.metadata),
+        build_info=build_info,
     )
 
 
