@@ -62,12 +62,14 @@ def test_the_lockfile_has_what_the_requirements_say() -> None:
     for line in (REPO / "requirements-own.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             # One spelling of a name: a dot is a dash.
-            assert line.lower().replace(".", "-") in {n.replace(".", "-") for n in locked}
+            name = Requirement(line).name.lower()
+            assert name.replace(".", "-") in {n.replace(".", "-") for n in locked}
     dev = (REPO / "requirements-dev.txt").read_text().splitlines()
     for line in [*map(str, pinned()), *dev]:
         name, exact, version = line.partition("==")
         if exact and ";" not in line:
-            assert locked[name.lower()] == f"{name.lower()}=={version}"
+            name = Requirement(name).name.lower()
+            assert locked[name] == f"{name}=={version}"
     # It is no place to name a host in.
     assert "://" not in lock
 
