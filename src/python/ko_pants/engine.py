@@ -157,6 +157,17 @@ else:
 
 if HAS_GET:
 
+    async def contents_of_digests(digests: Iterable[Digest]) -> tuple[DigestContents, ...]:
+        return await MultiGet(Get(DigestContents, Digest, d) for d in digests)
+
+else:
+
+    async def contents_of_digests(digests: Iterable[Digest]) -> tuple[DigestContents, ...]:
+        return await concurrently(get_digest_contents(d) for d in digests)
+
+
+if HAS_GET:
+
     async def digest_entries(digest: Digest) -> DigestEntries:
         return await Get(DigestEntries, Digest, digest)
 
@@ -231,6 +242,17 @@ else:
 
     async def run_process(process: Process) -> FallibleProcessResult:
         return await execute_process(process, **implicitly())
+
+
+if HAS_GET:
+
+    async def run_processes(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
+        return await MultiGet(Get(FallibleProcessResult, Process, p) for p in processes)
+
+else:
+
+    async def run_processes(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
+        return await concurrently(execute_process(p, **implicitly()) for p in processes)
 
 
 if HAS_GET:

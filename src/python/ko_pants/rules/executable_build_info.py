@@ -1,0 +1,84 @@
+"""From executables to their build info, for SBOMs and provenance.
+
+A compile has written it to a small file, so that the executable itself stays in the store, or in a
+remote cache. A prebuilt file is read by a process, once for its content.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from typing import Sequence
+
+from pants.engine.fs import EMPTY_DIGEST, CreateDigest, Digest, FileContent
+from pants.engine.process import Process
+from pants.util.logging import LogLevel
+
+from ko_pants.engine import contents_of_digests, create_digest, host_tools, run_processes
+from ko_pants.errors import KoPantsError
+from ko_pants.golang.build_info import BuildInfo, parse_build_info
+from ko_pants.products import GoExecutable, HostToolsRequest
+from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
+
+_PYTHON_LINKS = ".ko_pants/python"
+_TOOL = ".ko_pants/tool"
+
+
+def _read_process(executable: GoExecutable, python: str, tool: Digest) -> Process:
+    return Process(
+        (
+            f"{_PYTHON_LINKS}/{python}",
+            *("-I", "-S", f"{_TOOL}/build_info_tool.py", executable.path),
+        ),
+        input_digest=executable.digest,
+        immutable_input_digests={_TOOL: tool},
+        append_only_caches={PYTHON_CACHE_NAME: _PYTHON_LINKS},
+        description=f"Read build info of {executable.path}",
+        level=LogLevel.DEBUG,
+    )
+
+
+async def _read_files(executables: Sequence[GoExecutable]) -> tuple[bytes, ...]:
+    """What `go version -m` prints of each, read from the executables themselves.
+
+    :raises KoPantsError: one of them cannot be read.
+    """
+    tools = await host_tools(HostToolsRequest(python_only=True))
+    content = pkgutil.get_data("ko_pants", "golang/build_info_tool.py") or b""
+    tool = await create_digest(CreateDigest([FileContent("build_info_tool.py", content)]))
+    results = await run_processes(_read_process(e, tools.python, tool) for e in executables)
+    for executable, result in zip(executables, results):
+        if result.exit_code:
+            raise KoPantsError(
+                f"the build info of {executable.path} cannot be read: "
+                + result.stderr.decode("utf-8", "replace").strip()
+            )
+    return tuple(result.stdout for result in results)
+
+
+async def build_infos(executables: Sequence[GoExecutable]) -> tuple[BuildInfo | None, ...]:
+    """The build info of each executable; None for one that has none.
+
+    Of executables with one content, one is asked for. Nothing is read of those that were compiled
+    but what their compiles have printed. It looks at the machine if one is prebuilt, so ask for it
+    only where it is wanted.
+
+    :raises KoPantsError: a prebuilt file cannot be read; the text names it.
+    """
+    files = tuple(dict.fromkeys(e.build_info for e in executables if e.build_info != EMPTY_DIGEST))
+    prebuilt = {
+        executable.digest: executable
+        for executable in executables
+        if executable.build_info == EMPTY_DIGEST
+    }
+    texts: dict[Digest, bytes] = {}
+    if files:
+        for digest, contents in zip(files, await contents_of_digests(files)):
+            texts[digest] = b"".join(file.content for file in contents)
+    if prebuilt:
+        texts.update(zip(prebuilt, await _read_files(tuple(prebuilt.values()))))
+    infos = {
+        digest: parse_build_info(text.decode("utf-8", "replace")) for digest, text in texts.items()
+    }
+    return tuple(
+        infos[e.digest if e.build_info == EMPTY_DIGEST else e.build_info] for e in executables
+    )
