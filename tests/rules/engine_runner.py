@@ -32,7 +32,7 @@ _BOOTSTRAP = (
     f"--named-caches-dir={_CACHES.name}/named",
     f"--local-store-dir={_CACHES.name}/store",
 )
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "KOCACHE": f"{_CACHES.name}/kocache"}
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "KOCACHE": f"{_CACHES.name}/kocache"}
 
 
 def rules_of_backend() -> list[Any]:
@@ -97,7 +97,7 @@ def configure(runner: RuleRunner, *options: str, **env: str) -> None:
     """Begin a new run with these options, and with no other variables than these."""
     # One for the whole process: that of the engine that was made last.
     BuildRoot().path = runner.build_root
-    runner.set_options([*_BOOTSTRAP, *options], env={**_ENVIRONMENT, **env})
+    runner.set_options([*_BOOTSTRAP, *options], env={**ENVIRONMENT, **env})
 
 
 def error_of(runner: RuleRunner, product: type, inputs: Sequence[Any]) -> str:

@@ -63,9 +63,19 @@ def mistake(runner: RuleRunner, fields: str, content: bytes = elf(62)) -> str:
     return error_of(runner, BuiltImage, [field_set(runner, fields, content)])
 
 
-def write_base(runner: RuleRunner, *platforms: Platform) -> None:
-    """The layout `base` in the build root: an index of images without layers."""
-    layout = Layout(str(Path(runner.build_root) / "base"))
+def write_base(
+    runner: RuleRunner, *platforms: Platform, name: str = "base", docker: bool = False
+) -> None:
+    """A layout in the build root: an index of images without layers.
+
+    :param docker: with media types of Docker.
+    """
+    layout = Layout(str(Path(runner.build_root) / name))
+    of_config, of_manifest, of_index = (
+        (mt.DOCKER_CONFIG, mt.DOCKER_MANIFEST, mt.DOCKER_INDEX)
+        if docker
+        else (mt.OCI_CONFIG, mt.OCI_MANIFEST, mt.OCI_INDEX)
+    )
 
     def write(media_type: str, content: bytes, platform: Platform | None = None) -> Descriptor:
         found = Descriptor(media_type, sha256_digest(content), len(content), platform=platform)
@@ -74,11 +84,11 @@ def write_base(runner: RuleRunner, *platforms: Platform) -> None:
 
     entries = []
     for platform in platforms:
-        config = write(mt.OCI_CONFIG, base_config(platform, 0, config={"User": "65532"}))
-        manifest = {"mediaType": mt.OCI_MANIFEST, "config": config.to_json(), "layers": []}
-        entries.append(write(mt.OCI_MANIFEST, json.dumps(manifest).encode(), platform).to_json())
-    index = {"mediaType": mt.OCI_INDEX, "manifests": entries}
-    layout.update({"static:latest": write(mt.OCI_INDEX, json.dumps(index).encode())})
+        config = write(of_config, base_config(platform, 0, config={"User": "65532"}))
+        manifest = {"mediaType": of_manifest, "config": config.to_json(), "layers": []}
+        entries.append(write(of_manifest, json.dumps(manifest).encode(), platform).to_json())
+    index = {"mediaType": of_index, "manifests": entries}
+    layout.update({"static:latest": write(of_index, json.dumps(index).encode())})
 
 
 def test_an_image_of_a_prebuilt_file(runner: RuleRunner) -> None:

@@ -62,6 +62,8 @@ from ko_pants.products import (
     HiddenFilesRequest,
     HostTools,
     HostToolsRequest,
+    ImageArtifacts,
+    ImageArtifactsRequest,
     ImageBlobs,
     ImageBlobsRequest,
     ImagePackages,
@@ -78,6 +80,8 @@ from ko_pants.products import (
     ManifestsRequest,
     ModuleFiles,
     ModuleFilesRequest,
+    Packaging,
+    PackagingRequest,
     PackedFiles,
     Paused,
     PauseRequest,
@@ -610,6 +614,30 @@ else:
 
     async def image_blobs(request: ImageBlobsRequest) -> ImageBlobs:
         return await bring_image_blobs(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def image_artifacts(request: ImageArtifactsRequest) -> ImageArtifacts:
+        return await Get(ImageArtifacts, ImageArtifactsRequest, request)
+
+else:
+    from ko_pants.rules.image_artifacts import describe_image
+
+    async def image_artifacts(request: ImageArtifactsRequest) -> ImageArtifacts:
+        return await describe_image(request)
+
+
+if HAS_GET:
+
+    async def packaging(request: PackagingRequest) -> Packaging:
+        return await Get(Packaging, PackagingRequest, request)
+
+else:
+    from ko_pants.rules.packaging import find_packaging
+
+    async def packaging(request: PackagingRequest) -> Packaging:
+        return await find_packaging(request, **implicitly())
 
 
 if HAS_GET:

@@ -549,6 +549,22 @@ class ImageArtifacts:
 
 
 @dataclass(frozen=True)
+class PackagingRequest:
+    """Ask what packages are made for in this run."""
+
+
+@dataclass(frozen=True)
+class Packaging:
+    """What packages are made for.
+
+    :param writes_files: their files may be written. False if they are only published: then nobody
+        sees a file that `publish` does not look at.
+    """
+
+    writes_files: bool
+
+
+@dataclass(frozen=True)
 class PublishPlanRequest:
     """Ask what is to be published of the target at `address`."""
 

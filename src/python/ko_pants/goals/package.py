@@ -1,4 +1,7 @@
-"""`package`: the documents of an image; the bytes of its layers only in formats that want them."""
+"""`package`: the documents of an image, and its SBOMs and provenance where they are wanted.
+
+The bytes of its layers are written only in formats that want them.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,37 @@ from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact
 from pants.engine.fs import Digest, MergeDigests
 from pants.engine.rules import rule
 
-from ko_pants.engine import add_prefix, built_image, image_blobs, merge_digests
+from ko_pants.artifacts.formats import CYCLONEDX, PROVENANCE, SPDX
+from ko_pants.engine import (
+    add_prefix,
+    built_image,
+    image_artifacts,
+    image_blobs,
+    merge_digests,
+    packaging,
+)
 from ko_pants.oci.archives import ImageFile, docker_archive_files, layout_files
 from ko_pants.package_fields import DOCKER_ARCHIVE, OCI_ARCHIVE, OCI_LAYOUT
-from ko_pants.products import BuiltImage, ImageBlobsRequest
+from ko_pants.products import (
+    BuiltImage,
+    ImageArtifacts,
+    ImageArtifactsRequest,
+    ImageBlobsRequest,
+    PackagingRequest,
+)
 from ko_pants.publishing.destinations import Destination
+from ko_pants.rules.artifact_settings import wanted_artifacts
 from ko_pants.rules.image_archive import write_archive, write_image_files
 from ko_pants.rules.image_names import destinations_of, image_names, names_need_built
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import GoOciImageFieldSet
+
+# By kind: the directory below that of the image, and the ending of the file.
+_ARTIFACT_FILES = {
+    SPDX: ("sbom", "spdx.json"),
+    CYCLONEDX: ("sbom", "cdx.json"),
+    PROVENANCE: ("provenance", "intoto.json"),
+}
 
 #: Ending of the directory that `package` writes below dist/.
 ENDING = "image"
@@ -47,6 +72,20 @@ def _documents(built: BuiltImage) -> list[ImageFile]:
     ]
 
 
+def _in_file_name(platform: str) -> str:
+    return platform.replace("/", "-").replace(":", "-")
+
+
+def _artifact_files(artifacts: ImageArtifacts) -> list[ImageFile]:
+    """Each document at a path of its own, such as `sbom/linux-amd64.spdx.json`."""
+    files = []
+    for artifact in artifacts.artifacts:
+        directory, ending = _ARTIFACT_FILES[artifact.kind]
+        name = _in_file_name(artifact.platform) or "index"
+        files.append(ImageFile(f"{directory}/{name}.{ending}", artifact.content))
+    return files
+
+
 def _archives(
     built: BuiltImage, formats: Collection[str], names: tuple[str, ...]
 ) -> dict[str, tuple[ImageFile, ...]]:
@@ -57,7 +96,7 @@ def _archives(
     if DOCKER_ARCHIVE in formats:
         manifests = built.image.manifests
         for manifest in manifests:
-            platform = str(manifest.platform).replace("/", "-").replace(":", "-")
+            platform = _in_file_name(str(manifest.platform))
             name = "docker.tar" if len(manifests) == 1 else f"docker-{platform}.tar"
             archives[name] = docker_archive_files(manifest, names)
     return archives
@@ -102,9 +141,14 @@ async def package_image(
         if names_need_built(names, settings):
             destinations = destinations_of(names, settings, built)
         built, digests = await _with_bytes(built, formats, path, _local_names(destinations))
-    documents = await write_image_files(_documents(built), path)
+    documents = _documents(built)
+    wanted = wanted_artifacts(field_set, settings.artifacts)
+    if wanted and (await packaging(PackagingRequest())).writes_files:
+        found = await image_artifacts(ImageArtifactsRequest(built, wanted))
+        documents += _artifact_files(found)
+    files = await write_image_files(documents, path)
     image = built.image
-    digest = await merge_digests(MergeDigests([documents, *digests])) if digests else documents
+    digest = await merge_digests(MergeDigests([files, *digests])) if digests else files
     platforms = ", ".join(str(m.platform) for m in image.manifests)
     return BuiltPackage(
         digest,
