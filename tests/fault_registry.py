@@ -82,6 +82,10 @@ class FaultRegistry:
         self.realm = ""
         self.anonymous_actions = frozenset({"pull"})
         self.referrers_api = True
+        #: What it has of a subject is told when it is stored (`OCI-Subject`).
+        self.oci_subject = True
+        #: `If-Match` and `If-None-Match` count.
+        self.preconditions = True
         self.oci_tag = False
         self.immutable_tags = False
         self.accepts_missing_blobs = False
@@ -132,7 +136,7 @@ class FaultRegistry:
 
     def fail(self, endpoint: str, kind: str, count: int | None = 1, value: str = "") -> None:
         """Misbehave at the next `count` requests to an endpoint."""
-        assert endpoint in ENDPOINTS, endpoint
+        assert endpoint in (*ENDPOINTS, "referrers"), endpoint
         self.faults.setdefault(endpoint, []).append(Fault(kind, count, value))
 
     def heal(self) -> None:

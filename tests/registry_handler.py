@@ -246,7 +246,8 @@ class ContentHandler(RequestHandler):
                     return error_answer(400, "TAG_INVALID", "the tag is immutable")
                 match = self.headers.get("If-Match")
                 exists = self.headers.get("If-None-Match") == "*" and old is not None
-                if exists or (match is not None and match != f'"{old}"'):
+                changed = match is not None and match != f'"{old}"'
+                if registry.preconditions and (exists or changed):
                     return error_answer(412, "PRECONDITION_FAILED")
             registry.manifests[name, digest] = (self.headers.get("Content-Type", ""), content)
             for tag in tags:
@@ -257,7 +258,7 @@ class ContentHandler(RequestHandler):
         }
         if registry.oci_tag and tags:
             headers["OCI-Tag"] = ", ".join(tags)
-        if registry.referrers_api and "subject" in obj:
+        if registry.referrers_api and registry.oci_subject and "subject" in obj:
             headers["OCI-Subject"] = obj["subject"]["digest"]
         return Answer(201, headers)
 

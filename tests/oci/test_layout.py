@@ -27,12 +27,8 @@ from ko_pants.oci import media_types as mt
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
 from ko_pants.oci.image import compose_image, scratch_base
 from ko_pants.oci.image_config import ImageConfig
-from ko_pants.oci.layout import (
-    ANNOTATION_REF_NAME,
-    Layout,
-    find_in_layout,
-    parse_layout_reference,
-)
+from ko_pants.oci.layout import Layout, find_in_layout, parse_layout_reference
+from ko_pants.oci.layout_artifacts import ANNOTATION_REF_NAME
 
 
 @pytest.fixture

@@ -10,7 +10,11 @@ from fault_registry import FaultRegistry
 from publishing.published_images import App
 from registry_support import client_for
 
+from ko_pants.artifacts.artifact import Artifact, compose_artifact
+from ko_pants.artifacts.formats import REFERRERS
 from ko_pants.daemon_memory import BoundedMemory
+from ko_pants.oci.image import Image
+from ko_pants.publishing.attaching import Attaching
 from ko_pants.publishing.checking import Memory
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.publication import BlobOutcome, Found, Publication
@@ -44,6 +48,23 @@ def outcome(upload: PendingUpload, digest: str) -> tuple[str, int]:
 def new_memory() -> Memory:
     """What a new daemon knows of repositories: nothing."""
     return BoundedMemory(name="test", bound=100, holds="what a test has published")
+
+
+def artifacts_of(image: Image, *kinds: str) -> tuple[Artifact, ...]:
+    """Artifacts of the platforms of an image, and of its index."""
+    subjects = [manifest.descriptor for manifest in image.manifests]
+    subjects += [image.descriptor] if image.index else []
+    return tuple(
+        compose_artifact(
+            kind,
+            subject,
+            f"application/{kind}+json",
+            f'{{"{kind}": "{subject.digest}"}}'.encode(),
+            annotations={"of": "tests"},
+        )
+        for subject in subjects
+        for kind in kinds
+    )
 
 
 class Run:
@@ -89,6 +110,25 @@ class Run:
         found = self.check(image, repository, tags)
         files = {digest: image.files[digest] for digest in found.missing_layers}
         return self.run.uploads.begin(found, files)
+
+    def attach(
+        self,
+        image: App,
+        kinds: Sequence[str] = ("spdx", "cyclonedx", "provenance"),
+        repository: str = "app",
+        tags: Sequence[str] = ("v1",),
+        attach_as: str = REFERRERS,
+    ) -> PendingUpload:
+        """The first two steps of an image with artifacts; those of one that is there are asked."""
+        found = self.check(image, repository, tags)
+        files = {digest: image.files[digest] for digest in found.missing_layers}
+        store = found.publication.store.artifacts
+        assert store is not None
+        artifacts = artifacts_of(image.image, *kinds)
+        attaching = Attaching(found.publication, artifacts, attach_as, store)
+        if found.present:
+            attaching.look()
+        return self.run.uploads.begin(found, files, attaching)
 
     def commit(self, *uploads: PendingUpload) -> dict[int, str]:
         """The last: position -> failure of those whose tags have not moved."""

@@ -69,9 +69,9 @@ def test_all_images_of_a_layout_appear_in_one_write(
     written: list[set[str]] = []
     update: Callable[..., None] = Layout.update
 
-    def counted(self: Layout, references: dict[str, object]) -> None:
+    def counted(self: Layout, references: dict[str, object], *artifacts: object) -> None:
         written.append(set(references))
-        update(self, references)
+        update(self, references, *artifacts)
 
     monkeypatch.setattr(Layout, "update", counted)
     run = Run(tmp_path)

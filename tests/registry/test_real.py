@@ -41,6 +41,7 @@ from ko_pants.registry.client import (
     RegistrySession,
     RetryPolicy,
 )
+from ko_pants.registry.referrers import Referrer
 
 KINDS = ["none", "htpasswd", "token", "tls", "htpasswd over tls"]
 
@@ -296,7 +297,10 @@ def test_push_to_go_containerregistry(tmp_path: Path) -> None:
         session = client.session()
         empty = descriptor_of(b"{}", media_types.OCI_EMPTY)
         session.push_blob(ref, empty, lambda: io.BytesIO(b"{}"))
-        session.push_referrer(ref, media_types.OCI_MANIFEST, signature)
+        descriptor = descriptor_of(signature, media_types.OCI_MANIFEST)
+        if not session.put_referrer(ref, descriptor, signature, lambda _: None):
+            referrer = Referrer(descriptor, "application/x.sig")
+            session.enlist_referrers(ref, {pushed.digest: [referrer]})
         found = session.referrers(ref.with_digest(pushed.digest), "application/x.sig")
         assert [r.descriptor.digest for r in found] == [sha256_digest(signature)]
         _skopeo(

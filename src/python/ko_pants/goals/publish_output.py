@@ -9,9 +9,11 @@ from pants.core.goals.publish import PublishOutputData, PublishPackages
 from pants.engine.internals.session import RunId
 
 from ko_pants.products import BuiltImage, PlatformImage, ResultSource
+from ko_pants.publishing.attaching import Attaching
+from ko_pants.publishing.attachments import Attachment
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.image_refs import ReferencesFile, image_references
-from ko_pants.publishing.publication import Found, Publication, Published
+from ko_pants.publishing.publication import BlobOutcome, Found, Publication, Published
 
 # How the documented output spells where the result of a process came from.
 _SOURCES = {
@@ -109,23 +111,43 @@ def skip_description(destination: Destination) -> str:
 
 
 def description_of(
-    publication: Publication, found: Found | None, result: Callable[[], Published]
+    publication: Publication,
+    found: Found | None,
+    result: Callable[[], Published],
+    attaching: Attaching | None = None,
 ) -> str:
     """What the line on the terminal says of an image; `found` is None if it is not pushed.
 
     :param result: what has become of it; called when the run is over.
+    :param attaching: its artifacts; None if nobody has asked for them.
     """
     image, destination = publication.image, publication.destination
     digest, platforms = image.descriptor.digest, image.platform_names
     if found is None:
         return f"{skip_description(destination)}; built {digest} ({platforms})"
-    if found.up_to_date:
-        return f"up to date: {digest} ({platforms})"
+    if found.up_to_date and (attaching is None or not attaching.lacking):
+        return f"up to date: {digest} ({platforms}){_artifacts(attaching)}"
     place = destination.layout or destination.registry
-    return Description(f"{place} as {digest} ({platforms})", _what_lacked(found), result)
+    lacked = _what_lacked(found) + _artifacts(attaching)
+    return Description(f"{place} as {digest} ({platforms})", lacked, result)
+
+
+def _artifacts(attaching: Attaching | None) -> str:
+    """What is said of the artifacts of an image, behind what is said of the image."""
+    if attaching is None or not attaching.attachments:
+        return ""
+    count, lacking = len(attaching.attachments), attaching.lacking
+    word = "artifact" if count == 1 else "artifacts"
+    if lacking is None:
+        return f"; with {count} {word}"
+    if not lacking:
+        return f"; its {count} {word} {'is' if count == 1 else 'are'} there"
+    return f"; {len(lacking)} of {count} {word} {'was' if count == 1 else 'were'} missing"
 
 
 def _what_lacked(found: Found) -> str:
+    if found.up_to_date:
+        return "up to date"
     if found.present:
         return "it was there, only the tags were not"
     lacking = sum(descriptor.size for descriptor in found.missing.values())
@@ -154,7 +176,7 @@ def _details(
                     "bytes": done.bytes,
                 }
             )
-    return {
+    details: dict[str, object] = {
         "publisher": "ko_pants",
         "digest": image.descriptor.digest,
         "media_type": image.descriptor.media_type,
@@ -163,6 +185,24 @@ def _details(
         "requests": published.requests,
         "layers": layers,
         "build": {str(part.platform): _build(part, run_id) for part in built.platforms},
+    }
+    if published.artifacts:
+        details["artifacts"] = [_artifact(a, done) for a, done in published.artifacts.items()]
+    return details
+
+
+def _artifact(attachment: Attachment, done: BlobOutcome) -> dict[str, object]:
+    artifact = attachment.artifact
+    return {
+        "kind": artifact.kind,
+        "platform": artifact.platform,
+        "subject": artifact.subject.digest,
+        "digest": attachment.descriptor.digest,
+        "size": attachment.descriptor.size,
+        # The images of ko's scheme have none.
+        "artifact_type": "" if attachment.tag else artifact.artifact_type,
+        "outcome": done.outcome,
+        "bytes": done.bytes,
     }
 
 

@@ -13,7 +13,7 @@ from typing import Sequence
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.documents import canonical_json
 from ko_pants.oci.image import Image, ImageManifest
-from ko_pants.oci.layout import ANNOTATION_REF_NAME
+from ko_pants.oci.layout_artifacts import ANNOTATION_REF_NAME
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,18 @@ import errno
 import os
 from contextlib import contextmanager, suppress
 from io import RawIOBase
-from typing import Any, BinaryIO, Iterator, Mapping
+from typing import Any, BinaryIO, Iterator, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.documents import canonical_json, parse_document
+from ko_pants.oci.layout_artifacts import (
+    ANNOTATION_REF_NAME,
+    is_artifact,
+    reference_name,
+    without_orphans,
+)
 
-ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -72,14 +77,16 @@ class Layout:
                 out[name] = descriptor
         return out
 
-    def entries(self) -> tuple[Descriptor, ...]:
+    def entries(self, *, artifacts: bool = True) -> tuple[Descriptor, ...]:
         """Every entry of `index.json`, named or not.
 
+        :param artifacts: also those of artifacts, which belong to another entry.
         :raises KoPantsError: `index.json` is no index.
         """
         return tuple(
             Descriptor.from_json(entry, where=os.path.join(self.path, "index.json"))
             for entry in self._index()["manifests"]
+            if artifacts or not is_artifact(entry)
         )
 
     def write_blob(self, descriptor: Descriptor, stream: BinaryIO) -> None:
@@ -132,31 +139,48 @@ class Layout:
                 with self._explaining_failed_writes():
                     _write_all(out, chunk)
 
-    def update(self, references: Mapping[str, Descriptor]) -> None:
-        """Name these descriptors in `index.json`, all at once. Every other entry stays as it is.
+    def update(
+        self,
+        references: Mapping[str, Descriptor],
+        artifacts: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Name these descriptors in `index.json`, all at once, and list these artifacts.
 
-        The blobs must have been written.
+        The blobs must have been written. Other entries stay as they are. But an image that loses
+        its last name loses its entry with it, and then the entries of its artifacts go too.
 
         :param references: reference name to descriptor.
+        :param artifacts: entries for manifests with a `subject`. They have an `artifactType` and no
+            name; one that is there already stays as it is.
         :raises KoPantsError: `index.json` is no index, or the layout cannot be written.
         """
         with self._explaining_failed_writes():
             os.makedirs(self.path, exist_ok=True)
             with self._locked():
-                self._update(references)
+                self._update(references, artifacts)
 
-    def _update(self, references: Mapping[str, Descriptor]) -> None:
+    def _update(
+        self, references: Mapping[str, Descriptor], artifacts: Sequence[Mapping[str, Any]]
+    ) -> None:
         marker = os.path.join(self.path, "oci-layout")
         if not os.path.exists(marker):
             _replace(marker, b'{"imageLayoutVersion":"1.0.0"}')
         document = self._index()
-        kept = [
-            entry for entry in document["manifests"] if _reference_name(entry) not in references
-        ]
+        kept: list[Any] = []
+        replaced: list[Any] = []
+        for entry in document["manifests"]:
+            (replaced if reference_name(entry) in references else kept).append(entry)
         for name in sorted(references):
             entry = references[name].to_json()
             entry["annotations"] = {**entry.get("annotations", {}), ANNOTATION_REF_NAME: name}
             kept.append(entry)
+        known = {entry.get("digest") for entry in kept if isinstance(entry, dict)}
+        for artifact in artifacts:
+            if artifact["digest"] not in known:
+                known.add(artifact["digest"])
+                kept.append(dict(artifact))
+        if any(map(is_artifact, kept)):
+            kept = without_orphans(self, kept, replaced)
         document.update(schemaVersion=2, manifests=kept)
         _replace(os.path.join(self.path, "index.json"), canonical_json(document))
 
@@ -215,10 +239,10 @@ def find_in_layout(layout: Layout, name: str) -> Descriptor:
     :raises KoPantsError: there is no such entry, or there are several and no name to choose by. The
         message lists what is there.
     """
-    entries = layout.entries()
+    entries = layout.entries(artifacts=False)
     if not name and len(entries) == 1:
         return entries[0]
-    for entry in entries:
+    for entry in layout.entries() if name else ():
         if name and name in (entry.digest, dict(entry.annotations).get(ANNOTATION_REF_NAME)):
             return entry
     names = sorted(dict(e.annotations).get(ANNOTATION_REF_NAME, e.digest) for e in entries)
@@ -231,12 +255,6 @@ def find_in_layout(layout: Layout, name: str) -> Descriptor:
     raise KoPantsError(
         f"OCI layout {layout.path}: expected {expected}; found {', '.join(names) or 'none'}"
     )
-
-
-def _reference_name(entry: object) -> str | None:
-    annotations = entry.get("annotations") if isinstance(entry, dict) else None
-    name = annotations.get(ANNOTATION_REF_NAME) if isinstance(annotations, dict) else None
-    return name if isinstance(name, str) else None
 
 
 def _way_out(error: OSError, path: str) -> str:

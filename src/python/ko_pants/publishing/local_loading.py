@@ -109,6 +109,8 @@ class LocalStore:
     def __init__(self, loader: Loader, repository: str) -> None:
         self.place = f"{loader.engine.name} {loader.cluster}"
         self.requests = 0
+        # Neither docker nor podman has a place for them.
+        self.artifacts = None
         self._loader = loader
         self._repository = repository
         self._lock = threading.Lock()

@@ -5,14 +5,17 @@ Each step of a publish makes a new value of these types from the one before; non
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Mapping
+from typing import TYPE_CHECKING, Mapping
 
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import BaseImage, Image
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.stores import Store
+
+if TYPE_CHECKING:
+    from ko_pants.publishing.attachments import Attachment
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,13 @@ class Published:
     :param outcomes: digest -> outcome of every blob for which something was done.
     :param requests: HTTP requests that were made for it.
     :param failure: why its tags were not moved; empty if they were.
+    :param artifacts: outcome of every artifact that is known to be there.
     """
 
     outcomes: Mapping[str, BlobOutcome]
     requests: int
     failure: str = ""
+    artifacts: Mapping[Attachment, BlobOutcome] = field(default_factory=dict)
 
     def outcome(self, digest: str) -> BlobOutcome:
         """What was done for a blob."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-from typing import BinaryIO, Callable, Protocol, Sequence, Tuple
+from typing import TYPE_CHECKING, BinaryIO, Callable, Protocol, Sequence, Tuple
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
@@ -18,6 +18,9 @@ from ko_pants.oci.reference import Reference
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.local_loading import Loader, LocalStore
 from ko_pants.registry.client import RegistryClient
+
+if TYPE_CHECKING:
+    from ko_pants.publishing.artifact_stores import ArtifactStore
 
 #: Brings blobs or child manifests, by digest, that a registry said it has, and lacks after all.
 Repair = Callable[[Tuple[str, ...]], None]
@@ -32,6 +35,10 @@ class Store(Protocol):
     @property
     def requests(self) -> int:
         """The number of HTTP requests that were made for this store until now."""
+
+    @property
+    def artifacts(self) -> ArtifactStore | None:
+        """The artifacts beside the image; None if this destination keeps none."""
 
     def tagged(self, tag: str, image: Image) -> bool:
         """True if the tag names the image already, and none of its parts is known to be missing."""
@@ -77,10 +84,17 @@ class RegistryStore:
         self.repository = repository
         self.place = repository.registry
         self.session = client.session(push_to=[repository])
+        self._client = client
 
     @property
     def requests(self) -> int:
         return self.session.requests
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        from ko_pants.publishing.artifact_stores import RegistryArtifacts
+
+        return RegistryArtifacts(self._client, self.session, self.repository)
 
     def tagged(self, tag: str, image: Image) -> bool:
         reference = self.repository.with_tag(tag)
@@ -135,6 +149,12 @@ class LayoutStore:
         self._repository = repository
         self._layout = Layout(path)
         self._references = references
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        from ko_pants.publishing.artifact_stores import LayoutArtifacts
+
+        return LayoutArtifacts(self._layout)
 
     def tagged(self, tag: str, image: Image) -> bool:
         found = self._references.get(f"{self._repository}:{tag}")

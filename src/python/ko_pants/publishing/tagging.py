@@ -10,7 +10,7 @@ import itertools
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from typing import Callable, Iterable, Mapping, Protocol, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Protocol, Sequence
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
@@ -20,6 +20,9 @@ from ko_pants.publishing.commit_gate import CommitGate
 from ko_pants.publishing.publication import Published
 from ko_pants.publishing.uploading import PendingUpload, Report, Uploads
 from ko_pants.publishing.worker_pool import WorkerPool
+
+if TYPE_CHECKING:
+    from ko_pants.publishing.artifact_stores import Entry
 
 
 def move_tags(
@@ -46,16 +49,17 @@ def move_tags(
 
     def move(position: int) -> None:
         upload = pending[position]
-        publication = upload.publication
-        tags = upload.found.stale_tags
+        publication, tags = upload.publication, upload.found.stale_tags
+        named: dict[str, Descriptor] = {}
         try:
-            named = publication.store.put_tags(
-                tags, publication.image, lambda missing: uploads.repair(upload, missing)
-            )
+            if tags:
+                named = publication.store.put_tags(
+                    tags, publication.image, lambda missing: uploads.repair(upload, missing)
+                )
         except KoPantsError as e:
             failures[position] = str(e) + _current_tags(upload)
             return
-        if named:
+        if named or _entries(upload):
             with lock:
                 by_layout.setdefault(publication.store.place, {})[position] = named
         else:
@@ -66,12 +70,18 @@ def move_tags(
         pool.submit(lambda p=position: move(p), group)  # type: ignore[misc]
     group.wait()
     for path, images in by_layout.items():
-        failure = _name_in_layout(path, images.values())
+        entries = [entry for position in images for entry in _entries(pending[position])]
+        failure = _name_in_layout(path, images.values(), entries)
         for position in images:
             failures[position] = failure
             if not failure:
                 remember(memory, pending[position].publication)
     return tuple(failures)
+
+
+def _entries(upload: PendingUpload) -> tuple[Entry, ...]:
+    """What the index of a layout has to take up for the artifacts of an image."""
+    return upload.attaching.entries if upload.attaching is not None else ()
 
 
 def _current_tags(upload: PendingUpload) -> str:
@@ -81,10 +91,13 @@ def _current_tags(upload: PendingUpload) -> str:
     return f". Up to date: {', '.join(current)}" if current else ""
 
 
-def _name_in_layout(path: str, named: Iterable[Mapping[str, Descriptor]]) -> str:
+def _name_in_layout(
+    path: str, named: Iterable[Mapping[str, Descriptor]], artifacts: Sequence[Entry]
+) -> str:
     """Write the index of a layout once; returns what went wrong, or nothing."""
     try:
-        Layout(path).update({name: found[name] for found in named for name in found})
+        references = {name: found[name] for found in named for name in found}
+        Layout(path).update(references, artifacts)
     except KoPantsError as e:
         return str(e)
     return ""
@@ -203,4 +216,6 @@ class TagMoves:
 
 
 def _published(upload: PendingUpload, failure: str) -> Published:
-    return Published(dict(upload.outcomes), upload.publication.store.requests, failure)
+    attaching = upload.attaching
+    artifacts = attaching.done() if attaching is not None else {}
+    return Published(dict(upload.outcomes), upload.publication.store.requests, failure, artifacts)

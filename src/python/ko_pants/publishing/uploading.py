@@ -1,21 +1,26 @@
 """The second step of a publish: bring what the destination lacks. No tag moves here.
 
-Blobs go up before the manifests that name them. A blob that several repositories of one registry
-lack is sent once: the registry client mounts it in the others.
+Blobs go up before the manifests that name them, and artifacts after both (`attaching.py`). A blob
+that several repositories of one registry lack is sent once: the registry client mounts it in the
+others.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
+from ko_pants.oci.image import ImageManifest
 from ko_pants.publishing.blob_sources import mount_sources, open_blob
 from ko_pants.publishing.publication import BlobOutcome, Found, Publication
 from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool
 from ko_pants.registry.client import RegistryClient
+
+if TYPE_CHECKING:
+    from ko_pants.publishing.attaching import Attaching
 
 _PROGRESS_SECONDS = 5.0
 
@@ -27,13 +32,22 @@ class PendingUpload:
     """The upload of one image: its tasks, and what they have done so far.
 
     :param files: digest -> path of the missing layers that the engine brought.
+    :param attaching: its artifacts; None if there are none.
     """
 
-    def __init__(self, found: Found, files: Mapping[str, str], tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        found: Found,
+        files: Mapping[str, str],
+        tasks: TaskGroup,
+        attaching: Attaching | None,
+    ) -> None:
         self.found = found
         self.files = files
         self.tasks = tasks
+        self.attaching = attaching
         self.waiting_for = set(found.missing)
+        self.children_left = len(found.publication.image.children)
         self.outcomes: dict[str, BlobOutcome] = {}
 
     @property
@@ -86,13 +100,17 @@ class Uploads:
         self._transfers: dict[tuple[str, str], _Transfer] = {}
         self.progress = Progress()
 
-    def begin(self, found: Found, files: Mapping[str, str]) -> PendingUpload:
-        """Begin to bring blobs, and after them the manifests of an index.
+    def begin(
+        self, found: Found, files: Mapping[str, str], attaching: Attaching | None = None
+    ) -> PendingUpload:
+        """Begin to bring blobs, after them the manifests of an index, and then the artifacts.
 
         :param files: digest -> path, for each of `found.missing_layers`.
+        :param attaching: the artifacts that the destination shall have; None for none.
         """
-        upload = PendingUpload(found, dict(files), self._pool.group())
+        upload = PendingUpload(found, dict(files), self._pool.group(), attaching)
         if found.present:
+            self._submit_artifacts(upload)
             return upload
         if not found.missing:
             self._submit_children(upload)
@@ -177,14 +195,28 @@ class Uploads:
             upload.tasks.end(error)
 
     def _submit_children(self, upload: PendingUpload) -> None:
-        store = upload.publication.store
-        for child in upload.publication.image.children:
+        children = upload.publication.image.children
+        if not children:
+            self._submit_artifacts(upload)
+        for child in children:
             self._pool.submit(
-                lambda c=child: store.put_manifest(  # type: ignore[misc]
-                    c.descriptor, c.manifest, lambda missing: self.repair(upload, missing)
-                ),
+                lambda c=child: self._bring_child(upload, c),  # type: ignore[misc]
                 upload.tasks,
             )
+
+    def _bring_child(self, upload: PendingUpload, child: ImageManifest) -> None:
+        upload.publication.store.put_manifest(
+            child.descriptor, child.manifest, lambda missing: self.repair(upload, missing)
+        )
+        with self._lock:
+            upload.children_left -= 1
+            last = not upload.children_left
+        if last:
+            self._submit_artifacts(upload)
+
+    def _submit_artifacts(self, upload: PendingUpload) -> None:
+        if upload.attaching is not None:
+            upload.attaching.begin(self._pool, upload.tasks)
 
     def _bring_blob(self, upload: PendingUpload, descriptor: Descriptor) -> None:
         publication, digest = upload.publication, descriptor.digest

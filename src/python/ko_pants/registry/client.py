@@ -19,7 +19,7 @@ from ko_pants.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from ko_pants.registry.manifest_puts import ManifestPuts
-    from ko_pants.registry.referrers import Referrer, Referrers
+    from ko_pants.registry.referrers import BySubject, Referrer, Referrers
     from ko_pants.registry.uploads import Uploader
 
 __all__ = [
@@ -264,12 +264,37 @@ class RegistrySession:
         """
         return self._client.parts().referrers.find(self, subject, artifact_type)
 
-    def push_referrer(self, repository: Reference, media_type: str, content: bytes) -> Descriptor:
+    def put_referrer(
+        self,
+        repository: Reference,
+        descriptor: Descriptor,
+        content: bytes,
+        repair: Callable[[tuple[str, ...]], None],
+    ) -> bool:
         """Store a manifest that has a `subject`; its blobs must be there.
 
-        Where the registry has no referrers API, the entry is added to the subject's fallback tag,
-        without loss of entries that others add at the same time.
+        :param repair: brings the blobs with these digests, if the registry says that they lack.
+        :returns: the registry has confirmed that it lists the manifest. Otherwise
+            `enlist_referrers` has to follow.
+        :raises RegistryError: refused.
+        """
+        return self._client.parts().referrers.put(self, repository, descriptor, content, repair)
+
+    def unlisted_referrers(self, repository: Reference, wanted: BySubject) -> BySubject:
+        """Those that the registry does not list for their subjects, though it may have them.
+
+        Where it has the referrers API, it lists all that it has, and nothing more is asked.
 
         :raises RegistryError: refused.
         """
-        return self._client.parts().referrers.push(self, repository, media_type, content)
+        return self._client.parts().referrers.unlisted(self, repository, wanted)
+
+    def enlist_referrers(self, repository: Reference, wanted: BySubject) -> None:
+        """Have these listed for their subjects. They must be stored.
+
+        Where the registry has no referrers API, they are added to the subject's fallback tag,
+        without loss of entries that others add at the same time. One update for each subject.
+
+        :raises RegistryError: refused.
+        """
+        self._client.parts().referrers.enlist(self, repository, wanted)

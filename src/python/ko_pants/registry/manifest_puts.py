@@ -53,12 +53,16 @@ class ManifestPuts:
         try:
             self._put_everywhere(session, ref, descriptor, content, wanted)
         except MissingBlobsError as e:
-            for digest in e.digests:
-                self._ledger.forget(ref, digest)
+            self.forget(ref, e.digests)
             if repair is None:
                 raise
             repair(e.digests)
             self._put_everywhere(session, ref, descriptor, content, wanted)
+
+    def forget(self, ref: Reference, digests: Sequence[str]) -> None:
+        """Note that the repository lacks blobs, as the registry says."""
+        for digest in digests:
+            self._ledger.forget(ref, digest)
 
     def _put_everywhere(
         self,

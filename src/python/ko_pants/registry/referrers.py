@@ -5,18 +5,20 @@ OCI distribution-spec 1.1, "Listing Referrers" and "Pushing Manifests with Subje
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
 import urllib.parse
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from ko_pants.oci.descriptor import Descriptor, sha256_digest, sorted_pairs
+from ko_pants.errors import KoPantsError
+from ko_pants.oci.descriptor import Descriptor, sha256_digest
 from ko_pants.oci.media_types import OCI_INDEX
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.endpoints import Origin
-from ko_pants.registry.errors import RegistryError
+from ko_pants.registry.errors import MissingBlobsError, RegistryError
 from ko_pants.registry.manifest_puts import ManifestPuts
 from ko_pants.registry.manifests import MAX_MANIFEST_BYTES, Manifests
 from ko_pants.registry.request import Request, Session
@@ -43,22 +45,9 @@ class Referrer:
         out = self.descriptor.to_json()
         return {**out, "artifactType": self.artifact_type} if self.artifact_type else out
 
-    @classmethod
-    def of_manifest(cls, media_type: str, content: bytes) -> Referrer:
-        """The entry for a manifest: its artifact type (or its config's type) and annotations.
 
-        :raises ValueError: it is no manifest with a subject.
-        """
-        obj = json.loads(content)
-        if not isinstance(obj, dict) or not isinstance(obj.get("subject"), dict):
-            raise ValueError("expected a manifest with a subject")
-        config = obj.get("config")
-        kind = obj.get("artifactType") or (
-            config.get("mediaType", "") if isinstance(config, dict) else ""
-        )
-        annotations = sorted_pairs(obj.get("annotations") or {})
-        digest = sha256_digest(content)
-        return cls(Descriptor(media_type, digest, len(content), annotations), kind)
+#: The referrers of each subject, by its digest.
+BySubject = Mapping[str, Sequence[Referrer]]
 
 
 class Referrers:
@@ -69,7 +58,11 @@ class Referrers:
         self._manifests = manifests
         self._puts = puts
         self._lock = threading.Lock()
-        self._tags: dict[tuple[str, str, str], threading.Lock] = {}
+        self._locks: dict[tuple[str, ...], threading.Lock] = {}
+        # Without the API: a registry. With it: a repository, as a registry that gathers others may
+        # have it for some of them. Whoever is wrongly held to lack it gets a tag that is not read.
+        self._without_api: set[str] = set()
+        self._with_api: set[tuple[str, str]] = set()
 
     def find(self, session: Session, subject: Reference, artifact_type: str) -> list[Referrer]:
         """The referrers of the manifest `subject` (by digest), of one type where it is given.
@@ -81,26 +74,119 @@ class Referrers:
             found = self._fallback(session, subject)[0]
         return [r for r in found if not artifact_type or r.artifact_type == artifact_type]
 
-    def push(
-        self, session: Session, repository: Reference, media_type: str, content: bytes
-    ) -> Descriptor:
-        """Store a manifest that has a subject, and make the subject's referrers list it.
+    def put(
+        self,
+        session: Session,
+        repository: Reference,
+        descriptor: Descriptor,
+        content: bytes,
+        repair: Callable[[tuple[str, ...]], None],
+    ) -> bool:
+        """Store a manifest that has a subject; its blobs must be there.
+
+        :param repair: brings blobs that the registry lacks after all; see `ManifestPuts.put`.
+        :returns: the registry confirms that its API lists it. Otherwise see `enlist`.
+        :raises RegistryError: refused.
+        """
+        ref = repository.with_digest(descriptor.digest)
+        try:
+            reply = self._puts.put_once(session, ref, descriptor, content)
+        except MissingBlobsError as e:
+            self._puts.forget(ref, e.digests)
+            repair(e.digests)
+            reply = self._puts.put_once(session, ref, descriptor, content)
+        subject = str(json.loads(content)["subject"]["digest"])
+        listed = reply is not None and str(reply.headers.get("OCI-Subject", "")) == subject
+        if listed:
+            self._with_api.add((repository.registry, repository.repository))
+        return listed
+
+    def unlisted(
+        self, session: Session, repository: Reference, wanted: BySubject
+    ) -> dict[str, tuple[Referrer, ...]]:
+        """The referrers that lack in fallback tags; none where the registry has the API.
 
         :raises RegistryError: refused.
         """
-        entry = Referrer.of_manifest(media_type, content)
-        subject = repository.with_digest(json.loads(content)["subject"]["digest"])
-        ref = repository.with_digest(entry.descriptor.digest)
-        reply = self._puts.put_once(session, ref, entry.descriptor, content)
-        if reply is None or reply.headers.get("OCI-Subject") != subject.digest:
-            # A registry may have the API and not send the header: then no tag is needed.
-            listed = self._api(session, subject, "")
-            if listed is None:
-                self._add(session, subject, entry)
-        return entry.descriptor
+        out: dict[str, tuple[Referrer, ...]] = {}
+        for digest, referrers in wanted.items():
+            subject = repository.with_digest(digest)
+            if not self._has_api(session, subject):
+                lacking = _lacking(referrers, self._fallback(session, subject)[0])
+                if lacking:
+                    out[digest] = lacking
+        return out
+
+    def enlist(self, session: Session, repository: Reference, wanted: BySubject) -> None:
+        """Let fallback tags have all these, if the registry lacks the API. They must be stored.
+
+        Few registries know If-Match. With the others, a process may overwrite what another has just
+        written. So every tag is looked at some time later, until nobody has changed it meanwhile.
+
+        :raises RegistryError: refused, or others change a tag all the time.
+        """
+        pending = {
+            digest: referrers
+            for digest, referrers in wanted.items()
+            if not self._has_api(session, repository.with_digest(digest))
+        }
+        clock = self._requester.config.clock
+        # Subject -> digest of its list when it had them all.
+        watched: dict[str, str] = {}
+        for _ in range(_MAX_UPDATES):
+            slowest = 0.0
+            for digest, referrers in pending.items():
+                started = clock.monotonic()
+                found, written = self._add(session, repository.with_digest(digest), referrers)
+                slowest = max(slowest, clock.monotonic() - started)
+                if written or digest in watched:
+                    watched[digest] = found
+            pending = {d: referrers for d, referrers in pending.items() if d in watched}
+            if not pending:
+                return
+            # Another writer takes about as long from its look to its put as this one.
+            clock.sleep(max(_LOOK_AGAIN_SECONDS, 2 * slowest) * (1 + clock.random()))
+            pending = {
+                d: referrers
+                for d, referrers in pending.items()
+                if not self._is_still(session, repository.with_digest(d), watched[d])
+            }
+            if not pending:
+                return
+        tagged = repository.with_tag(_tag(next(iter(pending))))
+        raise RegistryError(
+            f"others keep changing {tagged} while referrers are added to it; run again"
+        )
+
+    def _has_api(self, session: Session, subject: Reference) -> bool:
+        """True if the registry lists referrers; asked once.
+
+        :raises RegistryError: it does not answer the question.
+        """
+        registry, repository = subject.registry, (subject.registry, subject.repository)
+        if repository in self._with_api:
+            return True
+        with self._lock_of(registry):
+            if registry in self._without_api:
+                return False
+            if repository not in self._with_api:
+                if self._api(session, subject, "", max_pages=1) is None:
+                    self._without_api.add(registry)
+                    return False
+                self._with_api.add(repository)
+            return True
+
+    def _lock_of(self, *place: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(place, threading.Lock())
 
     def _api(
-        self, session: Session, subject: Reference, artifact_type: str
+        self,
+        session: Session,
+        subject: Reference,
+        artifact_type: str,
+        *,
+        max_pages: int = _MAX_PAGES,
     ) -> list[Referrer] | None:
         """The answer of the referrers API; None if the registry does not have it.
 
@@ -110,7 +196,7 @@ class Referrers:
         path = f"/v2/{subject.repository}/referrers/{subject.digest}"
         where = path + (f"?artifactType={_quoted(artifact_type)}" if artifact_type else "")
         found: list[Referrer] = []
-        for _ in range(_MAX_PAGES):
+        for _ in range(max_pages):
             reply = requester.send(
                 Request(
                     session,
@@ -146,7 +232,7 @@ class Referrers:
         self, session: Session, subject: Reference
     ) -> tuple[list[Referrer], dict[str, Any], str]:
         """The entries of the fallback tag, the whole index, and its digest ("": there is none)."""
-        tagged = subject.with_tag(_tag(subject))
+        tagged = subject.with_tag(_tag(subject.digest))
         found = self._manifests.find(session, tagged)
         if found is None:
             return [], {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}, ""
@@ -157,43 +243,36 @@ class Referrers:
             )
         return entries, json.loads(found[1]), found[0].digest
 
-    def _add(self, session: Session, subject: Reference, entry: Referrer) -> None:
-        """Add an entry to the fallback tag; others may do so at the same time, here and elsewhere.
+    def _add(
+        self, session: Session, subject: Reference, referrers: Sequence[Referrer]
+    ) -> tuple[str, bool]:
+        """Add to a fallback tag what it lacks.
 
-        :raises RegistryError: refused, or others change the tag all the time.
+        :returns: the digest of the list that has them all (empty if another was faster), and
+            whether it lacked any.
+        :raises RegistryError: refused.
         """
-        tagged = subject.with_tag(_tag(subject))
-        with self._lock:
-            key = (tagged.registry, tagged.repository, tagged.tag)
-            lock = self._tags.setdefault(key, threading.Lock())
-        clock = self._requester.config.clock
-        written = looked_again = False
-        with lock:
-            for _ in range(_MAX_UPDATES):
-                entries, index, digest = self._fallback(session, subject)
-                if any(e.descriptor.digest == entry.descriptor.digest for e in entries):
-                    # Few registries know If-Match. With the others, another process may overwrite
-                    # what was written here; a look some time later shows it.
-                    if looked_again or not written:
-                        return
-                    looked_again = True
-                    clock.sleep(_LOOK_AGAIN_SECONDS * (1 + clock.random()))
-                    continue
-                index["manifests"] = [*index["manifests"], entry.to_json()]
-                if self._replace(session, tagged, index, digest):
-                    written, looked_again = True, False
-                else:
-                    clock.sleep(_LOOK_AGAIN_SECONDS * clock.random())
-        raise RegistryError(
-            f"others keep changing {tagged} while a referrer of {subject.digest} is added to it; "
-            "run again"
-        )
+        with self._lock_of(subject.registry, subject.repository, subject.digest):
+            listed, index, digest = self._fallback(session, subject)
+            lacking = _lacking(referrers, listed)
+            if not lacking:
+                return digest, False
+            entries = [*index["manifests"], *(referrer.to_json() for referrer in lacking)]
+            tagged = subject.with_tag(_tag(subject.digest))
+            return self._replace(session, tagged, {**index, "manifests": entries}, digest), True
+
+    def _is_still(self, session: Session, subject: Reference, digest: str) -> bool:
+        """True if the fallback tag names that list; one request."""
+        tagged = subject.with_tag(_tag(subject.digest))
+        found = self._manifests.head(session, tagged) if digest else None
+        return found is not None and found.digest == digest
 
     def _replace(
         self, session: Session, tagged: Reference, index: Mapping[str, Any], digest: str
-    ) -> bool:
-        """Put `index` where the index `digest` is ("": none); False if it is another by now.
+    ) -> str:
+        """Put `index` where the index `digest` is ("": none).
 
+        :returns: the digest of `index`; empty if there is another by now.
         :raises RegistryError: refused.
         """
         content = json.dumps(index, separators=(",", ":")).encode()
@@ -204,12 +283,17 @@ class Referrers:
         except RegistryError as e:
             if e.status != 412:
                 raise
-            return False
-        return True
+            return ""
+        return descriptor.digest
 
 
-def _tag(subject: Reference) -> str:
-    return subject.digest.replace(":", "-", 1)
+def _tag(digest: str) -> str:
+    return digest.replace(":", "-", 1)
+
+
+def _lacking(wanted: Iterable[Referrer], listed: Iterable[Referrer]) -> tuple[Referrer, ...]:
+    known = {referrer.descriptor.digest for referrer in listed}
+    return tuple(referrer for referrer in wanted if referrer.descriptor.digest not in known)
 
 
 def _quoted(text: str) -> str:
@@ -229,6 +313,7 @@ def _entries(content: bytes) -> list[Referrer] | None:
     for item in manifests:
         if isinstance(item, Mapping):
             kind = item.get("artifactType")
-            descriptor = Descriptor.from_json(item, where="the referrers")
-            found.append(Referrer(descriptor, kind if isinstance(kind, str) else ""))
+            with contextlib.suppress(KoPantsError):
+                descriptor = Descriptor.from_json(item, where="the referrers")
+                found.append(Referrer(descriptor, kind if isinstance(kind, str) else ""))
     return found
