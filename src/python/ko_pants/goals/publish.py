@@ -6,7 +6,8 @@ The steps of one image, each with a result of its own:
     ask -> found         what the destinations have                   publishing/checking.py
     blobs                the engine brings the bytes that they lack   rules/layer_blob.py
     drift                the bytes are others: correct, ask again     rules/drift.py
-    upload               blobs and child manifests                    publishing/uploading.py
+    artifacts            what is attached, where the image is new     rules/image_artifacts.py
+    upload               blobs, child manifests, then artifacts       publishing/uploading.py
     tags                 a process that waits until they have moved   publishing/tagging.py
 
 What is up to date has no process. Pants shows it as skipped, with the reason.
@@ -15,7 +16,7 @@ What is up to date has no process. Pants shows it as skipped, with the reason.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from pants.core.goals.package import PackageFieldSet
 from pants.core.goals.publish import (
@@ -30,13 +31,14 @@ from pants.engine.process import InteractiveProcess
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import layer_blobs, publish_plan, questions_asked
+from ko_pants.engine import image_artifacts, layer_blobs, publish_plan, questions_asked
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
 from ko_pants.goals.publish_output import ImagePublishPackages, Reader, description_of
 from ko_pants.goals.publish_skip import skip_request
 from ko_pants.products import (
     BuiltImage,
+    ImageArtifactsRequest,
     Layer,
     LayerBlob,
     LayerBlobRequest,
@@ -46,6 +48,7 @@ from ko_pants.products import (
 )
 from ko_pants.publishing.publication import Found, Publication, Published
 from ko_pants.publishing.run import PublishRun
+from ko_pants.rules.artifact_settings import ArtifactSettings, wanted_artifacts
 from ko_pants.rules.blob_files import write_blob_files
 from ko_pants.rules.drift import correct_drift, drifted_layers
 from ko_pants.rules.image_names import NamingFieldSet
@@ -54,11 +57,15 @@ from ko_pants.rules.local_loader import image_to_load, local_loader
 from ko_pants.rules.publish_run import RunOfImages
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import (
+    GoOciImageFieldSet,
     GoOciImageRegistriesField,
     GoOciImageRepositoryField,
     GoOciImageSkipPushField,
     GoOciImageTagsField,
 )
+
+if TYPE_CHECKING:
+    from ko_pants.publishing.attaching import Attaching
 
 
 class PublishGoOciImageRequest(PublishRequest):  # type: ignore[type-arg]
@@ -146,6 +153,36 @@ async def _write_files(
     return files
 
 
+async def _attachings(
+    built: BuiltImage,
+    found: Sequence[Found],
+    field_set: GoOciImageFieldSet,
+    settings: ArtifactSettings,
+) -> dict[Publication, Attaching]:
+    """What is attached where. An image that is there is left alone, unless the user asks for it."""
+    wanted = wanted_artifacts(field_set, settings)
+    asked = [f for f in found if wanted and (settings.verify or not f.present)]
+    stores = {f: f.publication.store.artifacts for f in asked}
+    if not any(stores.values()):
+        return {}
+    # Only here, for a run that attaches nothing does without these modules.
+    from ko_pants.publishing.attaching import Attaching
+
+    artifacts = (await image_artifacts(ImageArtifactsRequest(built, wanted))).artifacts
+    out: dict[Publication, Attaching] = {}
+    for f, store in stores.items():
+        if store is None:
+            continue
+        attaching = Attaching(f.publication, artifacts, settings.attach_as, store)
+        out[f.publication] = attaching
+        if f.present:
+            try:
+                attaching.look()
+            except KoPantsError as e:
+                raise KoPantsError(f"{f.publication.target}: {e}") from None
+    return out
+
+
 def _package(
     run: PublishRun,
     built: BuiltImage,
@@ -153,21 +190,24 @@ def _package(
     found: Found | None,
     files: Mapping[str, str],
     reader: Reader | None,
+    attaching: Attaching | None,
 ) -> PublishPackages:
     """Begin the upload, where there is one, and say what happens."""
     process, number = None, None
     requests = publication.store.requests
+    artifacts = attaching.done() if attaching is not None else {}
 
     def result() -> Published:
-        return Published({}, requests)
+        return Published({}, requests, artifacts=artifacts)
 
-    if found is not None and not found.up_to_date:
-        argv, result, number = run.tags.enter(run.uploads.begin(found, files))
+    lacks = attaching is not None and bool(attaching.lacking)
+    if found is not None and (lacks or not found.up_to_date):
+        argv, result, number = run.tags.enter(run.uploads.begin(found, files, attaching))
         process = InteractiveProcess(argv, env={"PATH": "/usr/bin:/bin"}, run_in_workspace=True)
     return ImagePublishPackages(
         names=publication.destination.names,
         process=process,
-        description=description_of(publication, found, result),
+        description=description_of(publication, found, result, attaching),
         built=built,
         destination=publication.destination,
         result=result,
@@ -210,13 +250,15 @@ async def publish_image(
         pushed = [p for p in publications if not p.destination.skip]
         found = await _ask(run, pushed, together=False)
     files = await _write_files(publishing, built, found, blobs)
+    attachings = await _attachings(built, found, plan.field_set, settings.artifacts)
     open_kocache(settings.kocache).save_counters()
     reader = None
     if goal.output or run.references is not None:
         reader = Reader(run_id, settings.tag_only, run.references)
     by_publication = {f.publication: f for f in found}
     return PublishProcesses(
-        _package(publishing, built, p, by_publication.get(p), files, reader) for p in publications
+        _package(*(publishing, built, p, by_publication.get(p), files, reader, attachings.get(p)))
+        for p in publications
     )
 
 

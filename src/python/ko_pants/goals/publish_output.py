@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Sequence, cast
+from typing import TYPE_CHECKING, Callable, Sequence, cast
 
 from pants.core.goals.publish import PublishOutputData, PublishPackages
 from pants.engine.internals.session import RunId
 
 from ko_pants.products import BuiltImage, PlatformImage, ResultSource
-from ko_pants.publishing.attaching import Attaching
-from ko_pants.publishing.attachments import Attachment
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.image_refs import ReferencesFile, image_references
 from ko_pants.publishing.publication import BlobOutcome, Found, Publication, Published
+
+if TYPE_CHECKING:
+    from ko_pants.publishing.attaching import Attaching
+    from ko_pants.publishing.attachments import Attachment
 
 # How the documented output spells where the result of a process came from.
 _SOURCES = {

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ko_pants.artifacts.artifact import Artifact
 from ko_pants.artifacts.formats import REFERRERS
 from ko_pants.errors import KoPantsError
-from ko_pants.publishing.artifact_stores import ArtifactStore, Entry
 from ko_pants.publishing.attachments import Attachment, attachments_of
 from ko_pants.publishing.publication import REUSED, BlobOutcome, Publication
 from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool
+
+if TYPE_CHECKING:
+    from ko_pants.publishing.artifact_stores import ArtifactStore, Entry
 
 
 class Attaching:
