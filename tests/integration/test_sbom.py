@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from typing import Callable, Iterator
 
 import pytest
@@ -115,3 +116,63 @@ def test_another_checkout_prints_the_same_bytes(
     for kind in ("spdx", "cyclonedx", "provenance"):
         for platform in ("linux/arm64", "index"):
             assert printed(other, kind, platform) == printed(repo, kind, platform)
+
+
+def fetch(url: str) -> bytes:
+    """The reply, whatever the media type of the manifest is."""
+    accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+    request = urllib.request.Request(url, headers={"Accept": accept})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as response:
+        return bytes(response.read())
+
+
+def attached(registry: RealRegistry, name: str, subject: str) -> dict[str, str]:
+    """The documents that the fallback tag of a subject lists, by artifact type."""
+    repository = name.partition("/")[2].partition(":")[0]
+    base = f"http://{registry.host}/v2/{repository}"
+    index = json.loads(fetch(f"{base}/manifests/{subject.replace(':', '-')}"))
+    found = {}
+    for entry in index["manifests"]:
+        manifest = json.loads(fetch(f"{base}/manifests/{entry['digest']}"))
+        assert manifest["subject"]["digest"] == subject
+        (layer,) = manifest["layers"]
+        content = fetch(f"{base}/blobs/{layer['digest']}")
+        found[entry["artifactType"]] = content.decode()
+    return found
+
+
+TYPES = {
+    "spdx": "application/spdx+json",
+    "cyclonedx": "application/vnd.cyclonedx+json",
+    "provenance": "application/vnd.in-toto+json",
+}
+
+
+def test_publish_attaches_what_ko_sbom_prints(repo: Workspace, registry: RealRegistry) -> None:
+    env = {"KO_DOCKER_REPO": registry.host}
+    repo.pants("package", "::").ok()
+    summary = json.loads((repo.root / "dist/cmd.app/app.image/image.json").read_text())
+
+    first = repo.publish(flags=FLAGS, env=env).ok().images["cmd/app:app"]
+
+    # The digest is that of the image without SBOMs.
+    assert (first["published"], first["digest"]) == (True, summary["descriptor"]["digest"])
+    subjects = {p["platform"]: p["manifest"]["digest"] for p in summary["platforms"]}
+    for platform, subject in (*subjects.items(), ("index", first["digest"])):
+        assert attached(registry, first["names"][0], subject) == {
+            media_type: printed(repo, kind, platform) for kind, media_type in TYPES.items()
+        }
+
+    # Without a daemon nothing is in memory, and still nobody makes a document.
+    for flags in ((), ("--no-pantsd",)):
+        run = repo.publish(flags=(*flags, "-ldebug", *FLAGS), env=env).ok()
+        again = run.images["cmd/app:app"]
+        assert (again["published"], again["digest"]) == (False, first["digest"])
+        assert again["requests"] == 1
+        assert "Completed: Describe image" not in run.stderr
+
+    repo.remove("dist")
+    written = repo.pants("--no-pantsd", "-ldebug", *FLAGS, "package", "::").ok()
+    assert "Completed: Describe image" in written.stderr
+    assert len(list((repo.root / "dist").glob("cmd.app/app.image/*/*.json"))) == 9
