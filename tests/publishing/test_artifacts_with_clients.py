@@ -182,6 +182,17 @@ def test_kos_tags_are_tags(tmp_path: Path) -> None:
             *("inspect", "--raw", "--tls-verify=false", f"docker://{registry.host}/app:{names[0]}")
         )
         assert [layer["mediaType"] for layer in manifest["layers"]] == ["text/spdx+json"]
+        for subject in _subjects(image):
+            done = subprocess.run(
+                [
+                    *(find_go_peer("cosign"), "download", "sbom", "--allow-http-registry"),
+                    f"{registry.host}/app@{subject.digest}",
+                ],
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout) == {"spdx": subject.digest}
 
 
 def test_oras_and_skopeo_read_the_layout(tmp_path: Path) -> None:

@@ -156,6 +156,26 @@ def test_what_is_missing_of_an_image_that_is_there_is_attached(
     assert registry.count("PUT tag") - puts == (0 if api else 3)
 
 
+def test_an_api_that_answers_with_garbage_is_none(registry: FaultRegistry, tmp_path: Path) -> None:
+    registry.oci_subject = False
+    registry.fail("referrers", "garbage", count=None)
+    run, image = Run(tmp_path, registry), app(tmp_path)
+    assert run.commit(run.attach(image)) == {}
+    assert _listed(run, image) == [3, 3, 3]
+    assert {("app", s.digest.replace(":", "-")) for s in _subjects(image)} < set(registry.tags)
+
+
+def test_no_tag_moves_if_the_lists_are_refused(registry: FaultRegistry, tmp_path: Path) -> None:
+    registry.referrers_api = False
+    run, image = Run(tmp_path, registry), app(tmp_path)
+    upload = run.attach(image)
+    registry.fail("PUT tag", "403", count=None)
+    failure = run.commit(upload)[0]
+    assert failure.startswith("not tagged: //:app: its artifacts, in the list of referrers, cannot")
+    assert f"be attached at {registry.host}/app: " in failure
+    assert ("app", "v1") not in registry.tags
+
+
 def test_an_artifact_that_no_list_has_is_missing(registry: FaultRegistry, tmp_path: Path) -> None:
     registry.referrers_api = False
     image = app(tmp_path)

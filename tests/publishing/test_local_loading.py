@@ -77,6 +77,8 @@ class Machine:
         publication = run.publication(
             "a:a", image.image, image.base, destination, loader or self.loader
         )
+        # No engine has a place for artifacts.
+        assert publication.store.artifacts is None
         found = run.checks.finish(run.checks.begin(publication))
         if found.up_to_date:
             return found, ""

@@ -106,7 +106,7 @@ class Attaching:
     def _enlist(self) -> None:
         """One update of the list of each subject. What was there before may lack in it."""
         stored = [a for a in self.attachments if a in self.outcomes and a not in self._listed]
-        with self._explained("its artifacts, in the list of referrers"):
+        with self._explained("its artifacts, in the list of referrers,"):
             self.entries = self._store.enlist(stored)
 
     @contextlib.contextmanager
