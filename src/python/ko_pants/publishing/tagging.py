@@ -42,6 +42,13 @@ def move_tags(
         uploads.wait(pending, report)
     except KoPantsError as e:
         return (f"not tagged: {e}",) * len(pending)
+    return _name_images(uploads, pool, memory, pending)
+
+
+def _name_images(
+    uploads: Uploads, pool: WorkerPool, memory: Memory, pending: Sequence[PendingUpload]
+) -> tuple[str, ...]:
+    """Let the tags name images that are all there; see `move_tags` for what it returns."""
     lock = threading.Lock()
     failures = [""] * len(pending)
     # Layout -> position in `pending` -> what its index has to take up.
