@@ -19,6 +19,7 @@ from ko_pants.publishing.checking import Memory
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.publication import BlobOutcome, Found, Publication
 from ko_pants.publishing.run import PublishRun
+from ko_pants.publishing.signer_settings import SignerSettings
 from ko_pants.publishing.uploading import PendingUpload
 
 
@@ -71,7 +72,11 @@ class Run:
     """One run, against a registry or into the layout `dist/oci`."""
 
     def __init__(
-        self, root: Path, registry: FaultRegistry | None = None, memory: Memory | None = None
+        self,
+        root: Path,
+        registry: FaultRegistry | None = None,
+        memory: Memory | None = None,
+        signer: SignerSettings | None = None,
     ) -> None:
         self.registry = registry
         self.root = root
@@ -79,6 +84,7 @@ class Run:
             client_for({}),
             layout_root=str(root),
             memory=new_memory() if memory is None else memory,
+            signer=signer,
         )
 
     def destination(self, repository: str, tags: Sequence[str]) -> Destination:

@@ -183,6 +183,14 @@ async def _attachings(
     return out
 
 
+def _look_for_signatures(run: PublishRun, built: BuiltImage, found: Sequence[Found]) -> None:
+    """See `PublishRun.look_for_signatures`."""
+    try:
+        run.look_for_signatures(found)
+    except KoPantsError as e:
+        raise KoPantsError(f"{built.owner}, its signatures: {e}") from None
+
+
 def _package(
     run: PublishRun,
     built: BuiltImage,
@@ -201,13 +209,15 @@ def _package(
         return Published({}, requests, artifacts=artifacts)
 
     lacks = attaching is not None and bool(attaching.lacking)
-    if found is not None and (lacks or not found.up_to_date):
+    unsigned = run.is_unsigned(publication)
+    if found is not None and (lacks or unsigned or not found.up_to_date):
+        run.check_signer()
         argv, result, number = run.tags.enter(run.uploads.begin(found, files, attaching))
         process = InteractiveProcess(argv, env={"PATH": "/usr/bin:/bin"}, run_in_workspace=True)
     return ImagePublishPackages(
         names=publication.destination.names,
         process=process,
-        description=description_of(publication, found, result, attaching),
+        description=description_of(publication, found, result, attaching, unsigned=unsigned),
         built=built,
         destination=publication.destination,
         result=result,
@@ -249,6 +259,8 @@ async def publish_image(
         publications = [replace(p, image=built.image) for p in publications]
         pushed = [p for p in publications if not p.destination.skip]
         found = await _ask(run, pushed, together=False)
+    if settings.artifacts.verify:
+        _look_for_signatures(publishing, built, found)
     files = await _write_files(publishing, built, found, blobs)
     attachings = await _attachings(built, found, plan.field_set, settings.artifacts)
     open_kocache(settings.kocache).save_counters()

@@ -117,20 +117,25 @@ def description_of(
     found: Found | None,
     result: Callable[[], Published],
     attaching: Attaching | None = None,
+    *,
+    unsigned: bool = False,
 ) -> str:
     """What the line on the terminal says of an image; `found` is None if it is not pushed.
 
     :param result: what has become of it; called when the run is over.
     :param attaching: its artifacts; None if nobody has asked for them.
+    :param unsigned: it was looked for a signature, and there was none.
     """
     image, destination = publication.image, publication.destination
     digest, platforms = image.descriptor.digest, image.platform_names
     if found is None:
         return f"{skip_description(destination)}; built {digest} ({platforms})"
-    if found.up_to_date and (attaching is None or not attaching.lacking):
+    lacks_artifacts = unsigned or (attaching is not None and bool(attaching.lacking))
+    if found.up_to_date and not lacks_artifacts:
         return f"up to date: {digest} ({platforms}){_artifacts(attaching)}"
     place = destination.layout or destination.registry
     lacked = _what_lacked(found) + _artifacts(attaching)
+    lacked += "; it was not signed" if unsigned else ""
     return Description(f"{place} as {digest} ({platforms})", lacked, result)
 
 

@@ -17,6 +17,7 @@ from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.documents import canonical_json, parse_document
 from ko_pants.oci.layout_artifacts import (
     ANNOTATION_REF_NAME,
+    artifact_types,
     is_artifact,
     reference_name,
     without_orphans,
@@ -88,6 +89,13 @@ class Layout:
             for entry in self._index()["manifests"]
             if artifacts or not is_artifact(entry)
         )
+
+    def artifact_types(self, subject: str) -> frozenset[str]:
+        """The types of the artifacts that are about the manifest with the digest `subject`.
+
+        :raises KoPantsError: `index.json` is no index.
+        """
+        return artifact_types(self, self._index()["manifests"], subject)
 
     def write_blob(self, descriptor: Descriptor, stream: BinaryIO) -> None:
         """Write a blob from a stream. It is verified before it gets its name.

@@ -52,6 +52,15 @@ def without_orphans(layout: Layout, kept: list[Any], replaced: Sequence[Any]) ->
     ]
 
 
+def artifact_types(layout: Layout, entries: Iterable[Any], subject: str) -> frozenset[str]:
+    """The types of the artifacts that are about the manifest with the digest `subject`."""
+    return frozenset(
+        entry["artifactType"]
+        for entry in entries
+        if is_artifact(entry) and _subject(layout, entry) == subject
+    )
+
+
 def _manifests_of(layout: Layout, entries: Iterable[Any]) -> set[str]:
     """The digests of images, and of the children of those that are indexes."""
     found: set[str] = set()

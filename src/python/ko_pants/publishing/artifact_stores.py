@@ -33,6 +33,9 @@ class ArtifactStore(Protocol):
     def unlisted(self, attachments: Sequence[Attachment]) -> frozenset[Attachment]:
         """Those that the list of their subject lacks, where there is a list to be kept."""
 
+    def types_about(self, subject: str) -> frozenset[str]:
+        """The artifact types of all that is listed for a subject, a digest."""
+
     def put(self, attachment: Attachment) -> Stored:
         """Store one that is absent."""
 
@@ -73,6 +76,11 @@ class RegistryArtifacts:
         lacking = self._session.unlisted_referrers(self._repository, _by_subject(attachments))
         digests = {r.descriptor.digest for referrers in lacking.values() for r in referrers}
         return frozenset(a for a in attachments if a.descriptor.digest in digests)
+
+    def types_about(self, subject: str) -> frozenset[str]:
+        """See `ArtifactStore`."""
+        found = self._session.referrers(self._repository.with_digest(subject))
+        return frozenset(referrer.artifact_type for referrer in found)
 
     def put(self, attachment: Attachment) -> Stored:
         """See `ArtifactStore`. Its own blobs are taken for missing, as its manifest is."""
@@ -140,6 +148,10 @@ class LayoutArtifacts:
         """See `ArtifactStore`."""
         listed = {descriptor.digest for descriptor in self._layout.entries()}
         return frozenset(a for a in attachments if a.descriptor.digest not in listed)
+
+    def types_about(self, subject: str) -> frozenset[str]:
+        """See `ArtifactStore`."""
+        return self._layout.artifact_types(subject)
 
     def put(self, attachment: Attachment) -> Stored:
         """See `ArtifactStore`."""

@@ -88,7 +88,7 @@ class Published:
 
     :param outcomes: digest -> outcome of every blob for which something was done.
     :param requests: HTTP requests that were made for it.
-    :param failure: why its tags were not moved; empty if they were.
+    :param failure: why its tags were not moved, or why it is not signed; empty if all is well.
     :param artifacts: outcome of every artifact that is known to be there.
     """
 

@@ -9,19 +9,23 @@ run.tags.enter                 a process that waits until the tags have moved
 from __future__ import annotations
 
 import threading
-from typing import Sequence
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 from ko_pants.oci.image import BaseImage, Image
 from ko_pants.publishing.blob_sources import BlobFiles
 from ko_pants.publishing.checking import Checker, Memory
 from ko_pants.publishing.destinations import Destination, check_distinct
 from ko_pants.publishing.local_loading import Loader
-from ko_pants.publishing.publication import Publication
+from ko_pants.publishing.publication import Found, Publication
+from ko_pants.publishing.signer_settings import SignerSettings
 from ko_pants.publishing.stores import Stores
 from ko_pants.publishing.tagging import TagMoves, move_tags
 from ko_pants.publishing.uploading import PendingUpload, Report, Uploads
 from ko_pants.publishing.worker_pool import WorkerPool
 from ko_pants.registry.client import RegistryClient
+
+if TYPE_CHECKING:
+    from ko_pants.publishing.signing import Signing
 
 _THREADS = 16
 
@@ -32,6 +36,7 @@ class PublishRun:
     :param client: the registry client of the run.
     :param layout_root: what the paths of layouts are relative to.
     :param memory: what earlier runs of this process saw; see `checking.Memory`.
+    :param signer: None if images are not signed.
     :param expected: the number of images in the run before, which most likely is that of this one.
     """
 
@@ -43,6 +48,7 @@ class PublishRun:
         memory: Memory,
         expected: int = 0,
         threads: int = _THREADS,
+        signer: SignerSettings | None = None,
     ) -> None:
         self._memory = memory
         self._pool = WorkerPool(threads)
@@ -53,6 +59,9 @@ class PublishRun:
         self.checks = Checker(client, self._pool, self._memory)
         self.uploads = Uploads(client, self._pool)
         self.tags = TagMoves(self.move_tags)
+        self.signing = (
+            None if signer is None else _signing(signer, client, self.uploads, self._pool)
+        )
         self.expected = expected
         #: Publications that have begun. A caller sees by it whether more images still come.
         self.begun = 0
@@ -76,9 +85,31 @@ class PublishRun:
             self.begun += 1
         return Publication(target, image, base, destination, self._stores.open(destination, loader))
 
+    def look_for_signatures(self, found: Iterable[Found]) -> None:
+        """Ask if images that are up to date are signed; those that are not will be.
+
+        :raises KoPantsError: a destination does not answer.
+        """
+        if self.signing is not None:
+            for each in found:
+                if each.up_to_date:
+                    self.signing.look(each.publication)
+
+    def is_unsigned(self, publication: Publication) -> bool:
+        """True if `look_for_signatures` has found none."""
+        return self.signing is not None and self.signing.is_unsigned(publication)
+
+    def check_signer(self) -> None:
+        """Look for the signer's program, before anything is uploaded.
+
+        :raises KoPantsError: images are to be signed, and it is not there.
+        """
+        if self.signing is not None:
+            self.signing.signer.program()
+
     def move_tags(self, pending: Sequence[PendingUpload], report: Report) -> Sequence[str]:
         """Wait for uploads and move their tags; see `tagging.move_tags`."""
-        failures = move_tags(self.uploads, self._pool, self._memory, pending, report)
+        failures = move_tags(self.uploads, self._pool, self._memory, pending, report, self.signing)
         self.files.delete()
         return failures
 
@@ -88,3 +119,16 @@ class PublishRun:
         self.files.delete()
         self._stores.close()
         self.tags.close()
+        if self.signing is not None:
+            self.signing.close()
+
+
+def _signing(
+    settings: SignerSettings, client: RegistryClient, uploads: Uploads, pool: WorkerPool
+) -> Signing:
+    # Not imported where images are not signed.
+    from ko_pants.publishing.signer import Signer
+    from ko_pants.publishing.signing import Signing
+
+    signer = Signer(settings, client.redact)
+    return Signing(signer, uploads, pool, client.is_plain_http)

@@ -17,12 +17,14 @@ from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.layout import Layout
 from ko_pants.publishing.checking import Memory, remember
 from ko_pants.publishing.commit_gate import CommitGate
-from ko_pants.publishing.publication import Published
+from ko_pants.publishing.publication import BlobOutcome, Published
 from ko_pants.publishing.uploading import PendingUpload, Report, Uploads
 from ko_pants.publishing.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from ko_pants.publishing.artifact_stores import Entry
+    from ko_pants.publishing.attachments import Attachment
+    from ko_pants.publishing.signing import Signing
 
 
 def move_tags(
@@ -31,24 +33,35 @@ def move_tags(
     memory: Memory,
     pending: Sequence[PendingUpload],
     report: Report,
+    signing: Signing | None = None,
 ) -> tuple[str, ...]:
-    """Wait for the uploads, then let the tags name the images.
+    """Wait for the uploads, have images signed, and let the tags name them; or tags first.
 
-    No tag moves if an upload failed. Otherwise every image is tried.
+    No tag moves if an upload failed, or a signature that comes before the tags. Otherwise every
+    image is tried.
 
-    :returns: for each upload why its tags were not moved; empty if they were.
+    :returns: for each upload why its tags were not moved, or why it is not signed; empty if all is
+        well.
     """
     try:
         uploads.wait(pending, report)
     except KoPantsError as e:
         return (f"not tagged: {e}",) * len(pending)
-    return _name_images(uploads, pool, memory, pending)
+    if signing is not None and any(unsigned := signing.before_tags(pending, report)):
+        return unsigned
+    failures = _name_images(uploads, pool, memory, pending)
+    if signing is not None:
+        tagged = [position for position, failure in enumerate(failures) if not failure]
+        unsigned = signing.after_tags([pending[position] for position in tagged], report)
+        for position, failure in zip(tagged, unsigned):
+            failures[position] = failure or _list_signatures(pending[position])
+    return tuple(failures)
 
 
 def _name_images(
     uploads: Uploads, pool: WorkerPool, memory: Memory, pending: Sequence[PendingUpload]
-) -> tuple[str, ...]:
-    """Let the tags name images that are all there; see `move_tags` for what it returns."""
+) -> list[str]:
+    """Let the tags name images that are all there; returns for each why they do not, or nothing."""
     lock = threading.Lock()
     failures = [""] * len(pending)
     # Layout -> position in `pending` -> what its index has to take up.
@@ -83,12 +96,20 @@ def _name_images(
             failures[position] = failure
             if not failure:
                 remember(memory, pending[position].publication)
-    return tuple(failures)
+    return failures
 
 
 def _entries(upload: PendingUpload) -> tuple[Entry, ...]:
     """What the index of a layout has to take up for the artifacts of an image."""
-    return upload.attaching.entries if upload.attaching is not None else ()
+    attached = (upload.attaching, upload.signatures)
+    return tuple(entry for each in attached if each is not None for entry in each.entries)
+
+
+def _list_signatures(upload: PendingUpload) -> str:
+    """Have the index of a layout take up signatures that came after the tags."""
+    if upload.signatures is None or not upload.signatures.entries:
+        return ""
+    return _name_in_layout(upload.publication.store.place, (), upload.signatures.entries)
 
 
 def _current_tags(upload: PendingUpload) -> str:
@@ -223,6 +244,8 @@ class TagMoves:
 
 
 def _published(upload: PendingUpload, failure: str) -> Published:
-    attaching = upload.attaching
-    artifacts = attaching.done() if attaching is not None else {}
+    artifacts: dict[Attachment, BlobOutcome] = {}
+    for attached in (upload.attaching, upload.signatures):
+        if attached is not None:
+            artifacts.update(attached.done())
     return Published(dict(upload.outcomes), upload.publication.store.requests, failure, artifacts)

@@ -46,6 +46,8 @@ class PendingUpload:
         self.files = files
         self.tasks = tasks
         self.attaching = attaching
+        #: What the signer wanted to have attached; None if it has not run, or wanted nothing.
+        self.signatures: Attaching | None = None
         self.waiting_for = set(found.missing)
         self.children_left = len(found.publication.image.children)
         self.outcomes: dict[str, BlobOutcome] = {}

@@ -114,6 +114,14 @@ class RegistryClient:
         """
         return self.parts().heads.ask(questions)
 
+    def is_plain_http(self, registry: str) -> bool:
+        """True if a registry (`host[:port]`) that has answered is spoken to without TLS."""
+        return self.parts().requester.contacts.of(registry).base_url.startswith("http://")
+
+    def redact(self, text: str) -> str:
+        """`text` without the credentials that this client has read, and what looks like such."""
+        return self.parts().requester.redact(text)
+
     def close(self) -> None:
         """Close all connections; the client can be used again afterwards."""
         with self._lock:

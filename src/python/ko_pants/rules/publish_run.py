@@ -20,9 +20,11 @@ from ko_pants.products import PauseRequest, QuestionsAsked, QuestionsAskedReques
 from ko_pants.publishing.checking import RepositoryMemory
 from ko_pants.publishing.image_refs import ReferencesFile
 from ko_pants.publishing.run import PublishRun
+from ko_pants.publishing.signer_settings import SignerSettings
 from ko_pants.rules.layer import open_kocache
 from ko_pants.rules.registry_access import RegistryAccess
 from ko_pants.rules.settings import Settings
+from ko_pants.rules.signer_settings import WantedSigner
 
 # The engine remembers requests by value, so a number must never come twice in a process.
 _numbers = itertools.count()
@@ -70,7 +72,13 @@ _runs: BoundedMemory[int, RunOfImages] = BoundedMemory(
 _runs_lock = threading.Lock()
 
 
-def find_run(run_id: RunId, access: RegistryAccess, root: str, image_refs: str = "") -> RunOfImages:
+def find_run(
+    run_id: RunId,
+    access: RegistryAccess,
+    root: str,
+    image_refs: str = "",
+    signer: SignerSettings | None = None,
+) -> RunOfImages:
     """The run of this session; a new one ends the runs of earlier sessions.
 
     The engine may ask twice in one session, for two rules that wait for the answer, and then keep
@@ -86,7 +94,11 @@ def find_run(run_id: RunId, access: RegistryAccess, root: str, image_refs: str =
             elif known.access is access:
                 return known
         publishing = PublishRun(
-            access.client, layout_root=root, memory=_repositories, expected=expected
+            access.client,
+            layout_root=root,
+            memory=_repositories,
+            expected=expected,
+            signer=signer,
         )
         references = ReferencesFile(root, image_refs) if image_refs else None
         run = RunOfImages(next(_numbers), run_id, access, publishing, next(_numbers), references)
@@ -96,11 +108,15 @@ def find_run(run_id: RunId, access: RegistryAccess, root: str, image_refs: str =
 
 @_uncacheable_rule
 async def publish_run(
-    access: RegistryAccess, build_root: BuildRoot, settings: Settings, run_id: RunId
+    access: RegistryAccess,
+    build_root: BuildRoot,
+    settings: Settings,
+    signer: WantedSigner,
+    run_id: RunId,
 ) -> RunOfImages:
     """One for all images of a run."""
     open_kocache(settings.kocache).begin_run()
-    return find_run(run_id, access, build_root.path, settings.image_refs)
+    return find_run(run_id, access, build_root.path, settings.image_refs, signer.settings)
 
 
 @_uncacheable_rule
