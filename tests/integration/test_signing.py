@@ -191,6 +191,19 @@ def test_no_tag_moves_if_one_image_is_not_signed(
         assert noted(repo, name)["tag"] == before[name]
 
 
+def test_the_signer_is_told_of_sboms(first: Run, repo: Workspace, registry: RealRegistry) -> None:
+    edit(repo, "with SBOM")
+    run = repo.publish("//:b", flags=("--ko-sbom=spdx",)).ok()
+    image, (told,) = run.images["//:b"], noted(repo, "b")["request"]["artifacts"]
+    sbom, signature = image["artifacts"]
+    assert (sbom["kind"], signature["kind"]) == ("spdx", "signature")
+    assert (told["kind"], told["subject"]) == ("spdx", image["digest"])
+    assert told["digest"] == sbom["digest"]
+    # Both are in the list of what refers to the image.
+    listed = {entry["digest"] for entry in signatures(registry, "b", image["digest"])}
+    assert listed == {sbom["digest"], signature["digest"]}
+
+
 def test_after_the_tags_and_what_verify_repairs(
     first: Run, repo: Workspace, registry: RealRegistry
 ) -> None:

@@ -147,7 +147,7 @@ def test_no_tag_moves_if_a_signature_before_them_fails(
         f"{registry.host}/b@{image.digest}: exit code 1",
         "It wrote:",
         "run again",
-        "`--ko-signer=[]`",
+        "`--ko-signer='[]'`",
     ]:
         assert word in failures[1]
     assert "tag" not in puts(registry, image)

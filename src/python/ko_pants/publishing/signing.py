@@ -171,5 +171,5 @@ def _not_signed(upload: PendingUpload, failure: str) -> str:
     return (
         f"not tagged, because it is not signed: {failure}. The image is there under its digest. "
         "Correct the signer and run again, which uploads nothing anew, or publish without "
-        "signatures (`--ko-signer=[]`)"
+        "signatures (`--ko-signer='[]'`)"
     )
