@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import urllib.request
 from typing import Any, Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any, Callable, Iterator
 import pytest
 from integration.published import has_tag, published_on
 from integration.traffic import Traffic
-from integration.workspace import SMALL, Run, Workspace, go_mod
+from integration.workspace import SMALL, Run, Workspace, go_mod, wait_until
 from real_registry import RealRegistry, docker_registry
 
 # Notes what it read and whether the tag names the image yet, in a file for each repository. MODE is
@@ -239,6 +240,22 @@ def test_a_signer_that_is_not_there_is_told_before_anything_is_uploaded(
     assert "scripts/absent is no file that can be executed" in run.output
     assert "Traceback" not in run.output
     assert traffic.paths("/v2/team", "PUT") == []
+
+
+def test_no_tag_moves_after_an_interrupt(
+    first: Run, repo: Workspace, registry: RealRegistry
+) -> None:
+    before = published_on(registry.host, "team/a").digest
+    edit(repo, "interrupted")
+    client = repo.start("publish", "//:a", env={"MODE": "meet"})
+    wait_until((repo.root / "signed" / "a.json").exists, "the signer")
+    os.killpg(client.pid, signal.SIGINT)
+    assert b"Interrupted by user" in client.communicate(timeout=60)[0]
+    # The other end of the pipe: the signer goes on, and comes to a good end.
+    open(repo.root / "signed" / "meet").close()
+    wait_until(lambda: not list(repo.temporary.glob("ko_pants_publish_*")), "the end of the run")
+    noted(repo, "a")
+    assert published_on(registry.host, "team/a").digest == before
 
 
 def test_into_a_layout(make_workspace: Callable[..., Workspace]) -> None:

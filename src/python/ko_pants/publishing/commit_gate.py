@@ -4,7 +4,9 @@ Pants runs the processes of `publish` one after another, and only when every rul
 succeeded, which means that all images are built. So the process of an image is a few lines of
 shell: it writes a line into a named pipe ("it knocks") and waits for the answer in a second pipe.
 The first knock says that the tags may move. They move in this process, which has the connections
-and tokens of the run. If the run fails or is interrupted, no process starts and no tag moves.
+and tokens of the run. If the run fails or is interrupted, no process starts and no tag moves. A
+knock has the id of its process: the user's Ctrl-C ends that process, and whoever reports progress
+to it afterwards learns of it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import threading
 import time
 from typing import Callable
 
-from ko_pants.publishing.temporary import make_directory
+from ko_pants.errors import KoPantsError
+from ko_pants.publishing.temporary import is_alive, make_directory
 
 #: The program of an image. `$1` is the directory of the gate, `$2` the number of the image.
 #: A pipe that is opened for reading and writing does not wait for the other end. The answer is read
@@ -28,7 +31,7 @@ if ! [ -p "$1/$2" ]; then
   exit 1
 fi
 exec 3<> "$1/knock" 4<> "$1/$2" 5< "$1/$2" 4>&-
-printf '%s\\n' "$2" >&3
+printf '%s %s\\n' "$2" "$$" >&3
 exec 3>&-
 while IFS= read -r line <&5; do
   case $line in
@@ -54,7 +57,8 @@ class CommitGate:
     """The pipes of the images of one run, and a thread that answers.
 
     :param commit: makes sure that the tags of an image have moved. It takes the number of the image
-        and a function that shows a line of progress, and returns what went wrong, or None.
+        and a function that shows a line of progress, and returns what went wrong, or None. That
+        function raises a KoPantsError if the process is gone, because the user has interrupted it.
     """
 
     def __init__(self, commit: Callable[[int, Callable[[str], None]], str | None]) -> None:
@@ -93,11 +97,11 @@ class CommitGate:
         served = 0
         try:
             while served == 0 or served < self._count:
-                word = self._knocks.readline().strip()
+                word, _, process = self._knocks.readline().strip().partition(" ")
                 if word == _END:
                     return
                 number = int(word)
-                error = self._try_commit(number)
+                error = self._try_commit(number, int(process))
                 if error is not None:
                     self._tell(number, error)
                 self._write(number, f"{number} exit {0 if error is None else 1}")
@@ -143,8 +147,16 @@ class CommitGate:
             return False
         return True
 
-    def _try_commit(self, number: int) -> str | None:
+    def _try_commit(self, number: int, process: int) -> str | None:
+        # One that cannot be seen from the start says nothing by its absence.
+        watched = is_alive(process)
+
+        def report(line: str) -> None:
+            if watched and not is_alive(process):
+                raise KoPantsError("the run was interrupted")
+            self._tell(number, line)
+
         try:
-            return self._commit(number, lambda line: self._tell(number, line))
+            return self._commit(number, report)
         except Exception as e:  # the process must end, and the user must see the reason
             return f"{type(e).__name__}: {e}"

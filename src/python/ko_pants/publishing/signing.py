@@ -117,8 +117,15 @@ class Signing:
         group = self._signers.group()
         for position in wanted:
             self._signers.submit(lambda p=position: sign(p), group)  # type: ignore[misc]
-        while not group.wait(_PROGRESS_SECONDS):
-            report(f"Signing: {signed} of {len(wanted)} images")
+        try:
+            while not group.wait(_PROGRESS_SECONDS):
+                report(f"Signing: {signed} of {len(wanted)} images")
+            if wanted:
+                # Whoever has interrupted the run meanwhile does not want its tags to move.
+                report(f"Signing: {signed} of {len(wanted)} images")
+        except KoPantsError:
+            self.close()
+            raise
         return tuple(failures)
 
     def _is_wanted(self, upload: PendingUpload) -> bool:

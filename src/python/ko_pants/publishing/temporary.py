@@ -24,7 +24,7 @@ def make_directory(kind: str) -> str:
 def _sweep(place: str) -> None:
     for entry in os.scandir(place):
         match = _NAME.fullmatch(entry.name)
-        if not match or _is_alive(int(match[1])):
+        if not match or is_alive(int(match[1])):
             continue
         try:
             state = entry.stat(follow_symlinks=False)
@@ -35,7 +35,8 @@ def _sweep(place: str) -> None:
             shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """True if there is such a process, also if it is somebody else's."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
