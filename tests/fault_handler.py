@@ -20,6 +20,7 @@ class FaultHandler(ContentHandler):
         endpoint = self.endpoint()
         seen = Seen(endpoint, self.command, self.path, dict(self.headers.items()))
         registry.seen.append(seen)
+        registry.on_request(seen)
         fault = registry.take(endpoint) if endpoint else None
         if fault is not None and not self.before(fault):
             return

@@ -117,6 +117,8 @@ class FaultRegistry:
         self.token_redirect: tuple[int, str] | None = None
         #: What a token's `expires_in` is; it may be no JSON.
         self.expires_in = "300"
+        #: Called with each request that has arrived; it is answered when this returns.
+        self.on_request: Callable[[Seen], None] = lambda seen: None
         #: Called while a reply drips, so that a test's clock can go on.
         self.on_drip: Callable[[], None] = lambda: None
         #: `http://host:port` of another registry, for faults that lead there.

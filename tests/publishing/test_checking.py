@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
 import pytest
-from fault_registry import FaultRegistry, fault_registry
+from fault_registry import FaultRegistry, Seen, fault_registry
 from publishing.publish_runs import Run, new_memory
 from publishing.published_images import app
 from registry_support import client_for
@@ -112,6 +113,48 @@ def test_begun_checks_are_asked_together(registry: FaultRegistry, tmp_path: Path
         found = run.run.checks.finish(check)
         assert found.stale_tags == ("v1",)
         assert len(found.missing) == 5
+
+
+def test_answers_are_awaited_for_all_that_were_asked(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, registry)
+    publications = [run.publication(app(tmp_path, f"app{n}"), f"app{n}") for n in range(4)]
+    pending = [run.run.checks.begin(publication) for publication in publications[:3]]
+    run.run.checks.ask()
+    run.run.checks.await_answers(SECONDS)
+    assert all(check.done for check in pending)
+    # Another one has begun: it has to be asked before it is waited for.
+    last = run.run.checks.begin(publications[3])
+    run.run.checks.await_answers(SECONDS)
+    assert not last.done
+    run.run.checks.ask()
+    run.run.checks.await_answers(SECONDS)
+    assert last.done
+
+
+def test_who_waits_for_answers_is_told_of_images_that_begin(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, registry)
+    asked, answer = threading.Event(), threading.Event()
+
+    def hold(seen: Seen) -> None:
+        asked.set()
+        answer.wait(SECONDS)
+
+    registry.on_request = hold
+    first = run.run.checks.begin(run.publication(app(tmp_path, "app0"), "app0"))
+    run.run.checks.ask()
+    assert asked.wait(SECONDS)
+    waits = threading.Thread(target=run.run.checks.await_answers, args=(SECONDS,))
+    waits.start()
+    second = run.run.checks.begin(run.publication(app(tmp_path, "app1"), "app1"))
+    waits.join(SECONDS / 2)
+    ended = not waits.is_alive()
+    answer.set()
+    assert ended
+    assert run.run.checks.finish(first).stale_tags == run.run.checks.finish(second).stale_tags
 
 
 def test_what_is_missing_is_in_the_order_of_the_image(

@@ -89,8 +89,8 @@ from ko_pants.products import (
     ProgramPackageRequest,
     PublishPlan,
     PublishPlanRequest,
-    QuestionsAsked,
-    QuestionsAskedRequest,
+    QuestionsAnswered,
+    QuestionsAnsweredRequest,
     ResolvedBase,
     RunTime,
     RunTimeRequest,
@@ -677,14 +677,14 @@ else:
 
 if HAS_GET:
 
-    async def questions_asked(request: QuestionsAskedRequest) -> QuestionsAsked:
-        return await Get(QuestionsAsked, QuestionsAskedRequest, request)
+    async def questions_answered(request: QuestionsAnsweredRequest) -> QuestionsAnswered:
+        return await Get(QuestionsAnswered, QuestionsAnsweredRequest, request)
 
 else:
-    from ko_pants.rules.publish_run import await_questions
+    from ko_pants.rules.publish_run import await_answers
 
-    async def questions_asked(request: QuestionsAskedRequest) -> QuestionsAsked:
-        return await await_questions(request, **implicitly())
+    async def questions_answered(request: QuestionsAnsweredRequest) -> QuestionsAnswered:
+        return await await_answers(request, **implicitly())
 
 
 if HAS_GET:

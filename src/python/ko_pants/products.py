@@ -581,8 +581,8 @@ class PublishPlan:
 
 
 @dataclass(frozen=True)
-class QuestionsAskedRequest:
-    """Ask to wait until the images of a run have come and their registries are asked.
+class QuestionsAnsweredRequest:
+    """Ask to wait for answers to the images of a run that have come; their registries are asked.
 
     :param number: of the wait, counted up for each; images that come later begin another.
     """
@@ -591,8 +591,8 @@ class QuestionsAskedRequest:
 
 
 @dataclass(frozen=True)
-class QuestionsAsked:
-    """The questions of all images that have come are on their way."""
+class QuestionsAnswered:
+    """Answers may have come; whose are missing yet waits again."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from pants.engine.process import InteractiveProcess
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import image_artifacts, layer_blobs, publish_plan, questions_asked
+from ko_pants.engine import image_artifacts, layer_blobs, publish_plan, questions_answered
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
 from ko_pants.goals.publish_output import ImagePublishPackages, Reader, description_of
@@ -44,7 +44,7 @@ from ko_pants.products import (
     LayerBlobRequest,
     PublishPlan,
     PublishPlanRequest,
-    QuestionsAskedRequest,
+    QuestionsAnsweredRequest,
 )
 from ko_pants.publishing.publication import Found, Publication, Published
 from ko_pants.publishing.run import PublishRun
@@ -124,8 +124,9 @@ async def _ask(
     """What the destinations have; with `together` they are asked with those of other images."""
     checks = run.publishing.checks
     pending = [checks.begin(publication) for publication in publications]
-    if pending and together:
-        await questions_asked(QuestionsAskedRequest(run.wait))
+    # `finish` would hold one of the engine's few threads, and so would that of other images.
+    while together and not all(check.done for check in pending):
+        await questions_answered(QuestionsAnsweredRequest(run.wait))
     try:
         return [checks.finish(check) for check in pending]
     except KoPantsError as e:

@@ -55,6 +55,11 @@ class PendingCheck:
         self.present = False
         self.missing: dict[str, Descriptor] = {}
 
+    @property
+    def done(self) -> bool:
+        """True once `Checker.finish` need not wait."""
+        return self.tasks.done
+
     def found(self) -> Found:
         """The answers, once all tasks have ended."""
         stale = tuple(
@@ -81,6 +86,8 @@ class Checker:
         self._memory = memory
         self._lock = threading.Lock()
         self._unasked: list[PendingCheck] = []
+        # Those that have been asked, until somebody sees that they are answered.
+        self._asked: list[PendingCheck] = []
 
     def begin(self, publication: Publication) -> PendingCheck:
         """Note the questions of a publication; `ask` sends them with those of others."""
@@ -91,12 +98,15 @@ class Checker:
             enough = len(self._unasked) >= _ASK_FROM
         if enough:
             self.ask()
+        else:
+            self._pool.wake()
         return check
 
     def ask(self) -> None:
         """Send the questions of all checks that have begun."""
         with self._lock:
             unasked, self._unasked = self._unasked, []
+            self._asked += unasked
         by_place: dict[str, list[PendingCheck]] = {}
         for check in unasked:
             by_place.setdefault(check.publication.store.place, []).append(check)
@@ -105,6 +115,10 @@ class Checker:
             length = -(-len(checks) // self._pool.threads)
             for start in range(0, len(checks), length):
                 self._submit(checks[start : start + length])
+
+    def await_answers(self, seconds: float) -> None:
+        """Wait until all that was asked is answered, other checks begin, or the time is over."""
+        self._pool.wait_for(lambda: bool(self._unasked) or self._all_answered(), seconds)
 
     def finish(self, check: PendingCheck) -> Found:
         """Wait for the answers.
@@ -115,6 +129,12 @@ class Checker:
             self.ask()
         check.tasks.wait()
         return check.found()
+
+    def _all_answered(self) -> bool:
+        with self._lock:
+            while self._asked and self._asked[-1].tasks.done:
+                self._asked.pop()
+            return not self._asked
 
     def _submit(self, batch: Sequence[PendingCheck]) -> None:
         def fail(error: BaseException) -> None:

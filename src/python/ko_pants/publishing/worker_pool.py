@@ -52,6 +52,11 @@ class TaskGroup:
         else:
             self.end()
 
+    @property
+    def done(self) -> bool:
+        """True if `wait` would not wait."""
+        return self._open == 0
+
     def wait(self, timeout_seconds: float | None = None) -> bool:
         """Wait until all tasks have ended; False if the time is over before.
 
@@ -84,6 +89,19 @@ class WorkerPool:
     def group(self) -> TaskGroup:
         """A new group without tasks."""
         return TaskGroup(self._changed)
+
+    def wait_for(self, condition: Callable[[], bool], timeout_seconds: float) -> bool:
+        """Wait until `condition` is true. Tried when a group of the pool is done, and at `wake`.
+
+        :returns: False if the time is over before.
+        """
+        with self._changed:
+            return self._changed.wait_for(condition, timeout_seconds)
+
+    def wake(self) -> None:
+        """Have those who `wait_for` something try it again."""
+        with self._changed:
+            self._changed.notify_all()
 
     def submit(self, task: Task, group: TaskGroup, on_dropped: OnDropped | None = None) -> None:
         """Run `task` in a thread; its end is told to `group`.

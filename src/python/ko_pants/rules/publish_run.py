@@ -16,7 +16,7 @@ from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import pause
-from ko_pants.products import PauseRequest, QuestionsAsked, QuestionsAskedRequest
+from ko_pants.products import PauseRequest, QuestionsAnswered, QuestionsAnsweredRequest
 from ko_pants.publishing.checking import RepositoryMemory
 from ko_pants.publishing.image_refs import ReferencesFile
 from ko_pants.publishing.run import PublishRun
@@ -34,6 +34,8 @@ _numbers = itertools.count()
 _FIRST_PAUSE_SECONDS = 0.002
 _LONGEST_PAUSE_SECONDS = 0.02
 _PAUSE_PER_SECOND_PASSED = 0.05
+# How long images that have their answers wait at most for those of the others.
+_ANSWERS_SECONDS = 0.2
 
 
 _MAX_REPOSITORIES = 10_000
@@ -52,7 +54,7 @@ class RunOfImages:
     """The run of one session of Pants.
 
     :param number: tells it from other runs of this process.
-    :param wait: the number of the wait that images join now; see `QuestionsAskedRequest`.
+    :param wait: the number of the wait that images join now; see `QuestionsAnsweredRequest`.
     :param references: where the references of its images are written; None if nowhere.
     """
 
@@ -120,11 +122,17 @@ async def publish_run(
 
 
 @_uncacheable_rule
-async def await_questions(request: QuestionsAskedRequest, run: RunOfImages) -> QuestionsAsked:
-    """Wait as long as images come, and have their questions asked together.
+async def await_answers(request: QuestionsAnsweredRequest, run: RunOfImages) -> QuestionsAnswered:
+    """Wait as long as images come, have their questions asked together, and wait for answers.
 
-    A rule that waits for an answer of a registry holds one of the engine's few threads. So no image
-    waits for its answers before the questions of all images are on their way.
+    A rule that waits for an answer of a registry holds one of the engine's threads. There are as
+    few as two, so a second one that waits would stop the run, and the questions of images that are
+    still to come would be asked one after the other. So there is one wait at a time, for all
+    images.
+
+    Each end of a wait wakes the rules of all images, and those without answers wait again. So there
+    is none for each answer: a wait ends when all answers have come, when other images come, or when
+    it has taken its time.
     """
     publishing = run.publishing
     started = time.monotonic()
@@ -136,5 +144,6 @@ async def await_questions(request: QuestionsAskedRequest, run: RunOfImages) -> Q
         seconds = _FIRST_PAUSE_SECONDS + _PAUSE_PER_SECOND_PASSED * passed
         await pause(PauseRequest(next(_numbers), min(seconds, _LONGEST_PAUSE_SECONDS)))
     publishing.checks.ask()
+    publishing.checks.await_answers(_ANSWERS_SECONDS)
     run.wait = next(_numbers)
-    return QuestionsAsked()
+    return QuestionsAnswered()
