@@ -600,11 +600,12 @@ class PauseRequest:
     """Ask for a pause of this rule, in which the engine works on other targets.
 
     :param number: makes every pause a new one.
-    :param seconds: the least that it takes.
+    :param until: when it ends (`time.monotonic`). A daemon begins a run with the pauses of the run
+        before; these are over.
     """
 
     number: int
-    seconds: float = 0.0
+    until: float = 0.0
 
 
 @dataclass(frozen=True)

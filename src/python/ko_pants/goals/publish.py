@@ -126,7 +126,11 @@ async def _ask(
     pending = [checks.begin(publication) for publication in publications]
     # `finish` would hold one of the engine's few threads, and so would that of other images.
     while together and not all(check.done for check in pending):
-        await questions_answered(QuestionsAnsweredRequest(run.wait))
+        number = run.wait
+        await questions_answered(QuestionsAnsweredRequest(number))
+        if run.wait == number:
+            # The engine has another run in mind. `finish` does it all.
+            break
     try:
         return [checks.finish(check) for check in pending]
     except KoPantsError as e:

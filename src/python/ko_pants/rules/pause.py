@@ -11,7 +11,8 @@ from ko_pants.products import Paused, PauseRequest
 
 @_uncacheable_rule
 async def pause_rule(request: PauseRequest) -> Paused:
-    """Wait for some seconds; see `PauseRequest`."""
-    if request.seconds:
-        time.sleep(request.seconds)
+    """Wait; see `PauseRequest`."""
+    left = request.until - time.monotonic()
+    if left > 0:
+        time.sleep(left)
     return Paused()

@@ -134,15 +134,19 @@ async def await_answers(request: QuestionsAnsweredRequest, run: RunOfImages) -> 
     is none for each answer: a wait ends when all answers have come, when other images come, or when
     it has taken its time.
     """
+    if request.number != run.wait:
+        # It is over. A daemon begins a run with the requests of the run before.
+        return QuestionsAnswered()
     publishing = run.publishing
     started = time.monotonic()
     begun = -1
     while begun != publishing.begun != publishing.expected:
         begun = publishing.begun
         publishing.checks.ask()
-        passed = time.monotonic() - started
-        seconds = _FIRST_PAUSE_SECONDS + _PAUSE_PER_SECOND_PASSED * passed
-        await pause(PauseRequest(next(_numbers), min(seconds, _LONGEST_PAUSE_SECONDS)))
+        now = time.monotonic()
+        seconds = _FIRST_PAUSE_SECONDS + _PAUSE_PER_SECOND_PASSED * (now - started)
+        until = now + min(seconds, _LONGEST_PAUSE_SECONDS)
+        await pause(PauseRequest(next(_numbers), until))
     publishing.checks.ask()
     publishing.checks.await_answers(_ANSWERS_SECONDS)
     run.wait = next(_numbers)
