@@ -119,6 +119,16 @@ def test_a_build(sandbox: Sandbox) -> None:
     assert env["HOME"].startswith(root)
 
 
+def test_go_collects_garbage_half_as_often_unless_the_user_says_how_often(
+    sandbox: Sandbox,
+) -> None:
+    build = build_argv("go1", "module", "./cmd/app", "app", ())
+    sandbox.run(build)
+    assert "GOGC=200" in sandbox.recorded("env")
+    sandbox.run(build, env={"GOGC": "100"})
+    assert "GOGC=100" in sandbox.recorded("env")
+
+
 def test_the_build_info_of_an_executable(sandbox: Sandbox) -> None:
     sandbox.says(output=b"executable")
     build = build_argv("go1", "module", "./cmd/app", "app", ())
@@ -271,7 +281,7 @@ def test_the_arguments_are_part_of_cache_keys() -> None:
         *head_argv("f"),
     )
     assert hashlib.sha256("\0".join(argv).encode()).hexdigest() == (
-        "8f662b1b05910bd091a92d9e2858d74eef6d310eb8d7a5ee761cb4f3b80eaf61"
+        "39d2cffad19406812fa53624b2a87c673aae34668958a8d3487e51638aa750a2"
     )
     assert build_argv("go1", "m", ".", "n", ())[6] == "whole"
 

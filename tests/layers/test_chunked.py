@@ -11,6 +11,7 @@ import pytest
 from layers.archives import compressible, executable, write_encoded
 
 from ko_pants.layers import chunked
+from ko_pants.layers import compressor_pool as pool_module
 from ko_pants.layers.blob import BlobSink, WrittenBlob
 from ko_pants.layers.chunked import chunked_encoder
 from ko_pants.layers.compressor_pool import compressor_pool
@@ -28,7 +29,7 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(workers)
         return compressor_pool(compress, chunk_bytes, workers)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(chunked, "compressor_pool", counted)
+    monkeypatch.setattr(pool_module, "compressor_pool", counted)
     return made
 
 
@@ -121,6 +122,7 @@ def test_by_default_there_is_a_worker_per_cpu_but_not_more_than_eight(
     expected: list[int],
 ) -> None:
     monkeypatch.setattr(chunked, "PARALLEL_FROM_BYTES", 1)
+    monkeypatch.setattr(chunked, "_LOAD", str(tmp_path / "no such file"))
     entries = executable(tmp_path, bytes(5000))
     affinity = {0: set(range(cpus))}  # 0 means this process
     monkeypatch.setattr(os, "sched_getaffinity", affinity.__getitem__, raising=False)
@@ -131,6 +133,27 @@ def test_by_default_there_is_a_worker_per_cpu_but_not_more_than_eight(
     monkeypatch.setattr(os, "cpu_count", lambda: cpus)
     assert write_encoded(entries, "gzip", 1, tmp_path / "default") == one
     assert pools == expected * 2
+
+
+@pytest.mark.parametrize(
+    ("running", "expected"), [("1", [4]), ("2", [3]), ("4", []), ("9", []), ("x", [4])]
+)
+def test_where_other_processes_keep_the_cpus_busy_there_are_fewer_workers(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pools: list[int],
+    running: str,
+    expected: list[int],
+) -> None:
+    monkeypatch.setattr(chunked, "PARALLEL_FROM_BYTES", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 3, 5, 7}, raising=False)
+    load = tmp_path / "loadavg"
+    load.write_text(f"0.20 0.18 0.12 {running}/80 11206\n")
+    monkeypatch.setattr(chunked, "_LOAD", str(load))
+    entries = executable(tmp_path, bytes(5000))
+    one = write_encoded(entries, "gzip", 1, tmp_path / "one", workers=1)
+    assert write_encoded(entries, "gzip", 1, tmp_path / "default") == one
+    assert pools == expected
 
 
 def test_a_system_that_does_not_tell_its_cpus_has_one(

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ko_pants.errors import KoPantsError
-from ko_pants.layers.compressor_pool import ChunkCompressor, CompressorPool, compressor_pool
+from ko_pants.layers.blob import ChunkCompressor
+from ko_pants.layers.compressor_pool import CompressorPool, compressor_pool
 
 
 def submit(pool: CompressorPool, chunk: bytes) -> bytes:

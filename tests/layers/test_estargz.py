@@ -108,7 +108,7 @@ def test_for_others_it_is_a_gzip_layer_with_one_file_more(tree: Path, tmp_path: 
     done = written(tree, tmp_path / "blob")
     blob = (tmp_path / "blob").read_bytes()
     assert done.diff_id == diff_id_of_blob(io.BytesIO(blob), mt.OCI_LAYER_GZIP)
-    assert (done.size, done.digest) == (len(blob), "sha256:" + hashlib.sha256(blob).hexdigest())
+    assert done.size == len(blob)
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(blob))) as tar:
         files = {
             m.name: file.read()

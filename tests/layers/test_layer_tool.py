@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -104,7 +103,6 @@ def test_an_executable_becomes_a_layer(tmp_path: Path, encoding: str, level: int
     assert json.loads(result.stdout) == {
         "diff_id": "sha256:bc4c338f2ccf288f9ef86ab119362c504e32769891e1d8083ac46a113a5ae77b",
         "tar_size": 2560,
-        "digest": "sha256:" + hashlib.sha256(layer).hexdigest(),
         "size": len(layer),
         "annotations": {},
     }

@@ -18,24 +18,22 @@ class WrittenBlob(NamedTuple):
 
     :param diff_id: `sha256:<hex>` of the uncompressed tar.
     :param tar_size: bytes of the uncompressed tar.
-    :param digest: `sha256:<hex>` of the blob.
-    :param size: bytes of the blob.
+    :param size: bytes of the blob. Its digest is not here: Pants hashes the file when it takes it.
     :param annotations: for the layer's descriptor; an encoding such as eStargz needs some.
     """
 
     diff_id: str
     tar_size: int
-    digest: str
     size: int
     annotations: Mapping[str, str]
 
 
 class BlobSink:
-    """Takes both sides of an encoding: hashes and counts both, and writes the encoded one."""
+    """Takes both sides of an encoding: counts both, hashes the tar, and writes the encoded one."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._tar_hash, self._blob_hash = hashlib.sha256(), hashlib.sha256()
+        self._tar_hash = hashlib.sha256()
         self._tar_size = self._blob_size = 0
 
     def add_tar(self, data: Union[bytes, memoryview]) -> None:
@@ -48,7 +46,6 @@ class BlobSink:
 
         :raises OSError: the file cannot be written.
         """
-        self._blob_hash.update(data)
         self._blob_size += len(data)
         self._file.write(data)
 
@@ -57,11 +54,13 @@ class BlobSink:
         return WrittenBlob(
             "sha256:" + self._tar_hash.hexdigest(),
             self._tar_size,
-            "sha256:" + self._blob_hash.hexdigest(),
             self._blob_size,
             annotations,
         )
 
+
+#: Compresses one piece of the tar to its part of the blob.
+ChunkCompressor = Callable[[memoryview], Union[bytes, memoryview]]
 
 #: Forms the tar of the entries, gives the sink the tar and the blob, both in order, and returns the
 #: annotations for the layer's descriptor.

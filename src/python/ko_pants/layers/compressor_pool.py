@@ -11,12 +11,10 @@ import mmap
 import os
 import signal
 import struct
-from typing import Callable, Iterator, List, NamedTuple, NoReturn, Union
+from typing import Iterator, List, NamedTuple, NoReturn
 
 from ko_pants.errors import KoPantsError
-
-#: Compresses one chunk of the tar to its part of the blob.
-ChunkCompressor = Callable[[memoryview], Union[bytes, memoryview]]
+from ko_pants.layers.blob import ChunkCompressor
 
 _SLOTS_PER_WORKER = 2
 # To a worker: the slot of the chunk and the chunk's size. From a worker: the result's size.

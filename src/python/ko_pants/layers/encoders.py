@@ -17,7 +17,6 @@ from typing import Callable, Dict, NamedTuple
 from ko_pants.errors import KoPantsError
 from ko_pants.layers.blob import Encoder
 from ko_pants.layers.chunked import chunked_encoder
-from ko_pants.layers.estargz import estargz_encoder
 
 
 class EncoderSettings(NamedTuple):
@@ -80,6 +79,8 @@ def _estargz(settings: EncoderSettings) -> Encoder:
         from deflate import gzip_compress
     except ImportError as error:
         raise _not_loadable("deflate", error) from None
+    from ko_pants.layers.estargz import estargz_encoder
+
     level = settings.level
     return estargz_encoder(lambda data: gzip_compress(data, level), settings.chunk_bytes)
 

@@ -1,8 +1,8 @@
 """The layer process: `python -I -S <tool directory>/layer_tool.py '<JSON spec>'`.
 
-Writes a layer blob and prints one line of JSON: `{"diff_id": "sha256:...", "tar_size": N, "digest":
-"sha256:...", "size": M, "annotations": {...}}`; annotations are for the layer's descriptor. A
-failure is one line on stderr, exit status 1 and no output file.
+Writes a layer blob and prints one line of JSON: `{"diff_id": "sha256:...", "tar_size": N, "size":
+M, "annotations": {...}}`; annotations are for the layer's descriptor. A failure is one line on
+stderr, exit status 1 and no output file.
 
 The spec is `{"content": {...}, "os": GOOS, "encoding": name, "level": N, "chunk_bytes": N,
 "output": path}`; `LayerEncoding.tool_spec` gives encoding, level and chunk_bytes. Optional:

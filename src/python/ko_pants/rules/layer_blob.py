@@ -9,6 +9,7 @@ from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import create_digest, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor, sorted_pairs
@@ -18,6 +19,26 @@ from ko_pants.rules.single_file import single_file
 
 _PYTHON_LINKS = ".ko_pants/python"
 _TOOL = ".ko_pants/tool"
+
+_tools: BoundedMemory[str, CreateDigest] = BoundedMemory(
+    name="rules.layer_blob: tools",
+    bound=8,
+    holds="the files of the layer process by encoding: modules of this plugin and a compressor, "
+    "which the daemon has loaded in this version, too",
+)
+
+
+def _tool(encoding: str) -> CreateDigest:
+    """The files of the layer process; one object per daemon, so that they are hashed once."""
+    found = _tools.get(encoding)
+    if found is not None:
+        return found
+    from ko_pants.layers.tool_files import tool_files
+
+    files = tool_files(encoding)
+    return _tools.setdefault(
+        encoding, CreateDigest(FileContent(path, content) for path, content in files.items())
+    )
 
 
 async def _read_result(result: FallibleProcessResult, name: str, media_type: str) -> LayerBlob:
@@ -50,7 +71,7 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
 
     :raises KoPantsError: the process failed; its own message.
     """
-    from ko_pants.layers.tool_files import ENTRY_POINT, tool_files
+    from ko_pants.layers.tool_files import ENTRY_POINT
 
     layer = request.request
     content, encoding = layer.content, layer.encoding
@@ -62,11 +83,7 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
         **encoding.tool_spec(),
         "output": "layer",
     }
-    tool = await create_digest(
-        CreateDigest(
-            FileContent(path, content) for path, content in tool_files(encoding.name).items()
-        )
-    )
+    tool = await create_digest(_tool(encoding.name))
     result = await run_process(
         Process(
             (
