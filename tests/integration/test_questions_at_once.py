@@ -1,4 +1,7 @@
-"""All images of a run are asked for at once, where each needs a token and threads are few."""
+"""All images of a run are asked for at once, where each needs a token and threads are few.
+
+The next run of the daemon asks over the connections of the last one.
+"""
 
 from __future__ import annotations
 
@@ -74,3 +77,16 @@ def test_no_question_waits_for_the_answer_to_another(
     assert len(run.images) == IMAGES
     assert all("up to date" in entry["status"] for entry in run.images.values())
     assert registry.count("PUT tag") == 0
+
+
+def test_a_run_opens_no_connection(repo: Workspace, registry: FaultRegistry) -> None:
+    registry.on_request = lambda seen: None
+    opened: list[int] = []
+    # A run in which more are open at a time than in those before opens some.
+    while len(opened) < 5 and 0 not in opened:
+        before = registry.connections
+        registry.seen.clear()
+        repo.publish().ok()
+        assert registry.count("HEAD manifest") >= IMAGES
+        opened.append(registry.connections - before)
+    assert 0 in opened

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry_support import FakeTime, client_for
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.oci.descriptor import sha256_digest
 from ko_pants.oci.media_types import OCI_MANIFEST
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.client import RegistryClient
+from ko_pants.registry.kept_connections import KeptConnections, OriginConnections, Route
 
 COUNT = 8
 ABSENT = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
@@ -111,20 +113,33 @@ def ask(
 
 
 def check(tags: Sequence[str | None], distort: Callable[[list[bytes]], list[bytes]]) -> None:
-    """No tag that names something else looks current, in two runs on the same connections."""
+    """No tag that names something else looks current, in two runs of a daemon.
+
+    Both have the same connections. The first asks twice.
+    """
     server = Server({f"app{n}": tag for n, tag in enumerate(tags)}, distort)
     with serving(server):
         time = FakeTime()
-        client = client_for({}, time)
-        # The first question of a client is asked by the general client.
-        client.session().head_manifest(Reference(f"127.0.0.1:{server.port}", "first", "v1"))
-        for _ in range(2):
-            looks_current = {name for name in ask(server, client) if name}
-            is_current = {f"app{n}" for n in range(COUNT) if tags[n] == EXPECTED[n]}
-            assert looks_current <= is_current
-            time.advance(2)
-        client.close()
+        kept = kept_connections(time)
+        for times in (2, 1):
+            client = client_for({}, time, kept=kept)
+            # The first question of a client is asked by the general client.
+            client.session().head_manifest(Reference(f"127.0.0.1:{server.port}", "first", "v1"))
+            for _ in range(times):
+                looks_current = {name for name in ask(server, client) if name}
+                is_current = {f"app{n}" for n in range(COUNT) if tags[n] == EXPECTED[n]}
+                assert looks_current <= is_current
+                time.advance(2)
+            client.close()
     assert server.rows > 0
+
+
+def kept_connections(time: FakeTime) -> KeptConnections:
+    """What a daemon keeps from run to run."""
+    memory: BoundedMemory[Route, OriginConnections] = BoundedMemory(
+        name="tests", bound=4, holds="the connections of a test"
+    )
+    return KeptConnections(memory, time.clock(), lambda watch: None)
 
 
 def twice(place: int) -> Callable[[list[bytes]], list[bytes]]:
@@ -238,7 +253,8 @@ def test_two_tags_of_an_image_are_not_asked_in_one_row() -> None:
     assert server.rows == 2
 
 
-def test_a_late_reply_is_seen_before_the_connection_is_used_again() -> None:
+@pytest.mark.parametrize("next_run", [False, True])
+def test_a_late_reply_is_seen_before_the_connection_is_used_again(next_run: bool) -> None:
     connections: list[socket.socket] = []
 
     @dataclass
@@ -250,10 +266,16 @@ def test_a_late_reply_is_seen_before_the_connection_is_used_again() -> None:
     server = Late({f"app{n}": digest for n, digest in enumerate(EXPECTED)}, lambda r: r)
     with serving(server):
         time = FakeTime()
-        client = client_for({}, time)
+        kept = kept_connections(time)
+        client = client_for({}, time, kept=kept)
         client.session().head_manifest(Reference(f"127.0.0.1:{server.port}", "first", "v1"))
         assert all(ask(server, client))
         assert len(connections) == 2
+        if next_run:
+            client.close()
+            client = client_for({}, time, kept=kept)
+            client.session().head_manifest(Reference(f"127.0.0.1:{server.port}", "first", "v1"))
+            assert len(connections) == 2
         connections[1].sendall(reply(EXPECTED[0]))
         time.advance(2)
         server.tags = dict.fromkeys(server.tags, FOREIGN)

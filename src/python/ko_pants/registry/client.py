@@ -123,7 +123,10 @@ class RegistryClient:
         return self.parts().requester.redact(text)
 
     def close(self) -> None:
-        """Close all connections; the client can be used again afterwards."""
+        """Close all connections, or leave them to `RegistryConfig.kept`.
+
+        The client can be used again afterwards.
+        """
         with self._lock:
             if self._parts is not None:
                 self._parts.requester.close()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping
+from typing import TYPE_CHECKING, Mapping
 
 from ko_pants.registry.clock import Clock
 from ko_pants.registry.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from ko_pants.registry.kept_connections import KeptConnections
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class RegistryConfig:
     `insecure_registries` (`host[:port]`) may speak plain HTTP; a loopback address always may.
     `ca_certs_path` is a PEM bundle that replaces the system's authorities. `client_certs` maps
     `host[:port]` to the paths of a PEM certificate and its key.
+
+    `kept` are the connections of earlier clients, which gets those of this one when it is closed;
+    None: they are closed.
     """
 
     env: Mapping[str, str] = field(repr=False)
@@ -40,3 +46,4 @@ class RegistryConfig:
     chunk_threshold: int = 256 * 1024 * 1024
     chunk_size: int = 32 * 1024 * 1024
     clock: Clock = field(default_factory=Clock, repr=False, compare=False)
+    kept: KeptConnections | None = field(default=None, repr=False, compare=False)

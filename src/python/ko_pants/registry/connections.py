@@ -11,7 +11,7 @@ import http.client
 import ssl
 import threading
 import urllib.parse
-from typing import Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 import requests
 import requests.adapters
@@ -20,9 +20,11 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from ko_pants.registry import tls
+from ko_pants.registry import socket_options, tls
+from ko_pants.registry.clock import Clock
 from ko_pants.registry.config import RegistryConfig
 from ko_pants.registry.endpoints import Origin
+from ko_pants.registry.kept_connections import OriginConnections, Route
 from ko_pants.registry.proxies import ProxyRules
 from ko_pants.registry.redaction import Redactor, redact_urllib3_logs
 from ko_pants.registry.request import StreamBody
@@ -60,11 +62,70 @@ class _QuietHTTPSConnection(HTTPSConnection):
     debuglevel = 0
 
 
-class _QuietHTTPPool(HTTPConnectionPool):
+# A method of these can be sent again without any effect (RFC 9110, 9.2.1).
+_SAFE_METHODS = ("GET", "HEAD")
+
+if TYPE_CHECKING:
+    _PoolBase = HTTPConnectionPool
+else:
+    _PoolBase = object
+
+
+class _KeptPool(_PoolBase):
+    """What is different for connections of earlier runs. urllib3 has looked if one is closed."""
+
+    clock = Clock()
+    #: See `OriginConnections.run`.
+    run: object = None
+
+    def _make_request(self, conn: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if conn.sock is None or getattr(conn, "run", None) is self.run:
+            response = super()._make_request(conn, method, *args, **kwargs)
+        else:
+            response = self._request_over_kept(conn, method, *args, **kwargs)
+        conn.run = self.run
+        conn.used_at = self.clock.monotonic()
+        return response
+
+    def _request_over_kept(self, conn: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        body = kwargs.get("body")
+        # The socket of TLS may hold bytes that the system does not know of.
+        unasked = getattr(conn.sock, "pending", int)()
+        if unasked or not (body is None or isinstance(body, bytes)):
+            # A stream is too much to be sent for nothing.
+            self._open_again(conn)
+            return super()._make_request(conn, method, *args, **kwargs)
+        socket_options.distrust(conn.sock)
+        try:
+            response = super()._make_request(conn, method, *args, **kwargs)
+        except urllib3.exceptions.ReadTimeoutError:
+            # It is there, but slow.
+            raise
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
+            if method not in _SAFE_METHODS:
+                raise
+            self._open_again(conn)
+            return super()._make_request(conn, method, *args, **kwargs)
+        if conn.sock is not None:
+            socket_options.trust(conn.sock)
+        return response
+
+    def _open_again(self, conn: Any) -> None:
+        # A closed one opens itself, but not through a proxy.
+        conn.close()
+        if self.proxy is not None and self.scheme == "https":
+            self._prepare_proxy(conn)
+
+    def _prepare_proxy(self, conn: Any) -> None:
+        super()._prepare_proxy(conn)
+        conn.run = self.run
+
+
+class _QuietHTTPPool(_KeptPool, HTTPConnectionPool):
     ConnectionCls = _QuietHTTPConnection
 
 
-class _QuietHTTPSPool(HTTPSConnectionPool):
+class _QuietHTTPSPool(_KeptPool, HTTPSConnectionPool):
     ConnectionCls = _QuietHTTPSConnection
 
 
@@ -74,10 +135,10 @@ _QUIET_POOLS = {"http": _QuietHTTPPool, "https": _QuietHTTPSPool}
 class _HostAdapter(requests.adapters.HTTPAdapter):
     """An adapter of requests for one origin, with our TLS context."""
 
-    def __init__(self, make_context: Callable[[], ssl.SSLContext] | None, pool: int) -> None:
+    def __init__(self, context: ssl.SSLContext | None, pool: int) -> None:
         self._ssl: dict[str, Any] = {}
-        if make_context is not None:
-            context = self._ssl["ssl_context"] = make_context()
+        if context is not None:
+            self._ssl["ssl_context"] = context
             if getattr(urllib3, "__version__", "").startswith("1."):
                 # urllib3 1.x does not tell the context an IP address. With this check off, it
                 # compares the certificate's names itself.
@@ -85,12 +146,12 @@ class _HostAdapter(requests.adapters.HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=pool)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.update(self._ssl)
+        kwargs.update(self._ssl, socket_options=socket_options.OPTIONS)
         super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
         self.poolmanager.pool_classes_by_scheme = _QUIET_POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs.update(self._ssl)
+        kwargs.update(self._ssl, socket_options=socket_options.OPTIONS)
         manager = super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]
         if isinstance(manager, urllib3.ProxyManager):
             manager.pool_classes_by_scheme = _QUIET_POOLS
@@ -117,10 +178,7 @@ class OriginPool:
         self.stream_slots = threading.BoundedSemaphore(config.per_host_connections)
         self._config = config
         self._lock = threading.Lock()
-        self._adapter: _HostAdapter | None = None
-        self._connections: Any = None
-        # A proxy of plain HTTP is told the whole URL instead of the path.
-        self._whole_url = False
+        self._connections: OriginConnections | None = None
 
     def open(
         self,
@@ -135,12 +193,13 @@ class OriginPool:
         :raises KoPantsError: a certificate file is unusable.
         :raises Exception: no head came: one of `TRANSPORT_ERRORS`, or what reading `body` raised.
         """
-        connections = self._connections
-        if connections is None:
+        connections = self.connections()
+        pool = connections.pool
+        if pool is None:
             with self._lock:
-                connections = self._connections = self._connections or self._connect()
-        target = requests.utils.urldefragauth(url) if self._whole_url else _target(url)
-        return connections.urlopen(
+                pool = connections.pool or self._connect(connections)
+        target = requests.utils.urldefragauth(url) if connections.whole_url else _target(url)
+        reply = pool.urlopen(
             method,
             target,
             body=body,
@@ -152,26 +211,49 @@ class OriginPool:
             retries=_NO_RETRIES,
             timeout=urllib3.Timeout(connect=self._config.connect_timeout, read=timeout_seconds),
         )
+        self.note_use(connections)
+        return reply
 
-    def tls_context(self) -> ssl.SSLContext:
-        """What verifies this origin's certificate.
+    def connections(self) -> OriginConnections:
+        """The idle connections, those of earlier runs among them.
 
         :raises KoPantsError: a certificate file is unusable.
         """
-        config, netloc = self._config, self.origin.netloc
-        client_cert = config.client_certs.get(netloc)
-        return tls.find_context(netloc, config.env, config.ca_certs_path, client_cert)
+        connections = self._connections
+        if connections is None:
+            with self._lock:
+                connections = self._connections = self._connections or self._take()
+        return connections
+
+    def note_use(self, connections: OriginConnections) -> None:
+        """A reply has come."""
+        if self._config.kept is not None:
+            self._config.kept.used(connections)
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, or leave them to the next run."""
         with self._lock:
-            if self._adapter is not None:
-                self._adapter.close()  # type: ignore[no-untyped-call]
+            connections, self._connections = self._connections, None
+        if connections is None:
+            return
+        if self._config.kept is None:
+            connections.close()
+        else:
+            self._config.kept.give_back(connections)
 
-    def _connect(self) -> Any:
+    def _take(self) -> OriginConnections:
+        context = None
+        if self.origin.scheme == "https":
+            config, netloc = self._config, self.origin.netloc
+            client_cert = config.client_certs.get(netloc)
+            context = tls.find_context(netloc, config.env, config.ca_certs_path, client_cert)
+        route = Route(self.origin, self.proxy, context)
+        kept = self._config.kept
+        return OriginConnections(route) if kept is None else kept.take(route)
+
+    def _connect(self, connections: OriginConnections) -> Any:
         """Do once what `HTTPAdapter.send` of requests does for every request before it sends it."""
-        context = self.tls_context if self.origin.scheme == "https" else None
-        adapter: Any = _HostAdapter(context, 2 * self._config.per_host_connections)
+        adapter: Any = _HostAdapter(connections.route.tls, 2 * self._config.per_host_connections)
         url = f"{self.origin}/"
         request = requests.Request("GET", url).prepare()
         proxies = {self.origin.scheme: self.proxy} if self.proxy else {}
@@ -181,8 +263,11 @@ class OriginPool:
         else:
             pool = adapter.get_connection(url, proxies)
         adapter.cert_verify(pool, url, True, None)
-        self._whole_url = adapter.request_url(request, proxies) != request.path_url
-        self._adapter = adapter
+        connections.whole_url = adapter.request_url(request, proxies) != request.path_url
+        connections.adapter = adapter
+        pool.clock = self._config.clock
+        pool.run = connections.run
+        connections.pool = pool
         return pool
 
 
@@ -217,7 +302,7 @@ class Connections:
         return self._proxies.proxy_for(origin)
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection, or leave it to the next run."""
         with self._lock:
             for pool in self._pools.values():
                 pool.close()

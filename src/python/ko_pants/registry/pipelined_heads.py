@@ -14,8 +14,9 @@ make a stale tag look current:
   another tag is expected to have.
 * A row counts only as a whole: as many simple replies as requests, and not a byte more. It does not
   count either if two of its tags have the same digest, or one has what another is expected to have.
-* A connection with bytes that nobody asked for is not used again. One that has just been asked
-  about a digest is not asked about that digest again at once, as a late reply may be under way.
+* A connection with bytes that nobody asked for is not used again, in this run or the next. One that
+  has just been asked about a digest is not asked about that digest again at once, as a late reply
+  may be under way.
 
 The questions of a row that does not count are unanswered: the caller asks again in the usual way.
 One case is left: the tags of a row name each other's images, and the server exchanges its replies
@@ -30,7 +31,6 @@ import contextlib
 import re
 import socket
 import ssl
-import threading
 from dataclasses import dataclass
 from typing import Mapping, Optional, Sequence, Tuple
 
@@ -38,11 +38,13 @@ from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.media_types import ACCEPT_MANIFESTS
 from ko_pants.oci.reference import Reference
+from ko_pants.registry import socket_options
 from ko_pants.registry.config import RegistryConfig
 from ko_pants.registry.connections import OriginPool
 from ko_pants.registry.endpoints import Origin
 from ko_pants.registry.errors import RegistryError
 from ko_pants.registry.failures import TRANSPORT_ERRORS
+from ko_pants.registry.kept_connections import OriginConnections
 from ko_pants.registry.manifests import (
     DIGEST_HEADER,
     Manifests,
@@ -90,9 +92,6 @@ class PipelinedHeads:
     def __init__(self, requester: Requester, manifests: Manifests) -> None:
         self._requester = requester
         self._manifests = manifests
-        self._lock = threading.Lock()
-        self._idle: dict[Origin, list[HeadConnection]] = {}
-        requester.on_close(self.close)
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """See `RegistryClient.head_manifests`."""
@@ -109,13 +108,6 @@ class PipelinedHeads:
         if not contact.known:
             return answers + [_UNANSWERED] * (len(questions) - len(answers))
         return answers + self._ask_in_rows(contact.home, questions[len(answers) :])
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        with self._lock:
-            for connections in self._idle.values():
-                while connections:
-                    connections.pop().close()
 
     def _ask_alone(self, session: Session, ref: Reference) -> Answer:
         try:
@@ -190,10 +182,33 @@ class PipelinedHeads:
         :raises Exception: there is no connection: one of `TRANSPORT_ERRORS`.
         :raises KoPantsError: a certificate file is unusable.
         """
-        connection = self._connection(pool, expected)
-        if connection is None:
+        connections = pool.connections()
+        connection = _idle_connection(connections, expected)
+        if connection is not None:
+            of_this_run = connection.run is connections.run
+            sent, heads = self._ask_over(connection, connections, requests, expected)
+            if of_this_run or heads or connection.heard:
+                pool.note_use(connections)
+                return sent, heads
+            # It has ended since the last run, which is no failure of the server.
+        context = connections.route.tls
+        if context is not None and not context.check_hostname:
+            # It could not verify the server's name.
             return 0, []
-        origin, sent = pool.origin, 0
+        connection = HeadConnection(pool.origin, context, self._requester.config)
+        exchanged = self._ask_over(connection, connections, requests, expected)
+        pool.note_use(connections)
+        return exchanged
+
+    def _ask_over(
+        self,
+        connection: HeadConnection,
+        connections: OriginConnections,
+        requests: Sequence[bytes],
+        expected: frozenset[str],
+    ) -> tuple[int, list[Head]]:
+        """See `_exchange`; a connection that can be used again becomes one of the idle ones."""
+        origin, sent = connections.route.origin, 0
         heads: list[Head] = []
         while len(heads) < len(requests) and connection.usable:
             end = len(heads) + 1 if origin in _without_pipelining else len(requests)
@@ -203,24 +218,14 @@ class PipelinedHeads:
         if not connection.pipelines:
             _without_pipelining.put(origin, True)
         if connection.usable:
-            connection.note(expected)
-            with self._lock:
-                self._idle.setdefault(origin, []).append(connection)
+            connection.note(expected, connections.run)
+            with connections.lock:
+                connections.heads.append(connection)
+                most = self._requester.config.per_host_connections
+                oldest, connections.heads = connections.heads[:-most], connections.heads[-most:]
+            for each in oldest:
+                each.close()
         return sent, heads
-
-    def _connection(self, pool: OriginPool, expected: frozenset[str]) -> HeadConnection | None:
-        """An idle or a new connection; None if a new one could not verify the server's name."""
-        with self._lock:
-            idle = self._idle.get(pool.origin, [])
-            for connection in [c for c in reversed(idle) if c.may_be_asked(expected)]:
-                idle.remove(connection)
-                if connection.is_quiet():
-                    return connection
-                connection.close()
-        context = pool.tls_context() if pool.origin.scheme == "https" else None
-        if context is not None and not context.check_hostname:
-            return None
-        return HeadConnection(pool.origin, context, self._requester.config)
 
     def _answer(self, head: Head, ref: Reference) -> Answer:
         if "warning" in head.headers:
@@ -229,6 +234,27 @@ class PipelinedHeads:
             return True, None
         descriptor = describe_head(head.headers, ref)
         return descriptor is not None, descriptor
+
+
+def _idle_connection(
+    connections: OriginConnections, expected: frozenset[str]
+) -> HeadConnection | None:
+    """The idle connection that was used last, and that may be asked this."""
+    while True:
+        with connections.lock:
+            usable = [c for c in reversed(_heads(connections)) if c.may_be_asked(expected)]
+            if not usable:
+                return None
+            connections.heads.remove(usable[0])
+        if usable[0].is_quiet():
+            if usable[0].run is not connections.run:
+                usable[0].distrust()
+            return usable[0]
+        usable[0].close()
+
+
+def _heads(connections: OriginConnections) -> list[HeadConnection]:
+    return [line for line in connections.heads if isinstance(line, HeadConnection)]
 
 
 def _rows(expected: Sequence[str]) -> list[list[int]]:
@@ -293,9 +319,14 @@ class HeadConnection:
         self._monotonic = config.clock.monotonic
         self._buffer = b""
         self._asked_about: frozenset[str] = frozenset()
-        self._asked_at = 0.0
+        #: When it was used last (`Clock.monotonic`).
+        self.used_at = 0.0
+        #: The run that has used it last; see `OriginConnections.run`.
+        self.run: object = None
+        #: True if something came since the last requests.
+        self.heard = False
         raw = socket.create_connection((origin.host, origin.port), config.connect_timeout)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        socket_options.set_options(raw)
         self._socket: socket.socket = raw
         if context is not None:
             try:
@@ -306,13 +337,20 @@ class HeadConnection:
 
     def may_be_asked(self, expected: frozenset[str]) -> bool:
         """False if a late reply to an earlier question could answer one of these."""
-        rested = self._monotonic() - self._asked_at >= _LATE_REPLY_SECONDS
+        rested = self._monotonic() - self.used_at >= _LATE_REPLY_SECONDS
         return rested or self._asked_about.isdisjoint(expected)
 
-    def note(self, expected: frozenset[str]) -> None:
-        """Remember what the last row asked about."""
+    def note(self, expected: frozenset[str], run: object) -> None:
+        """Remember what the last row asked about, and in which run."""
         self._asked_about = expected
-        self._asked_at = self._monotonic()
+        self.used_at = self._monotonic()
+        if run is not self.run:
+            socket_options.trust(self._socket)
+        self.run = run
+
+    def distrust(self) -> None:
+        """Find out in seconds if the other end is gone. For a connection of an earlier run."""
+        socket_options.distrust(self._socket)
 
     def is_quiet(self) -> bool:
         """True if it is open, and nothing came that was not asked for."""
@@ -336,6 +374,7 @@ class HeadConnection:
         """
         heads: list[Head] = []
         simple = True
+        self.heard = False
         with contextlib.suppress(OSError):
             if self.is_quiet():
                 self._socket.settimeout(self._timeout)
@@ -382,6 +421,7 @@ class HeadConnection:
             received = self._socket.recv(_MAX_HEAD_BYTES)
             if not received:
                 return None
+            self.heard = True
             searched = max(0, len(self._buffer) - 3)
             self._buffer += received
             end = self._buffer.find(b"\r\n\r\n", searched)

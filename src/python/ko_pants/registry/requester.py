@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Callable
-
 from ko_pants.registry.api_root import ApiRoot
 from ko_pants.registry.authenticator import Authenticator
 from ko_pants.registry.config import RegistryConfig
@@ -37,7 +35,6 @@ class Requester:
         self.config = config
         self.redact = Redactor()
         self.connections = Connections(config, self.redact)
-        self._closing = [self.connections.close]
         self.contacts = Contacts(config.insecure_registries, self.connections.proxy_for)
         self.locations = Locations(config.insecure_registries, self.redact)
         self._follow = FollowOfRegistry(self.locations)
@@ -67,14 +64,9 @@ class Requester:
         """The attempts of a new operation. All operations share the retries of the run."""
         return Attempts(self.config.retry, self._budget, self.config.clock, self.connections.pace)
 
-    def on_close(self, close: Callable[[], None]) -> None:
-        """Call `close` too when the connections are closed."""
-        self._closing.append(close)
-
     def close(self) -> None:
-        """Close all idle connections."""
-        for close in self._closing:
-            close()
+        """Close all idle connections, or leave them to the next run."""
+        self.connections.close()
 
     def _steps(self, exchange: Exchange, credentials: CredentialStore) -> Send:
         authorizing = Authorizing(

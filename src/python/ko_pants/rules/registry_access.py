@@ -12,6 +12,7 @@ from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.client import RegistryClient
 from ko_pants.registry.config import RegistryConfig
+from ko_pants.registry.kept_connections import KeptConnections
 from ko_pants.rules.settings import RegistryEnvironment
 
 
@@ -45,13 +46,28 @@ class RegistryAccess:
 _clients: BoundedMemory[str, RegistryClient] = BoundedMemory(
     name="rules.registry_access: client",
     bound=1,
-    holds="the client of the last run, so that the next run closes its connections",
+    holds="the client of the last run, so that the next run takes its connections",
+)
+
+_MAX_ORIGINS = 8
+
+_connections = KeptConnections(
+    BoundedMemory(
+        name="rules.registry_access: connections",
+        bound=_MAX_ORIGINS,
+        holds="idle connections to registries, a few for each, closed after three minutes; they "
+        "carry no credentials of requests, and are found only by who would open the same: the key "
+        "has the server, the proxy and the state of all certificate files",
+    )
 )
 
 
 @_uncacheable_rule
 async def registry_access(environment: RegistryEnvironment) -> RegistryAccess:
-    """A new client for every run, so that credentials and tokens are read anew."""
+    """A new client for every run, so that credentials and tokens are read anew.
+
+    It gets the connections of the last one.
+    """
     previous = _clients.pop("last")
     if previous is not None:
         previous.close()
@@ -60,6 +76,7 @@ async def registry_access(environment: RegistryEnvironment) -> RegistryAccess:
             env=dict(environment.variables),
             insecure_registries=frozenset(environment.insecure),
             ca_certs_path=environment.ca_certs_path,
+            kept=_connections,
         )
     )
     _clients.put("last", client)
