@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+import urllib3
 from fault_registry import FaultRegistry, fault_registry
-from real_registry import make_certificate
+from real_registry import NAMES, make_certificate
 from registry_support import FakeTime, client_for, manifest_of
 
+import ko_pants
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import sha256_digest
@@ -147,13 +152,15 @@ def test_through_another_proxy(registry: FaultRegistry, password: str) -> None:
     assert registry.connections == len(set(passwords))
 
 
+NAMES_OF_ALL = f"{NAMES},DNS:r.example"
+
+
 class TlsRegistry:
     """TLS before a registry; counts the connections, and ends them."""
 
     def __init__(self, directory: Path, registry: FaultRegistry) -> None:
-        self.authority, self.certificate, self.key = make_certificate(directory)
+        self.authority, self.certificate, self.key = make_certificate(directory, NAMES_OF_ALL)
         self.accepted = 0
-        self._open: list[socket.socket] = []
         self._registry = registry
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = f"localhost:{self._listener.getsockname()[1]}"
@@ -212,11 +219,19 @@ def certificates(tls: TlsRegistry, name: str) -> dict[str, Any]:
     return {**tls.settings(), "client_certs": {tls.host: (paths[0], paths[1])}}
 
 
+def all_of_it(client: RegistryClient, host: str) -> bool:
+    """Ask by the general client, and in a row: that needs a urllib3 that leaves names to TLS."""
+    return (
+        head(client, host)
+        and row(client, host) == [not getattr(urllib3, "__version__", "").startswith("1.")] * COUNT
+    )
+
+
 @pytest.mark.parametrize("change", ["nothing", "authorities", "client certificate", "no more"])
 def test_other_certificates_mean_other_connections(tls: TlsRegistry, change: str) -> None:
     daemon = Daemon()
     with daemon.run(**certificates(tls, "first")) as client:
-        assert row(client, tls.host) == [True] * COUNT
+        assert all_of_it(client, tls.host)
     opened = tls.accepted
     settings = certificates(tls, "first")
     if change == "authorities":
@@ -228,10 +243,51 @@ def test_other_certificates_mean_other_connections(tls: TlsRegistry, change: str
     elif change == "no more":
         del settings["client_certs"]
     with daemon.run(**settings) as client:
-        assert row(client, tls.host) == [True] * COUNT
-        # Asks for what the first one of a run is: the general client.
-        assert head(client, tls.host)
+        assert all_of_it(client, tls.host)
     assert tls.accepted == (opened if change == "nothing" else 2 * opened)
+
+
+class Tunnels:
+    """A proxy that leads everybody to one server. It can end its tunnels when they are used."""
+
+    def __init__(self, host: str) -> None:
+        self.made = 0
+        #: Tunnels up to this number end when something is sent through them.
+        self.broken = 0
+        self._target = ("127.0.0.1", int(host.rpartition(":")[2]))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near = self._listener.accept()[0]
+                self.made += 1
+                threading.Thread(target=self._serve, args=(near, self.made), daemon=True).start()
+
+    def _serve(self, near: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError), near, socket.create_connection(self._target) as far:
+            assert near.recv(65536).startswith(b"CONNECT r.example:443 ")
+            near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            threading.Thread(target=_copy, args=(far, near), daemon=True).start()
+            while True:
+                data = near.recv(65536)
+                if not data or number <= self.broken:
+                    near.shutdown(socket.SHUT_RDWR)
+                    return
+                far.sendall(data)
+
+
+def test_a_tunnel_is_kept_and_made_again_when_it_turns_out_dead(tls: TlsRegistry) -> None:
+    daemon = Daemon()
+    tunnels = Tunnels(tls.host)
+    for broken, made in ((0, 1), (0, 1), (1, 2), (1, 2)):
+        tunnels.broken = broken
+        with daemon.run({"https_proxy": tunnels.url}, **tls.settings()) as client:
+            assert head(client, "r.example")
+        assert tunnels.made == made
+    assert tls.accepted == 2
 
 
 # Connections that have ended
@@ -438,3 +494,27 @@ def test_few_connections_for_rows_are_kept_for_each_registry(registry: FaultRegi
 def test_a_route_shows_no_password() -> None:
     route = Route(Origin.of("https://r.io/"), "http://user:canary-pw@proxy:3128", None)
     assert "canary" not in repr(route)
+
+
+def test_the_thread_keeps_no_process_alive(registry: FaultRegistry) -> None:
+    program = f"""
+from ko_pants.daemon_memory import BoundedMemory
+from ko_pants.oci.reference import Reference
+from ko_pants.registry.client import RegistryClient, RegistryConfig
+from ko_pants.registry.kept_connections import KeptConnections
+
+kept = KeptConnections(BoundedMemory(name="tests", bound=1, holds="connections"))
+client = RegistryClient(RegistryConfig({{}}, kept=kept))
+client.session().head_manifest(Reference("{registry.host}", "app0", "v1"))
+client.close()
+import threading
+assert [t.name for t in threading.enumerate() if t.daemon] == ["ko_pants connections"]
+"""
+    source = Path(ko_pants.__file__).resolve().parent.parent
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PATH": os.defpath, "PYTHONPATH": str(source)},
+        check=True,
+        timeout=SECONDS,
+    )
+    assert registry.count("HEAD manifest") == 1
