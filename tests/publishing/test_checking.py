@@ -190,6 +190,46 @@ def test_memory_of_another_image_saves_no_question(registry: FaultRegistry, tmp_
     assert found.stale_tags == ("v1",)
 
 
+def test_a_guess_from_memory_is_no_answer(registry: FaultRegistry, tmp_path: Path) -> None:
+    memory = new_memory()
+    old, new = app(tmp_path, "old"), app(tmp_path, "new")
+    Run(tmp_path, registry, memory).publish(old)
+    # Somebody else publishes the new image meanwhile, and the registry lacks what it was asked for.
+    Run(tmp_path, registry).publish(new)
+    del registry.blobs["app", new.kodata]
+    found = Run(tmp_path, registry, memory).check(new)
+    assert found.up_to_date
+    assert found.missing == {}
+
+
+def test_a_question_that_does_not_matter_fails_nothing(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    memory = new_memory()
+    old, new = app(tmp_path, "old"), app(tmp_path, "new")
+    Run(tmp_path, registry, memory).publish(old)
+    registry.fail("HEAD blob", "410", None, "DENIED")
+    # The image is not there, so its blobs matter.
+    with pytest.raises(KoPantsError, match=registry.host):
+        Run(tmp_path, registry, memory).check(new)
+    registry.heal()
+    Run(tmp_path, registry).publish(new)
+    registry.fail("HEAD blob", "410", None, "DENIED")
+    assert Run(tmp_path, registry, memory).check(new).up_to_date
+
+
+def test_layers_that_the_registry_has_lost_since_are_found_out(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    memory = new_memory()
+    old, new = app(tmp_path, "old"), app(tmp_path, "new")
+    Run(tmp_path, registry, memory).publish(old)
+    del registry.blobs["app", new.kodata]
+    done = Run(tmp_path, registry, memory).publish(new)
+    assert done.outcome(new.kodata)[0] == "uploaded"
+    assert registry.complete("app", "v1")
+
+
 def test_64_checks_are_asked_without_waiting_for_more(tmp_path: Path) -> None:
     run = Run(tmp_path)
     image = app(tmp_path)

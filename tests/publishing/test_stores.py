@@ -125,9 +125,9 @@ def test_a_tag_on_a_registry_names_an_image_or_another_or_nothing(
     ours, theirs = app(tmp_path, "ours"), app(tmp_path, "theirs")
     Run(tmp_path, registry).publish(ours)
     store = registry_store(registry)
-    assert store.tagged("v1", ours.image) is True
-    assert store.tagged("v1", theirs.image) is False
-    assert store.tagged("v2", ours.image) is False
+    assert store.tag_digest("v1", ours.image) == ours.digest
+    assert store.tag_digest("v1", theirs.image) == ours.digest
+    assert store.tag_digest("v2", ours.image) == ""
     assert store.requests == 3
 
 
@@ -154,9 +154,9 @@ def test_a_name_in_a_layout_names_an_image_or_another_or_nothing(tmp_path: Path)
     # All parts of both are there.
     Run(tmp_path).publish(theirs, "other")
     store = layout_store(tmp_path)
-    assert store.tagged("v1", ours.image)
-    assert not store.tagged("v1", theirs.image)
-    assert not store.tagged("v2", ours.image)
+    assert store.tag_digest("v1", ours.image)
+    assert not store.tag_digest("v1", theirs.image)
+    assert not store.tag_digest("v2", ours.image)
     assert store.has_image(ours.image)
     assert store.has_image(theirs.image)
 
@@ -175,10 +175,10 @@ def test_an_image_in_a_layout_is_there_only_as_a_whole(tmp_path: Path, part: str
     os.unlink(Layout(str(tmp_path / "dist/oci")).blob_path(digest))
     store = layout_store(tmp_path)
     assert not store.has_image(image.image)
-    assert not store.tagged("v1", image.image)
+    assert not store.tag_digest("v1", image.image)
     Run(tmp_path).publish(image)
     assert store.has_image(image.image)
-    assert store.tagged("v1", image.image)
+    assert store.tag_digest("v1", image.image)
 
 
 def test_a_manifest_that_is_in_a_layout_is_not_written_again(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 import pytest
-from fault_registry import FaultRegistry, fault_registry
+from fault_registry import FaultRegistry, Seen, fault_registry
 from oci.images import AMD64
 from publishing.lost_blobs import lose
 from publishing.publish_runs import Run, outcome, silent
@@ -17,6 +17,8 @@ from publishing.published_images import app
 
 from ko_pants.oci import media_types as mt
 from ko_pants.publishing import uploading
+
+SECONDS = 20.0
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def test_blobs_then_children_then_the_tag(registry: FaultRegistry, tmp_path: Pat
     done = Run(tmp_path, registry).publish(image)
     order = endpoints(registry)
     assert order[0] == "HEAD manifest"
-    assert last(order, "PUT upload") < order.index("PUT manifest")
+    assert last(order, "PUT upload") < order.index("PUT tag")
     assert last(order, "PUT manifest") < order.index("PUT tag")
     assert order.count("PUT manifest") == 2
     assert order[-1] == "PUT tag"
@@ -58,15 +60,62 @@ def test_nothing_visible_changes_before_the_commit(registry: FaultRegistry, tmp_
     assert set(registry.tags) == {("first", "v1"), ("second", "v1"), ("second", "v2")}
 
 
-def test_every_child_waits_for_all_blobs_of_its_image(
-    registry: FaultRegistry, tmp_path: Path
-) -> None:
+def test_every_child_waits_for_its_own_blobs(registry: FaultRegistry, tmp_path: Path) -> None:
     # The registry refuses a manifest whose parts are missing: one refusal would be seen.
     run = Run(tmp_path, registry)
     images = [app(tmp_path, f"app{n}") for n in range(5)]
     uploads = [run.upload(image, f"app{n}") for n, image in enumerate(images)]
     assert run.commit(*uploads) == {}
     assert {seen.status for seen in registry.seen if seen.method == "PUT"} == {201}
+
+
+def test_a_child_does_not_wait_for_the_blobs_of_others(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    run, image = Run(tmp_path, registry), app(tmp_path)
+    first, other = image.image.children
+    found = run.check(image)
+    files = {digest: image.files[digest] for digest in found.missing_layers}
+    # The executable of the other platform comes only when the first child is there.
+    late = other.layers[-1].descriptor.digest
+    content = Path(files[late]).read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    files[late] = str(pipe)
+
+    def release(seen: Seen) -> None:
+        if seen.endpoint == "PUT manifest" and first.descriptor.digest in seen.path:
+            threading.Thread(target=pipe.write_bytes, args=(content,)).start()
+
+    registry.on_request = release
+    assert run.commit(run.run.uploads.begin(found, files)) == {}
+    assert registry.complete("app", "v1")
+
+
+def test_what_many_repositories_lack_is_mounted_side_by_side(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, registry)
+    image = app(tmp_path)
+    founds = [run.check(image, f"app{n}") for n in range(5)]
+    together = threading.Barrier(3)
+
+    def hold(seen: Seen) -> None:
+        if seen.endpoint == "POST mount" and image.kodata.partition(":")[2] in seen.path:
+            mounts = sum(
+                1
+                for each in registry.seen
+                if each.endpoint == "POST mount" and image.kodata.partition(":")[2] in each.path
+            )
+            # The first two repositories show that the registry mounts.
+            if mounts > 1:
+                together.wait(SECONDS)
+
+    registry.on_request = hold
+    uploads = [run.run.uploads.begin(found, image.files) for found in founds]
+    assert run.commit(*uploads) == {}
+    assert not together.broken
+    assert set(registry.commits.values()) == {1}
 
 
 def test_a_single_image_has_no_children(registry: FaultRegistry, tmp_path: Path) -> None:

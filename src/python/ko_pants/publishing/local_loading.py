@@ -119,9 +119,10 @@ class LocalStore:
     def _unique(self, image: Image) -> str:
         return f"{self._repository}:{digest_tag(image.descriptor.digest)}"
 
-    def tagged(self, tag: str, image: Image) -> bool:
+    def tag_digest(self, tag: str, image: Image) -> str:
         found = self._loader.image_id(f"{self._repository}:{tag}")
-        return bool(found) and found == self._loader.image_id(self._unique(image))
+        same = bool(found) and found == self._loader.image_id(self._unique(image))
+        return image.descriptor.digest if same else ""
 
     def has_image(self, image: Image) -> bool:
         return bool(self._loader.image_id(self._unique(image)))

@@ -40,8 +40,11 @@ class Store(Protocol):
     def artifacts(self) -> ArtifactStore | None:
         """The artifacts beside the image; None if this destination keeps none."""
 
-    def tagged(self, tag: str, image: Image) -> bool:
-        """True if the tag names the image already, and none of its parts is known to be missing."""
+    def tag_digest(self, tag: str, image: Image) -> str:
+        """The digest of what the tag names; empty for nothing, or where only `image` is known.
+
+        It is that of `image` only if none of its parts is known to be missing.
+        """
 
     def has_image(self, image: Image) -> bool:
         """True if the image is there under its digest, with or without a tag."""
@@ -96,10 +99,10 @@ class RegistryStore:
 
         return RegistryArtifacts(self._client, self.session, self.repository)
 
-    def tagged(self, tag: str, image: Image) -> bool:
+    def tag_digest(self, tag: str, image: Image) -> str:
         reference = self.repository.with_tag(tag)
         found = self.session.head_manifest(reference, forbidden_is_absent=True)
-        return found is not None and found.digest == image.descriptor.digest
+        return "" if found is None else found.digest
 
     def has_image(self, image: Image) -> bool:
         reference = self.repository.with_digest(image.descriptor.digest)
@@ -156,12 +159,12 @@ class LayoutStore:
 
         return LayoutArtifacts(self._layout)
 
-    def tagged(self, tag: str, image: Image) -> bool:
+    def tag_digest(self, tag: str, image: Image) -> str:
         found = self._references.get(f"{self._repository}:{tag}")
         # Anybody can delete a file of a layout, and a look at the disk is cheap.
-        return (
-            found is not None and found.digest == image.descriptor.digest and self.has_image(image)
-        )
+        if found is None or found.digest != image.descriptor.digest or not self.has_image(image):
+            return ""
+        return found.digest
 
     def has_image(self, image: Image) -> bool:
         return all(

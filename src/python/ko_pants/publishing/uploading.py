@@ -1,8 +1,8 @@
 """The second step of a publish: bring what the destination lacks. No tag moves here.
 
-Blobs go up before the manifests that name them, and artifacts after both (`attaching.py`). A blob
-that several repositories of one registry lack is sent once: the registry client mounts it in the
-others.
+Blobs go up before the manifests that name them, and artifacts after both (`attaching.py`). A
+manifest of an index waits for its own blobs, not for those of other platforms. A blob that several
+repositories of one registry lack is sent once: the registry client mounts it in the others.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ko_pants.publishing.attaching import Attaching
 
 _PROGRESS_SECONDS = 5.0
+_MOUNTED = "mounted"
 
 #: Shows a line of progress to the user.
 Report = Callable[[str], None]
@@ -49,13 +50,35 @@ class PendingUpload:
         #: What the signer wanted to have attached; None if it has not run, or wanted nothing.
         self.signatures: Attaching | None = None
         self.waiting_for = set(found.missing)
-        self.children_left = len(found.publication.image.children)
+        #: The manifests of an index that have not begun, and the missing blobs that each waits for.
+        self.waiting_children = {
+            child.descriptor.digest: (child, _blobs_of(child) & self.waiting_for)
+            for child in found.publication.image.children
+        }
+        self.children_left = len(self.waiting_children)
         self.outcomes: dict[str, BlobOutcome] = {}
 
     @property
     def publication(self) -> Publication:
         """The image and its destination."""
         return self.found.publication
+
+    def ready_children(self, come: str) -> list[ImageManifest]:
+        """The manifests whose blobs are all there; each is returned once.
+
+        :param come: the digest of a missing blob that is there now; empty for none.
+        """
+        self.waiting_for.discard(come)
+        for _, blobs in self.waiting_children.values():
+            blobs.discard(come)
+        ready = [child for child, blobs in self.waiting_children.values() if not blobs]
+        for child in ready:
+            del self.waiting_children[child.descriptor.digest]
+        return ready
+
+
+def _blobs_of(child: ImageManifest) -> set[str]:
+    return {child.config_descriptor.digest, *(layer.descriptor.digest for layer in child.layers)}
 
 
 class _Transfer:
@@ -64,6 +87,8 @@ class _Transfer:
     def __init__(self) -> None:
         self.queue: list[PendingUpload] = []
         self.running = False
+        # Another repository got the blob by a mount, so that the others can have it side by side.
+        self.mounts = False
 
 
 class Progress:
@@ -114,8 +139,7 @@ class Uploads:
         if found.present:
             self._submit_artifacts(upload)
             return upload
-        if not found.missing:
-            self._submit_children(upload)
+        self._submit_children(upload)
         for digest, descriptor in found.missing.items():
             self.progress.expect(descriptor.size)
             self._join_transfer(upload, digest)
@@ -168,25 +192,33 @@ class Uploads:
             )
 
     def _transfer(self, transfer: _Transfer, digest: str) -> None:
-        """Bring one blob to every repository that lacks it, one after the other."""
+        """Bring one blob to every repository that lacks it.
+
+        One after the other: while the bytes are on their way, nobody else can mount them. Once a
+        mount has succeeded, all others are side by side.
+        """
         while True:
             with self._lock:
                 if not transfer.queue:
                     transfer.running = False
                     return
-                upload = transfer.queue.pop(0)
-            error: BaseException | None = None
-            try:
-                self._bring_blob(upload, upload.found.missing[digest])
-            except BaseException as e:
-                error = e
-            if error is None:
-                with self._lock:
-                    upload.waiting_for.discard(digest)
-                    last = not upload.waiting_for
-                if last:
-                    self._submit_children(upload)
-            upload.tasks.end(error)
+                side_by_side = transfer.queue if transfer.mounts else transfer.queue[:1]
+                transfer.queue = transfer.queue[len(side_by_side) :]
+            for upload in side_by_side[1:]:
+                self._pool.submit(
+                    lambda u=upload: self._bring_missing(u, transfer, digest),  # type: ignore[misc]
+                    upload.tasks,
+                )
+                upload.tasks.end()
+            upload = side_by_side[0]
+            upload.tasks.run(lambda u=upload: self._bring_missing(u, transfer, digest))  # type: ignore[misc]
+
+    def _bring_missing(self, upload: PendingUpload, transfer: _Transfer, digest: str) -> None:
+        self._bring_blob(upload, upload.found.missing[digest])
+        done = upload.outcomes.get(digest)
+        if done is not None and done.outcome == _MOUNTED:
+            transfer.mounts = True
+        self._submit_children(upload, digest)
 
     def _drop(self, transfer: _Transfer, error: BaseException) -> None:
         """End the tasks of a transfer that never began, so that no caller waits for them."""
@@ -196,9 +228,15 @@ class Uploads:
         for upload in waiting:
             upload.tasks.end(error)
 
-    def _submit_children(self, upload: PendingUpload) -> None:
-        children = upload.publication.image.children
-        if not children:
+    def _submit_children(self, upload: PendingUpload, come: str = "") -> None:
+        """Begin with the manifests whose blobs are there; of an image without, with the artifacts.
+
+        :param come: the digest of a missing blob that is there now.
+        """
+        with self._lock:
+            children = upload.ready_children(come)
+            last = not upload.publication.image.children and not upload.waiting_for
+        if last:
             self._submit_artifacts(upload)
         for child in children:
             self._pool.submit(
