@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from golang.trees import find_go, go_env
 from integration.go_proxy import GoProxy
-from pants.engine.fs import EMPTY_DIGEST, CreateDigest, Digest, DigestContents, FileContent
+from pants.engine.fs import (
+    CreateDigest,
+    Digest,
+    DigestContents,
+    FileContent,
+    FileDigest,
+    FileEntry,
+)
 from pants.engine.rules import QueryRule, rule
 from pants.testutil.rule_runner import RuleRunner
 from pants.util.frozendict import FrozenDict
@@ -185,15 +194,26 @@ def test_the_executable_itself_is_not_read() -> None:
     """A compile that comes from a remote cache has left its executable there."""
     runner = new_engine()
     missing = FileContent("build-info", b"./app: go1.26.8\n\tpath\texample.com/app\n")
-    build_info = runner.request(Digest, [CreateDigest([missing])])
+    build_info = file_in(runner, missing)
     # Nobody has these bytes.
     absent = Digest("0" * 64, 1_000_000)
     executable = executable_of(absent, build_info, compiled=True)
     assert infos(runner, executable, executable) == (BuildInfo("go1.26.8", "example.com/app"),) * 2
 
 
+def file_in(runner: RuleRunner, file: FileContent) -> FileEntry:
+    """A file that the engine has."""
+    runner.request(Digest, [CreateDigest([file])])
+    fingerprint = hashlib.sha256(file.content).hexdigest()
+    return FileEntry(file.path, FileDigest(fingerprint, len(file.content)))
+
+
 def executable_of(
-    digest: Digest, build_info: Digest = EMPTY_DIGEST, *, path: str = "app", compiled: bool = False
+    digest: Digest,
+    build_info: Optional[FileEntry] = None,
+    *,
+    path: str = "app",
+    compiled: bool = False,
 ) -> GoExecutable:
     return GoExecutable(
         digest=digest,
@@ -211,7 +231,7 @@ def executable_of(
 
 def test_an_executable_that_go_could_not_read() -> None:
     runner = new_engine()
-    empty = runner.request(Digest, [CreateDigest([FileContent("build-info", b"")])])
+    empty = file_in(runner, FileContent("build-info", b""))
     assert infos(runner, executable_of(Digest("0" * 64, 1), empty, compiled=True)) == (None,)
 
 
@@ -236,7 +256,7 @@ def test_prebuilt_files(tmp_path: Path) -> None:
         request = GoExecutableRequest(AMD, (AMD,), prebuilt=PrebuiltFile("app:x", path, digest))
         prebuilt[path] = runner.request(GoExecutable, [request])
     text = FileContent("build-info", b"./app: go1.26.8\n")
-    build_info = runner.request(Digest, [CreateDigest([text])])
+    build_info = file_in(runner, text)
     program = executable_of(Digest("0" * 64, 1), build_info, compiled=True)
     tool, script, none = prebuilt.values()
     found = infos(runner, script, tool, program, tool, none)

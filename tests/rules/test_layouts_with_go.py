@@ -96,8 +96,9 @@ def built_by_pants(go: str, layout: Layout) -> tuple[str, bytes]:
     file = FileDigest(executable.file_digest.partition(":")[2], executable.size)
     alone = FileEntry(executable.path, file, is_executable=True)
     assert executable.digest == runner.request(Digest, [CreateDigest([alone])])
-    (info,) = runner.request(DigestContents, [executable.build_info])
-    assert info.path == "build-info"
+    assert executable.build_info is not None
+    written = runner.request(Digest, [CreateDigest([executable.build_info])])
+    (info,) = runner.request(DigestContents, [written])
     return executable.file_digest, info.content
 
 

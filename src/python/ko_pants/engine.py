@@ -26,6 +26,7 @@ from pants.engine.fs import (
     Digest,
     DigestContents,
     DigestEntries,
+    DigestSubset,
     MergeDigests,
     PathGlobs,
     Paths,
@@ -41,6 +42,8 @@ from pants.engine.target import (
     SourcesPaths,
     SourcesPathsRequest,
     Targets,
+    WrappedTarget,
+    WrappedTargetRequest,
 )
 
 from ko_pants.products import (
@@ -161,17 +164,6 @@ else:
 
 if HAS_GET:
 
-    async def contents_of_digests(digests: Iterable[Digest]) -> tuple[DigestContents, ...]:
-        return await MultiGet(Get(DigestContents, Digest, d) for d in digests)
-
-else:
-
-    async def contents_of_digests(digests: Iterable[Digest]) -> tuple[DigestContents, ...]:
-        return await concurrently(get_digest_contents(d) for d in digests)
-
-
-if HAS_GET:
-
     async def digest_entries(digest: Digest) -> DigestEntries:
         return await Get(DigestEntries, Digest, digest)
 
@@ -192,6 +184,20 @@ else:
 
     async def create_digest(request: CreateDigest) -> Digest:
         return await _create_digest(request)
+
+
+if HAS_GET:
+
+    async def digest_subset(digest: Digest, globs: PathGlobs) -> Digest:
+        """The files of a digest that globs match. No file is read."""
+        return await Get(Digest, DigestSubset(digest, globs))
+
+else:
+    from pants.engine.intrinsics import digest_subset_to_digest
+
+    async def digest_subset(digest: Digest, globs: PathGlobs) -> Digest:
+        """The files of a digest that globs match. No file is read."""
+        return await digest_subset_to_digest(DigestSubset(digest, globs))
 
 
 if HAS_GET:
@@ -272,6 +278,18 @@ else:
 
 
 # Targets
+
+if HAS_GET:
+
+    async def wrapped_target(request: WrappedTargetRequest) -> WrappedTarget:
+        return await Get(WrappedTarget, WrappedTargetRequest, request)
+
+else:
+    from pants.engine.internals.graph import resolve_target
+
+    async def wrapped_target(request: WrappedTargetRequest) -> WrappedTarget:
+        return await resolve_target(request, **implicitly())
+
 
 if HAS_GET:
 

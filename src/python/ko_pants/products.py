@@ -280,8 +280,8 @@ class GoExecutable:
     :param file_digest: `sha256:<hex>` of the file; `size` is in bytes.
     :param app_name: the name of the file in the image, in `/ko-app/`.
     :param compiled: it came straight from `go build`, so that its build id can be relied on.
-    :param build_info: the file `build-info` in it is what `go version -m` prints of the executable.
-        Empty for a prebuilt file, which has to be read for that.
+    :param build_info: the file with what `go version -m` prints of the executable. None for a
+        prebuilt file, which has to be read for that.
     """
 
     digest: Digest
@@ -294,7 +294,7 @@ class GoExecutable:
     platform: Platform
     compiled: bool
     source: ResultSource = field(compare=False, default=ResultSource(None))
-    build_info: Digest = EMPTY_DIGEST
+    build_info: FileEntry | None = None
 
     @property
     def build_key(self) -> str:

@@ -7,13 +7,13 @@ remote cache. A prebuilt file is read by a process, once for its content.
 from __future__ import annotations
 
 import pkgutil
-from typing import Sequence
+from typing import Collection, Sequence
 
-from pants.engine.fs import EMPTY_DIGEST, CreateDigest, Digest, FileContent
+from pants.engine.fs import CreateDigest, Digest, FileContent, FileDigest, FileEntry
 from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import contents_of_digests, create_digest, host_tools, run_processes
+from ko_pants.engine import create_digest, digest_contents, host_tools, run_processes
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_info import BuildInfo, parse_build_info
 from ko_pants.products import GoExecutable, HostToolsRequest
@@ -35,6 +35,15 @@ def _read_process(executable: GoExecutable, python: str, tool: Digest) -> Proces
         description=f"Read build info of {executable.path}",
         level=LogLevel.DEBUG,
     )
+
+
+async def _read_printed(files: Collection[FileDigest]) -> dict[Digest | FileDigest, bytes]:
+    """The bytes of the files that compiles have written."""
+    if not files:
+        return {}
+    names = {file.fingerprint: file for file in files}
+    digest = await create_digest(CreateDigest(FileEntry(n, names[n]) for n in sorted(names)))
+    return {names[file.path]: file.content for file in await digest_contents(digest)}
 
 
 async def _read_files(executables: Sequence[GoExecutable]) -> tuple[bytes, ...]:
@@ -64,21 +73,14 @@ async def build_infos(executables: Sequence[GoExecutable]) -> tuple[BuildInfo | 
 
     :raises KoPantsError: a prebuilt file cannot be read; the text names it.
     """
-    files = tuple(dict.fromkeys(e.build_info for e in executables if e.build_info != EMPTY_DIGEST))
-    prebuilt = {
-        executable.digest: executable
-        for executable in executables
-        if executable.build_info == EMPTY_DIGEST
-    }
-    texts: dict[Digest, bytes] = {}
-    if files:
-        for digest, contents in zip(files, await contents_of_digests(files)):
-            texts[digest] = b"".join(file.content for file in contents)
+    printed = {e.build_info.file_digest for e in executables if e.build_info is not None}
+    prebuilt = {e.digest: e for e in executables if e.build_info is None}
+    texts = await _read_printed(printed)
     if prebuilt:
         texts.update(zip(prebuilt, await _read_files(tuple(prebuilt.values()))))
     infos = {
         digest: parse_build_info(text.decode("utf-8", "replace")) for digest, text in texts.items()
     }
     return tuple(
-        infos[e.digest if e.build_info == EMPTY_DIGEST else e.build_info] for e in executables
+        infos[e.digest if e.build_info is None else e.build_info.file_digest] for e in executables
     )

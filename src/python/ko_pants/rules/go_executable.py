@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 
 from pants.base.build_root import BuildRoot
-from pants.engine.fs import CreateDigest, Digest, FileEntry
+from pants.engine.fs import Digest, FileEntry, PathGlobs
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import analyzed_directories, create_digest, digest_entries, run_process
+from ko_pants.engine import analyzed_directories, digest_entries, digest_subset, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import check_go_work
 from ko_pants.golang.directory import main_package_problem
@@ -18,6 +18,7 @@ from ko_pants.golang.executable import inspect_executable
 from ko_pants.golang.go_build import BUILD_INFO_PATH, head_argv
 from ko_pants.golang.import_path import app_name
 from ko_pants.golang.toolchain import level_problem
+from ko_pants.literal_globs import literal_glob
 from ko_pants.products import (
     GoBuild,
     GoClosureRequest,
@@ -43,20 +44,19 @@ async def _main_package_problem(
     return main_package_problem(analyzed.directory, request.platforms, wanted.tags) or ""
 
 
-async def _split_outputs(outputs: Digest) -> tuple[FileEntry, Digest, Digest]:
-    """The executable, a digest of it alone, and one of the file `build-info` alone.
+async def _split_outputs(outputs: Digest) -> tuple[FileEntry, Digest, FileEntry]:
+    """The executable, a digest of it alone, and the file `build-info`.
 
     No bytes are read. The layer process and the caches above it see nothing of the second file.
+
+    The digest is a subset and not a `CreateDigest`: up to Pants 2.19 all of these have one hash, so
+    that each new one is compared with all others of the daemon.
     """
     files = [entry for entry in await digest_entries(outputs) if isinstance(entry, FileEntry)]
     (executable,) = (file for file in files if file.path != BUILD_INFO_PATH)
     (build_info,) = (file for file in files if file.path == BUILD_INFO_PATH)
-    named = FileEntry(posixpath.basename(BUILD_INFO_PATH), build_info.file_digest)
-    return (
-        executable,
-        await create_digest(CreateDigest([executable])),
-        await create_digest(CreateDigest([named])),
-    )
+    globs = PathGlobs([literal_glob(executable.path)])
+    return executable, await digest_subset(outputs, globs), build_info
 
 
 async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> GoExecutable:

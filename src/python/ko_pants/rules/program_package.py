@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from pants.engine.addresses import Addresses
 from pants.engine.rules import rule
+from pants.engine.target import WrappedTargetRequest
 
-from ko_pants.engine import targets_at
+from ko_pants.engine import wrapped_target
 from ko_pants.golang.import_path import import_path_of
 from ko_pants.products import GoBuild, ProgramPackage, ProgramPackageRequest
 from ko_pants.rules.binary import find_binary
@@ -19,7 +19,7 @@ from ko_pants.target_types import GoOciImageBinaryField
 async def find_program_package(request: ProgramPackageRequest) -> ProgramPackage:
     """Follow the field `binary` to a directory, and this to a module of the repo."""
     address = request.address
-    (target,) = await targets_at(Addresses([address]))
+    target = (await wrapped_target(WrappedTargetRequest(address, __name__))).target
     try:
         found = await find_binary(target[GoOciImageBinaryField])
         if not isinstance(found, GoBuild):

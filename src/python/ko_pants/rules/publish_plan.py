@@ -5,10 +5,10 @@ It is a step of its own, so that the engine skips it as long as nothing has chan
 
 from __future__ import annotations
 
-from pants.engine.addresses import Addresses
 from pants.engine.rules import rule
+from pants.engine.target import WrappedTargetRequest
 
-from ko_pants.engine import built_image, targets_at
+from ko_pants.engine import built_image, wrapped_target
 from ko_pants.products import PublishPlan, PublishPlanRequest
 from ko_pants.rules.image_names import destinations_of, image_names, names_need_built
 from ko_pants.rules.settings import GoEnvironment, Settings
@@ -23,8 +23,8 @@ async def plan_publication(
 
     :raises KoPantsError: something is wrong with the target, its program, its base or its names.
     """
-    (target,) = await targets_at(Addresses([request.address]))
-    field_set = GoOciImageFieldSet.create(target)
+    wrapped = await wrapped_target(WrappedTargetRequest(request.address, __name__))
+    field_set = GoOciImageFieldSet.create(wrapped.target)
     names = await image_names(field_set, outside, settings)
     where = destinations_of(names, settings)
     built = await built_image(field_set)
