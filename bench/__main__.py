@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from bench import report
+from bench.cloud_rows import CLOUD_ROWS
 from bench.measure import Outcome
 from bench.registry import running_registry
-from bench.rows import ROWS, Bench, Options, Row, Skip
+from bench.rows import ROWS as LOOPBACK_ROWS
+from bench.rows import Bench, Options, Row, Skip
+from bench.token_server import SEVERAL_SCOPES
 from bench.tools import Failure, remove, versions
 
 _OUT = Path(__file__).resolve().parent / "out"
+ROWS = (*LOOPBACK_ROWS, *CLOUD_ROWS)
 _QUICK = ("noop-one", "registry-lost", "cold-fleet", "noop-fleet", "new-tag", "leaf", "readme")
 
 
@@ -88,6 +92,11 @@ def _options(arguments: argparse.Namespace) -> Options:
         with_ko=not arguments.without_ko,
         repo_of_ko=arguments.repo_of_ko.resolve() if arguments.repo_of_ko else None,
         remote_cache=arguments.remote_cache,
+        round_trip_ms=arguments.round_trip_ms,
+        bandwidth=arguments.bandwidth,
+        several_scopes=arguments.token_server,
+        token_lifetime=arguments.token_lifetime,
+        cloud_images=arguments.cloud_images,
     )
 
 
@@ -120,6 +129,10 @@ def _write(
         "many": options.many,
         "runs": options.runs,
         "cold_runs": options.cold_runs,
+        "round_trip_ms": options.round_trip_ms,
+        "bandwidth": options.bandwidth,
+        "token_server": options.several_scopes,
+        "token_lifetime": options.token_lifetime,
     }
     report.write(path, report.to_json(finished, machine, settings))
     path.with_suffix(".md").write_text(report.table(finished))
@@ -143,9 +156,32 @@ def _parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--without-ko", action="store_true", help="measure ours alone")
     parser.add_argument("--repo-of-ko", type=Path, help="a checkout of ko, for the row `noop-ko`")
     parser.add_argument("--remote-cache", default="", help="grpc://host:port of a REAPI cache")
+    _add_cloud_options(parser.add_argument_group("cloud registry (rows cloud-*)"))
     parser.add_argument("--work", help="keep the work here; default: a temporary directory")
     parser.add_argument("--json", type=Path, help="the result (default: bench/out/<time>.json)")
     return parser.parse_args(argv)
+
+
+def _add_cloud_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--round-trip-ms", type=float, default=40.0, help="to the registry and back (40)"
+    )
+    group.add_argument(
+        "--bandwidth", type=float, help="bytes a second that can be sent to it (any amount)"
+    )
+    group.add_argument(
+        "--cloud-images",
+        type=lambda text: tuple(int(part) for part in text.split(",")),
+        default=(1, 50, 500),
+        help="numbers of images (1,50,500)",
+    )
+    group.add_argument(
+        "--token-server",
+        choices=SEVERAL_SCOPES,
+        default="all",
+        help="what it does when asked for several scopes: grants all, or the first, or refuses",
+    )
+    group.add_argument("--token-lifetime", type=int, default=300, help="seconds (300)")
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ import subprocess
 import tarfile
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 _ACCESS = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/v2/\S*) HTTP/[0-9.]+" [0-9]{3} ')
 # As `go install` calls distribution's, and as Debian, whose older one takes four times the CPU time
@@ -44,43 +44,75 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 @dataclass
 class Requests:
-    """The number of requests by method, from the registry's access log."""
+    """The number of requests by method, from the registry's access log.
+
+    :param others: what else was counted, by name.
+    """
 
     by_method: dict[str, int]
+    others: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All requests to the registry."""
         return sum(self.by_method.values())
 
     def __str__(self) -> str:
         parts = ", ".join(f"{count} {method}" for method, count in sorted(self.by_method.items()))
-        return f"{self.total} ({parts})" if parts else "0"
+        others = "".join(f", {count} {name}" for name, count in self.others.items())
+        return (f"{self.total} ({parts})" if parts else "0") + others
+
+
+@dataclass(frozen=True)
+class Position:
+    """A moment: the length of the log in bytes, and what else was counted until then."""
+
+    log: int
+    others: Mapping[str, int] = field(default_factory=dict)
 
 
 class Registry:
     """A running registry; `reset` gives it empty storage and the base image on the same address."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, listen: str = "127.0.0.1") -> None:
         self._directory = directory
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._runs = 0
         self.binary = _find_binary()
-        self.host = f"127.0.0.1:{_free_port()}"
+        #: Where its process listens, and the address that its clients use.
+        self.listens_at = self.host = f"{listen}:{_free_port(listen)}"
 
     @property
     def base_image(self) -> str:
         """The reference of the base image."""
         return f"{self.host}/{BASE_REPOSITORY}:latest"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that its clients need."""
+        return {}
+
+    @property
+    def logins(self) -> dict[str, object]:
+        """What its clients need in `auths` of docker's file, by host."""
+        return {}
+
     def start(self) -> None:
         """Start the registry on empty storage, and push the base image."""
+        self._launch(self._config(self._new_place()))
+        push_base(self.listens_at)
+
+    def _new_place(self) -> Path:
+        """An empty directory for storage and log."""
         self._runs += 1
         place = self._directory / str(self._runs)
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         self._log = place / "log"
-        config = {
+        return place
+
+    def _config(self, place: Path) -> dict[str, Any]:
+        return {
             "version": "0.1",
             # The access log alone: it has one line for each request.
             "log": {"level": "error", "accesslog": {"disabled": False}},
@@ -89,25 +121,31 @@ class Registry:
                 "cache": {"blobdescriptor": "inmemory"},
                 "maintenance": {"uploadpurging": {"enabled": False}},
             },
-            "http": {"addr": self.host, "secret": "only-for-benchmarks"},
+            "http": {"addr": self.listens_at, "secret": "only-for-benchmarks"},
         }
-        (place / "config.json").write_text(json.dumps(config))
+
+    def _launch(self, config: Mapping[str, Any]) -> None:
+        path = self._log.with_name("config.json")
+        path.write_text(json.dumps(config))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [self.binary, "serve", str(place / "config.json")],
+                [self.binary, "serve", str(path)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={"PATH": os.defpath, "OTEL_TRACES_EXPORTER": "none"},
             )
         self._wait()
-        push_base(self.host)
 
-    def stop(self) -> None:
-        """Stop the registry and delete its storage."""
+    def _end_process(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def stop(self) -> None:
+        """Stop the registry and delete its storage."""
+        if self._process is not None:
+            self._end_process()
             shutil.rmtree(self._directory / str(self._runs) / "storage", ignore_errors=True)
 
     def reset(self) -> None:
@@ -115,21 +153,32 @@ class Registry:
         self.stop()
         self.start()
 
-    def position(self) -> int:
-        """The length of the log in bytes."""
-        return self._log.stat().st_size
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
 
-    def requests_since(self, position: int) -> Requests:
+    def position(self) -> Position:
+        """The present moment."""
+        return Position(self._log.stat().st_size, self._counted())
+
+    def _counted(self) -> dict[str, int]:
+        """What is counted beside requests, since the start."""
+        return {}
+
+    def requests_since(self, position: Position) -> Requests:
         """The requests that were answered since `position`. Waits until the log does not grow."""
         size = -1
-        while size != (size := self.position()):
+        while size != (size := self._log.stat().st_size):
             time.sleep(0.05)
         with self._log.open("rb") as log:
-            log.seek(position)
-            return count_requests(log.read().decode(errors="replace"))
+            log.seek(position.log)
+            requests = count_requests(log.read().decode(errors="replace"))
+        for name, count in self._counted().items():
+            requests.others[name] = count - position.others.get(name, 0)
+        return requests
 
     def _wait(self) -> None:
-        host, _, port = self.host.partition(":")
+        host, _, port = self.listens_at.partition(":")
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             assert self._process is not None
@@ -138,7 +187,7 @@ class Registry:
             with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
                 return
             time.sleep(0.01)
-        raise SystemExit(f"no registry on {self.host} after 30 s")
+        raise SystemExit(f"no registry on {self.listens_at} after 30 s")
 
 
 @contextlib.contextmanager
@@ -149,7 +198,7 @@ def running_registry(directory: Path) -> Iterator[Registry]:
     try:
         yield registry
     finally:
-        registry.stop()
+        registry.close()
 
 
 def count_requests(log: str) -> Requests:
@@ -202,6 +251,11 @@ def base_manifests() -> list[tuple[bytes, dict[str, Any]]]:
 def base_index(manifests: list[dict[str, Any]]) -> bytes:
     """The index of these descriptors."""
     return _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": manifests})
+
+
+def base_digest() -> str:
+    """The digest of the base image."""
+    return _digest(base_index([descriptor for _, descriptor in base_manifests()]))
 
 
 def _layer() -> bytes:
@@ -275,7 +329,7 @@ def _is_distribution(binary: str) -> bool:
     return "distribution" in done.stdout + done.stderr
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((address, 0))
         return int(sock.getsockname()[1])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
-from bench.measure import OURS, Outcome, median_ratio, median_seconds, typical_requests
+from bench.measure import OURS, Outcome, Sample, median_ratio, median_seconds, typical_requests
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def _row_to_json(row: Finished) -> dict[str, Any]:
             "median_seconds": round(median_seconds(samples), 4),
             "seconds": [round(sample.seconds, 4) for sample in samples],
             "requests": [sample.requests.by_method for sample in samples],
+            **_others(samples),
         }
         for tool, samples in row.outcome.samples.items()
     }
@@ -50,6 +51,11 @@ def _row_to_json(row: Finished) -> dict[str, Any]:
     document["figures"] = row.outcome.figures
     document["notes"] = row.outcome.notes
     return document
+
+
+def _others(samples: Sequence[Sample]) -> dict[str, Any]:
+    others = [sample.requests.others for sample in samples]
+    return {"counted": others} if any(others) else {}
 
 
 def ratios(outcome: Outcome) -> dict[str, float]:

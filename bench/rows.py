@@ -51,17 +51,29 @@ class Options:
     with_ko: bool = True
     repo_of_ko: Optional[Path] = None
     remote_cache: str = ""
+    round_trip_ms: float = 40.0
+    bandwidth: Optional[float] = None
+    several_scopes: str = "all"
+    token_lifetime: int = 300
+    cloud_images: Sequence[int] = (1, 50, 500)
 
 
 class Workspace:
     """A repository, a registry for it alone, and the tools that publish to that registry."""
 
-    def __init__(self, bench: Bench, name: str, repo: Path, services: Sequence[str]) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        name: str,
+        repo: Path,
+        services: Sequence[str],
+        registry: Optional[Registry] = None,
+    ) -> None:
         self.bench = bench
         self.place = bench.options.work / name
         self.repo = repo
         self.services = list(services)
-        self.registry = Registry(self.place / "registry")
+        self.registry = registry or Registry(self.place / "registry")
         self.registry.start()
         self.setting = Setting(repo, self.place, self.registry)
         self.monorepo: Optional[Monorepo] = None
@@ -72,7 +84,9 @@ class Workspace:
         """Publish with every tool for the first time, and keep the times."""
         for tool in self.tools:
             tool.start()
-            self.first[tool.name] = once(self.registry, partial(tool.publish_all, self.services))
+            self.first[tool.name] = once(
+                tool.setting.registry, partial(tool.publish_all, self.services)
+            )
             self.bench.say(
                 f"    {tool.name}, first publication: {self.first[tool.name].seconds:.1f} s"
             )
@@ -106,7 +120,8 @@ class Workspace:
         for tool in self.tools:
             if isinstance(tool, Ours):
                 tool.stop()
-        self.registry.stop()
+        for registry in {tool.setting.registry for tool in self.tools} | {self.registry}:
+            registry.close()
 
 
 class Bench:
@@ -150,14 +165,24 @@ class Bench:
         platforms: Sequence[str] = PLATFORMS,
         with_ko: bool = True,
         warm_go: bool = True,
+        registry: Optional[Callable[[Path], Registry]] = None,
     ) -> Workspace:
-        """Generate a monorepo, and its tools with empty caches."""
+        """Generate a monorepo, and its tools with empty caches.
+
+        :param registry: makes another registry than that on loopback.
+        """
         self.drop(name)
         place = self.options.work / name
         remove(place)
         monorepo = Monorepo(place / "repo", shape)
         monorepo.generate()
-        workspace = self._workspaces[name] = Workspace(self, name, monorepo.root, monorepo.services)
+        workspace = self._workspaces[name] = Workspace(
+            self,
+            name,
+            monorepo.root,
+            monorepo.services,
+            registry(place / "registry") if registry is not None else None,
+        )
         workspace.monorepo = monorepo
         setting = workspace.setting
         setting.platforms = tuple(platforms)

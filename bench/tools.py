@@ -80,6 +80,10 @@ class Setting:
             "DOCKER_CONFIG": str(self.state / "docker"),
         }
 
+    def environment(self) -> dict[str, str]:
+        """The variables of Go, and those that the registry needs."""
+        return {**self.go_environment(), **self.registry.environment}
+
     def copy_standard_library(self, target: Path) -> None:
         """Fill an empty Go cache at `target`."""
         if self.standard_library is not None:
@@ -142,7 +146,7 @@ class Ours:
         return next((line for line in lines if "remote cache" in line and "Failed" in line), "")
 
     def _pants(self, *arguments: str, tag: str = "latest") -> None:
-        env = {**self.setting.go_environment(), "KOCACHE": str(self.kocache), "BENCH_TAG": tag}
+        env = {**self.setting.environment(), "KOCACHE": str(self.kocache), "BENCH_TAG": tag}
         run(
             [str(ROOT / "pants"), *arguments],
             cwd=self.setting.repo,
@@ -207,7 +211,7 @@ class Ko:
     def publish(self, paths: Sequence[str], *, tag: str = "latest") -> None:
         """Publish the images of these directories."""
         env = {
-            **self.setting.go_environment(),
+            **self.setting.environment(),
             "GOFLAGS": "-modcacherw",
             "GOCACHE": str(self._state / "gocache"),
             "GOPATH": str(self._state / "gopath"),

@@ -19,6 +19,7 @@ from bench.measure import OURS, Outcome, Sample, median_ratio, take_turns, typic
 from bench.monorepo import Monorepo, Shape, go_sum_lines, sources, write_proxy
 from bench.registry import (
     BASE_PLATFORMS,
+    Position,
     Registry,
     Requests,
     base_blobs,
@@ -162,10 +163,10 @@ def test_tools_take_turns_and_the_warm_up_is_dropped(monkeypatch: pytest.MonkeyP
         def __init__(self) -> None:
             pass
 
-        def position(self) -> int:
-            return 0
+        def position(self) -> Position:
+            return Position(0)
 
-        def requests_since(self, position: int) -> Requests:
+        def requests_since(self, position: Position) -> Requests:
             return Requests({})
 
     order: list[str] = []
