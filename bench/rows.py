@@ -13,12 +13,20 @@ from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence, Union
 
 from bench.measure import OURS, Outcome, Sample, once, take_turns
-from bench.monorepo import PLATFORMS, Monorepo, Shape, copy_as_repository, write_proxy
+from bench.monorepo import (
+    PLATFORMS,
+    USERS_OF_A_LEAF,
+    Monorepo,
+    Shape,
+    copy_as_repository,
+    write_proxy,
+)
 from bench.registry import BASE_PLATFORMS, Registry
 from bench.tools import (
     ROOT,
     Copier,
     Failure,
+    GoBuild,
     Ko,
     Ours,
     Setting,
@@ -92,9 +100,16 @@ class Workspace:
             )
 
     def turns(
-        self, *, edit: Optional[Callable[[], None]] = None, tags: Optional[Iterator[str]] = None
+        self,
+        *,
+        edit: Optional[Callable[[], None]] = None,
+        tags: Optional[Iterator[str]] = None,
+        floor: Optional[Callable[[], None]] = None,
     ) -> Outcome:
-        """Publish everything once per turn with every tool."""
+        """Publish everything once per turn with every tool.
+
+        :param floor: a build with the go tool alone, which takes its turn too.
+        """
         tag = ["latest"]
 
         def before() -> None:
@@ -106,9 +121,12 @@ class Workspace:
         def publish(tool: Tool) -> None:
             tool.publish_all(self.services, tag=tag[0])
 
+        actions: dict[str, Callable[[], None]] = {t.name: partial(publish, t) for t in self.tools}
+        if floor is not None:
+            actions[GoBuild.name] = floor
         samples = take_turns(
             self.registry,
-            {t.name: partial(publish, t) for t in self.tools},
+            actions,
             runs=self.bench.options.runs,
             before_turn=before,
             say=self.bench.say,
@@ -280,7 +298,10 @@ def _new_tag(bench: Bench) -> Outcome:
 
 def _leaf(bench: Bench) -> Outcome:
     workspace = bench.fleet()
-    return workspace.turns(edit=_monorepo(workspace).edit_leaf)
+    go = GoBuild(workspace.setting)
+    users = workspace.services[:USERS_OF_A_LEAF]
+    go.build(users)
+    return workspace.turns(edit=_monorepo(workspace).edit_leaf, floor=partial(go.build, users))
 
 
 def _service(bench: Bench) -> Outcome:
@@ -330,7 +351,13 @@ def _cold(workspace: Workspace, bench: Bench, *, warm_go: bool) -> Outcome:
 
 
 def _cold_fleet(bench: Bench) -> Outcome:
-    return Outcome({name: [sample] for name, sample in bench.fleet().first.items()})
+    workspace = bench.fleet()
+    outcome = Outcome({name: [sample] for name, sample in workspace.first.items()})
+    go = GoBuild(workspace.setting)
+    sample = once(workspace.registry, partial(go.build, workspace.services))
+    bench.say(f"    {go.name}: {sample.seconds:.1f} s")
+    outcome.samples[go.name] = [sample]
+    return outcome
 
 
 def _registry_lost(bench: Bench) -> Outcome:
@@ -558,6 +585,7 @@ class Row:
 
 
 _KO = "`ko build --platform=... -P --sbom=none ./services/...` with KOCACHE, all in one invocation"
+_FLOOR = "`go build -o directory/` for each platform: executables without layers and uploads"
 _PUBLISHED = "everything published by both tools"
 
 ROWS = (
@@ -619,7 +647,7 @@ ROWS = (
         "cold first publish, all services, standard library compiled",
         "empty caches and registry; Go's cache has the standard library for both tools",
         "publish, once, pantsd running",
-        _KO,
+        f"{_KO}; {_FLOOR}",
         _cold_fleet,
         1.0,
     ),
@@ -646,7 +674,7 @@ ROWS = (
         "one leaf edited that five services use",
         f"{_PUBLISHED}; another value of a constant that is printed, committed, in every run",
         "publish",
-        f"{_KO}: its version stamp changes all of them",
+        f"{_KO}: its version stamp changes all of them; {_FLOOR}, for the five services",
         _leaf,
         0.15,
     ),

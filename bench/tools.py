@@ -233,6 +233,47 @@ class Ko:
     publish_all = publish
 
 
+class GoBuild:
+    """`go build -o directory/`, once per platform: the least that the executables can cost.
+
+    It makes no layers and uploads nothing.
+    """
+
+    name = "go build"
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self._number = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Delete every cache. The standard library is there again if the setting has one."""
+        self._state = self.setting.state / f"go-{self._number}"
+        self._number += 1
+        remove(self._state)
+        self.setting.copy_standard_library(self._state / "gocache")
+
+    def build(self, paths: Sequence[str]) -> None:
+        """Build the executables of these directories for all platforms."""
+        for number, platform in enumerate(self.setting.platforms):
+            output = self._state / "out" / str(number)
+            output.mkdir(parents=True, exist_ok=True)
+            env = {
+                **self.setting.go_environment(),
+                **_go_platform(platform),
+                "GOFLAGS": "-modcacherw",
+                "GOCACHE": str(self._state / "gocache"),
+                "GOPATH": str(self._state / "gopath"),
+            }
+            packages = (f"./{path}" if path else "." for path in paths)
+            run(
+                [*("go", "build", "-trimpath", "-buildvcs=false"), f"-o={output}/", *packages],
+                cwd=self.setting.repo,
+                env=clean_environment(env),
+                log=self.setting.state / "go.log",
+            )
+
+
 @dataclass(frozen=True)
 class Copier:
     """A program that copies an index with all its images from registry to registry."""
@@ -292,17 +333,23 @@ def compile_standard_library(target: Path, platforms: Sequence[str]) -> None:
         log=target.parent / "buildid.log",
     )
     for platform in platforms:
-        goos, goarch, variant = (*platform.split("/"), "")[:3]
-        env = {"GOENV": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOCACHE": str(target)}
-        env.update(GOOS=goos, GOARCH=goarch)
-        if goarch == "arm":
-            env["GOARM"] = variant.lstrip("v") or "7"
+        env = {"GOENV": "off", "GOTOOLCHAIN": "local", "GOCACHE": str(target)}
+        env.update(_go_platform(platform))
         run(
             ["go", "build", "-trimpath", "-buildvcs=false", *STANDARD_LIBRARY],
             cwd=target.parent,
             env=clean_environment(env),
             log=target.parent / "standard-library.log",
         )
+
+
+def _go_platform(platform: str) -> dict[str, str]:
+    """The variables of Go for a platform such as `linux/arm/v7`."""
+    goos, goarch, variant = (*platform.split("/"), "")[:3]
+    env = {"CGO_ENABLED": "0", "GOOS": goos, "GOARCH": goarch}
+    if goarch == "arm":
+        env["GOARM"] = variant.lstrip("v") or "7"
+    return env
 
 
 def versions(registry: Registry) -> dict[str, str]:

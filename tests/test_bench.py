@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import report
+from bench import report, tools
 from bench.measure import OURS, Outcome, Sample, median_ratio, take_turns, typical_requests
 from bench.monorepo import Monorepo, Shape, go_sum_lines, sources, write_proxy
 from bench.registry import (
@@ -28,7 +28,7 @@ from bench.registry import (
     count_requests,
 )
 from bench.rows import ROWS
-from bench.tools import clean_environment
+from bench.tools import GoBuild, Setting, clean_environment
 
 
 def _go(*arguments: str, cwd: Path, **extra: str) -> str:
@@ -227,3 +227,31 @@ def test_a_users_settings_do_not_reach_the_tools(monkeypatch: pytest.MonkeyPatch
     assert "KO_DOCKER_REPO" not in found
     assert found["GOENV"] == "off"
     assert found["PATH"] == os.environ["PATH"]
+
+
+def test_the_floor_is_one_go_build_per_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(tools, "run", lambda argv, *, env, **_: calls.append((argv, env)))
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "compiled").touch()
+    setting = Setting(tmp_path / "repo", tmp_path / "state", Registry(tmp_path / "registry"))
+    setting.standard_library, setting.platforms = library, ("linux/amd64", "linux/arm/v7")
+    go = GoBuild(setting)
+    go.build(["services/a", ""])
+    state = tmp_path / "state" / "go-0"
+    for number, (argv, _) in enumerate(calls):
+        assert argv[2:] == [
+            *("-trimpath", "-buildvcs=false", f"-o={state}/out/{number}/", "./services/a", ".")
+        ]
+    assert [(env["GOARCH"], env.get("GOARM")) for _, env in calls] == [
+        ("amd64", None),
+        ("arm", "7"),
+    ]
+    assert {(env["CGO_ENABLED"], env["GOCACHE"]) for _, env in calls} == {("0", f"{state}/gocache")}
+    assert (state / "gocache" / "compiled").is_file()
+    go.forget()
+    go.build(["services/a"])
+    assert (tmp_path / "state" / "go-1" / "gocache" / "compiled").is_file()
