@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import threading
 from collections import Counter
@@ -113,6 +114,19 @@ class FaultRegistry:
         self.fixed_tags: frozenset[str] = frozenset()
         #: The status of a POST to the token server; 0: it knows OAuth2.
         self.oauth2_status = 0
+        #: What a request for several scopes gets: `all`, `first` or `last` of them, `none`, or a
+        #: status.
+        self.several_scopes = "all"
+        #: The scopes of each token that was granted.
+        self.asked_scopes: list[tuple[str, ...]] = []
+        #: Repositories to which nobody may push.
+        self.protected: frozenset[str] = frozenset()
+        #: The status of a request that a token does not allow; 401 comes with a challenge.
+        self.insufficient_status = 401
+        #: Tokens say what they allow, as JWTs do.
+        self.jwt = False
+        #: A longer `Authorization` is answered 400; 0: none is.
+        self.max_authorization = 0
         #: Status and `Location` of the token server's replies, except at `/token/there`.
         self.token_redirect: tuple[int, str] | None = None
         #: What a token's `expires_in` is; it may be no JSON.
@@ -124,7 +138,7 @@ class FaultRegistry:
         #: `http://host:port` of another registry, for faults that lead there.
         self.elsewhere = ""
         self.port = 0
-        self._serial = 0
+        self.serials = itertools.count(1)
 
     @property
     def host(self) -> str:
@@ -159,8 +173,7 @@ class FaultRegistry:
     def serial(self) -> int:
         """A new number."""
         with self.lock:
-            self._serial += 1
-            return self._serial
+            return next(self.serials)
 
     def put_blob(self, name: str, content: bytes) -> str:
         """Put a blob there directly."""

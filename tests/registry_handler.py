@@ -142,7 +142,13 @@ class RequestHandler(BaseHTTPRequestHandler):
         granted = registry.tokens.get(value) if kind == "Bearer" else None
         name = self.route["name"] if self.route else ""
         action = "pull" if self.command in ("GET", "HEAD") else "push"
-        if granted is None or f"{name}:{action}" not in granted:
+        if 0 < registry.max_authorization < len(value):
+            return error_answer(400, "REQUEST_HEADER_TOO_LARGE")
+        if granted is not None and f"{name}:{action}" not in granted:
+            if registry.insufficient_status != 401:
+                return error_answer(registry.insufficient_status, "DENIED")
+            return self.unauthorized()
+        if granted is None:
             return self.unauthorized()
         return None
 
@@ -167,14 +173,33 @@ class RequestHandler(BaseHTTPRequestHandler):
                 if base64.b64decode(value).decode() != f"{USERNAME}:{PASSWORD}":
                     return error_answer(401, "UNAUTHORIZED")
                 user = USERNAME
+        return self.grant(user, scopes)
+
+    def grant(self, user: str, scopes: list[str]) -> Answer:
+        """A token for some of the scopes."""
+        registry = self.registry
+        if len(scopes) > 1 and registry.several_scopes.isdigit():
+            return error_answer(int(registry.several_scopes), "UNSUPPORTED")
+        registry.asked_scopes.append(tuple(scopes))
+        if len(scopes) > 1:
+            kinds = {"first": scopes[:1], "last": scopes[-1:], "none": []}
+            scopes = kinds.get(registry.several_scopes, scopes)
         granted = set()
         for scope in scopes:
             _, name, actions = scope.split(":")
             for action in actions.split(","):
-                if user or action in self.registry.anonymous_actions:
+                protected = action == "push" and name in registry.protected
+                if (user and not protected) or action in registry.anonymous_actions:
                     granted.add(f"{name}:{action}")
-        token = f"canary-token-{self.registry.serial()}-{'x' * 20}"
-        self.registry.tokens[token] = frozenset(granted)
+        token = f"canary-token-{registry.serial()}-{'x' * 20}"
+        if registry.jwt:
+            access = [
+                {"type": "repository", "name": name, "actions": [action]}
+                for name, _, action in (entry.rpartition(":") for entry in sorted(granted))
+            ]
+            claims = base64.urlsafe_b64encode(json.dumps({"access": access}).encode()).decode()
+            token = f"{token}.{claims.rstrip('=')}.signature"
+        registry.tokens[token] = frozenset(granted)
         reply = f'{{"token": "{token}", "expires_in": {self.registry.expires_in}}}'
         return Answer(200, {"Content-Type": "application/json"}, reply.encode())
 

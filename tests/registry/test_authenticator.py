@@ -18,12 +18,14 @@ from registry_support import FakeTime, auth_env, client_for, reply_of, request_t
 from ko_pants.oci import media_types
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.authenticator import Authenticator
+from ko_pants.registry.bearer_tokens import BearerTokens
 from ko_pants.registry.challenge import NO_SCOPES, PULL, PUSH, Scopes, repository_scopes
 from ko_pants.registry.client import RegistryError
 from ko_pants.registry.contacts import Contacts
 from ko_pants.registry.credentials import CredentialStore
 from ko_pants.registry.redaction import Redactor
 from ko_pants.registry.request import Reply, Request
+from ko_pants.registry.token_groups import TokenGroups
 from ko_pants.registry.token_servers import TokenServers
 from ko_pants.registry.tokens import TokenStore
 
@@ -215,7 +217,8 @@ class World:
         self.contacts = Contacts(frozenset(), lambda origin: None)
         self.asked: list[str] = []
         servers = TokenServers(self._answer, credentials, redactor, frozenset(), clock)
-        self.authenticator = Authenticator(credentials, self.contacts, TokenStore(clock), servers)
+        tokens = BearerTokens(credentials, TokenStore(clock), servers, TokenGroups(), clock)
+        self.authenticator = Authenticator(credentials, self.contacts, tokens)
         self.request = request_to("https://r.io/v2/app/manifests/v1")
 
     def _answer(self, request: Request) -> Reply:
@@ -311,8 +314,8 @@ def test_what_is_known_without_a_request(
     tmp_path: Path, challenge: str, login: bool, known: bool, value: str | None
 ) -> None:
     world = World(tmp_path, **({"auth": LOGIN} if login else {}))
-    find = world.authenticator.authorization_without_request
-    assert find("r.io", "app") == (False, None)
+    find, session = world.authenticator.authorization_in_a_row, world.request.session
+    assert find(session, world.request.ref) == (False, None)
     world.meet(challenge)
-    assert find("r.io", "app") == (known, value)
+    assert find(session, world.request.ref) == (known, value)
     assert world.asked == []

@@ -190,3 +190,66 @@ def test_after_a_failure_others_go_on_and_the_next_may_be_first(crowd: Crowd) ->
         assert mine
         contact.learn(reply_of(200))
     assert not contact.failed
+
+
+# What an earlier run knew
+
+
+def test_what_a_registry_was_like_is_remembered() -> None:
+    Contacts(frozenset(), direct).of("r.io").learn(reply_of(401, WWW_Authenticate=BEARER))
+    Contacts(frozenset(), direct).of("open.io").learn(reply_of(404, "https://open.io/v2/"))
+    later = Contacts(frozenset(), direct)
+    known, free, new = (later.of(name) for name in ("r.io", "open.io", "new.io"))
+    assert (known.known, known.remembered) == (free.known, free.remembered) == (True, True)
+    assert known.challenge is not None
+    assert known.challenge.params == {"realm": "https://auth.io/token"}
+    assert free.challenge is None
+    assert not new.known
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, 503])
+def test_a_reply_of_failure_is_not_what_a_registry_is_like(status: int) -> None:
+    Contacts(frozenset(), direct).of("r.io").learn(reply_of(status))
+    assert not Contacts(frozenset(), direct).of("r.io").known
+
+
+def test_a_challenge_over_plain_http_does_not_count_over_tls(
+    probed: list[tuple[str, int]],
+) -> None:
+    insecure = frozenset({"plain.lan:5000"})
+    reply = reply_of(401, "http://plain.lan:5000/v2/", WWW_Authenticate=BEARER)
+    Contacts(insecure, direct).of("plain.lan:5000").learn(reply)
+    # The option has gone.
+    contact = Contacts(frozenset(), direct).of("plain.lan:5000")
+    assert not contact.known
+    assert contact.challenge is None
+    # Whether it speaks TLS by now is asked in every run.
+    probed.clear()
+    assert Contacts(insecure, direct).of("plain.lan:5000").challenge is not None
+    assert probed == [("plain.lan", 5000)]
+
+
+def test_a_huge_challenge_is_not_remembered() -> None:
+    huge = f'Bearer realm="https://auth.io/{"x" * 3000}"'
+    contact = Contacts(frozenset(), direct).of("r.io")
+    contact.learn(reply_of(401, WWW_Authenticate=huge))
+    assert contact.challenge is not None
+    assert not Contacts(frozenset(), direct).of("r.io").known
+
+
+def test_what_is_known_by_now_is_not_forgotten() -> None:
+    Contacts(frozenset(), direct).of("r.io").learn(reply_of(401, WWW_Authenticate=BEARER))
+    contact = Contacts(frozenset(), direct).of("r.io")
+    contact.confirm()
+    contact.forget()
+    contact.learn_again(reply_of(200))
+    assert contact.known
+    assert contact.challenge is not None
+
+
+def test_a_registry_that_lets_everybody_in_by_now() -> None:
+    Contacts(frozenset(), direct).of("r.io").learn(reply_of(401, WWW_Authenticate=BEARER))
+    contact = Contacts(frozenset(), direct).of("r.io")
+    contact.learn_again(reply_of(200))
+    assert (contact.challenge, contact.remembered) == (None, False)
+    assert Contacts(frozenset(), direct).of("r.io").challenge is None

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry_support import FakeTime, client_for
 
+from ko_pants import daemon_memory
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.oci.descriptor import sha256_digest
 from ko_pants.oci.media_types import OCI_MANIFEST
@@ -48,6 +49,8 @@ class Server:
     distort: Callable[[list[bytes]], list[bytes]]
     port: int = 0
     rows: int = 0
+    bearer: bool = False
+    tokens: int = 0
 
     def answer(self, connection: socket.socket) -> None:
         """Serve one connection to its end."""
@@ -71,6 +74,16 @@ class Server:
 
     def _reply(self, head: bytes) -> bytes:
         path = head.split(b" ")[1].decode()
+        if path.startswith("/token?"):
+            self.tokens += 1
+            body = b'{"token": "canary-token", "expires_in": 300}'
+            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        if self.bearer and b"\r\nAuthorization: Bearer canary-token\r\n" not in head + b"\r\n":
+            realm = f"http://127.0.0.1:{self.port}/token"
+            return (
+                "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n"
+                f'WWW-Authenticate: Bearer realm="{realm}",service="s"\r\n\r\n'
+            ).encode()
         return reply(self.tags.get(path.split("/")[2]))
 
 
@@ -102,7 +115,7 @@ def ask(
     names = names or [f"app{n}" for n in range(COUNT)]
     answers = client.head_manifests(
         [
-            (client.session(), Reference(host, name, "v1"), digest)
+            (client.session(push_to=[Reference(host, name)]), Reference(host, name, "v1"), digest)
             for name, digest in zip(names, expected)
         ]
     )
@@ -112,17 +125,25 @@ def ask(
     ]
 
 
-def check(tags: Sequence[str | None], distort: Callable[[list[bytes]], list[bytes]]) -> None:
+def check(
+    tags: Sequence[str | None],
+    distort: Callable[[list[bytes]], list[bytes]],
+    *,
+    bearer: bool = False,
+) -> None:
     """No tag that names something else looks current, in two runs of a daemon.
 
     Both have the same connections. The first asks twice.
     """
-    server = Server({f"app{n}": tag for n, tag in enumerate(tags)}, distort)
+    server = Server({f"app{n}": tag for n, tag in enumerate(tags)}, distort, bearer=bearer)
+    daemon_memory.clear_all()
     with serving(server):
         time = FakeTime()
         kept = kept_connections(time)
+        refs = [Reference(f"127.0.0.1:{server.port}", f"app{n}", "v1") for n in range(COUNT)]
         for times in (2, 1):
             client = client_for({}, time, kept=kept)
+            client.expect(refs)
             # The first question of a client is asked by the general client.
             client.session().head_manifest(Reference(f"127.0.0.1:{server.port}", "first", "v1"))
             for _ in range(times):
@@ -175,6 +196,7 @@ DISTORTIONS: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "interim replies": inserted(3, INTERIM * 3),
     "103 with a digest": inserted(3, reply(EXPECTED[3]).replace(b"200 OK", b"103 Early Hints")),
     "101": inserted(3, reply(EXPECTED[3]).replace(b"200 OK", b"101 Switching Protocols")),
+    "401": inserted(3, b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nWWW-Authenticate: Basic\r\n\r\n"),
     "error with a body": inserted(3, b"HTTP/1.1 400 Bad\r\nContent-Length: 2\r\n\r\n{}"),
     "bare line feeds": lambda replies: [*replies[:3], replies[3].replace(b"\r", b""), *replies[4:]],
     "merged heads": lambda replies: [
@@ -209,12 +231,13 @@ TAGS: dict[str, list[str | None]] = {
 }
 
 
+@pytest.mark.parametrize("bearer", [False, True], ids=["anonymous", "bearer"])
 @pytest.mark.parametrize("tags", list(TAGS), ids=list(TAGS))
 @pytest.mark.parametrize("distortion", list(DISTORTIONS), ids=list(DISTORTIONS))
-def test_no_stale_tag_looks_current(distortion: str, tags: str) -> None:
+def test_no_stale_tag_looks_current(distortion: str, tags: str, bearer: bool) -> None:
     if (distortion, tags) == ("one place on", "each names what the next should"):
         pytest.skip("the one limit: all tags are exchanged, and the replies in the same way")
-    check(TAGS[tags], DISTORTIONS[distortion])
+    check(TAGS[tags], DISTORTIONS[distortion], bearer=bearer)
 
 
 @settings(deadline=None, max_examples=60)
@@ -223,11 +246,15 @@ def test_no_stale_tag_looks_current(distortion: str, tags: str) -> None:
         st.sampled_from([None, FOREIGN, "own", "own", "own"]), min_size=COUNT, max_size=COUNT
     ),
     places=st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=2 * COUNT),
+    bearer=st.booleans(),
 )
-def test_replies_in_any_order_and_number(tags: list[str | None], places: list[int]) -> None:
+def test_replies_in_any_order_and_number(
+    tags: list[str | None], places: list[int], bearer: bool
+) -> None:
     check(
         [EXPECTED[n] if tag == "own" else tag for n, tag in enumerate(tags)],
         lambda replies: [replies[place] for place in places if place < len(replies)],
+        bearer=bearer,
     )
 
 
@@ -238,6 +265,19 @@ def test_a_row_in_step_counts() -> None:
         assert ask(server, client) == [f"app{n}" for n in range(COUNT)]
         client.close()
     assert server.rows == 1
+
+
+def test_a_row_with_a_token_counts() -> None:
+    server = Server({f"app{n}": d for n, d in enumerate(EXPECTED)}, lambda r: r, bearer=True)
+    with serving(server):
+        for tokens, rows in ((1, 1), (1, 2)):
+            client = client_for({})
+            client.expect(
+                [Reference(f"127.0.0.1:{server.port}", f"app{n}", "v1") for n in range(COUNT)]
+            )
+            assert ask(server, client) == [f"app{n}" for n in range(COUNT)]
+            client.close()
+            assert (server.tokens, server.rows) == (tokens, rows)
 
 
 def test_two_tags_of_an_image_are_not_asked_in_one_row() -> None:

@@ -17,6 +17,7 @@ from fault_registry import PASSWORD, USERNAME, digest_of
 from registry_support import client_for, descriptor_of, layer_of, manifest_of, random_bytes
 from registry_world import World, new_world
 
+from ko_pants import daemon_memory
 from ko_pants.oci import media_types
 from ko_pants.oci.reference import Reference
 from ko_pants.registry.client import RegistryClient, RegistryError
@@ -117,6 +118,7 @@ class TestChallengeAtTheRootOnly:
         world.publish(world.client(), world.new)
         world.check_complete()
         assert roots(world) == 4
+        daemon_memory.clear_all()
         registry.fail("root", "503", None)
         with pytest.raises(RegistryError, match="no credentials were sent"):
             world.publish(world.client(), world.old)

@@ -31,6 +31,9 @@ class StubAuthorizer:
         self.asked: list[Scopes] = []
         self.refused: list[str | None] = []
         self.forgotten: list[str] = []
+        self.doubts = False
+        self.doubted: list[tuple[int, str]] = []
+        self.outcomes: list[int] = []
 
     def authorization(self, request: Request) -> str | None:
         self.asked.append(request.scopes)
@@ -42,6 +45,13 @@ class StubAuthorizer:
         self.refused.append(sent)
         self.known = True
         return self.again, self.scopes
+
+    def answer_refusal(self, request: Request, reply: Reply, sent: str) -> bool:
+        self.doubted.append((reply.status, sent))
+        return self.doubts
+
+    def note_outcome(self, request: Request, reply: Reply) -> None:
+        self.outcomes.append(reply.status)
 
     def forget(self, registry: str, sent: str) -> None:
         self.forgotten.append(sent)

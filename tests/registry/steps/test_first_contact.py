@@ -168,3 +168,87 @@ def test_nobody_waits_where_no_challenge_is_expected() -> None:
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: first.send(request_to(PATH)), range(3)))
     assert len(step.requests) == 3
+
+
+# What is remembered of an earlier run
+
+
+def remembered(home: str, challenge: str = "") -> None:
+    """An earlier run of the daemon has met `localhost:5000`."""
+    reply = reply_of(401 if challenge else 200, home, WWW_Authenticate=challenge)
+    contact = Contacts(frozenset(), lambda origin: None).of("localhost:5000")
+    contact.learn(reply)
+
+
+BEARER = 'Bearer realm="https://auth.io/token",service="s",scope="repository:app:pull"'
+
+
+@pytest.mark.parametrize("home", ["http://localhost:5000/v2/", "https://localhost:5000/v2/"])
+@pytest.mark.parametrize("challenge", ["", BEARER])
+def test_a_registry_of_an_earlier_run_is_not_asked_who_it_is(home: str, challenge: str) -> None:
+    remembered(home, challenge)
+    step, authorized = StubStep(reply_of(500)), Authorized()
+    first, contacts = first_contact(step, authorized, expects=True)
+    contact = contacts.of("localhost:5000")
+    assert contact.remembered
+    assert first.send(LOOPBACK).status == 200
+    assert not contact.remembered
+    assert step.requests == []
+    assert authorized.calls == [(home[: -len("/v2/")] + PATH, None)]
+    # A scope is of one request.
+    params = contact.challenge.params if contact.challenge else {}
+    assert dict(params) == ({"realm": "https://auth.io/token", "service": "s"} if challenge else {})
+
+
+class Failing(Authorized):
+    """The step behind, which fails once."""
+
+    def __init__(self, outcome: Reply | Exception) -> None:
+        super().__init__()
+        self.outcome: Reply | Exception | None = outcome
+
+    def send(self, request: Request, unauthorized: Reply | None = None) -> Reply:
+        outcome, self.outcome = self.outcome, None
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome or super().send(request, unauthorized)
+
+
+@pytest.mark.parametrize(
+    "signs", [reply_of(400, f"http://localhost:5000{PATH}"), TransferFailure("reset")]
+)
+def test_a_registry_on_loopback_that_speaks_tls_now(
+    monkeypatch: pytest.MonkeyPatch, signs: Reply | Exception
+) -> None:
+    monkeypatch.setattr(tls, "speaks_tls", lambda host, port, timeout: True)
+    remembered("http://localhost:5000/v2/", BEARER)
+    https = f"https://localhost:5000{PATH}"
+    step, authorized = StubStep(TransferFailure("reset"), reply_of(200, https)), Failing(signs)
+    first, contacts = first_contact(step, authorized)
+    assert first.send(LOOPBACK).status == 200
+    assert step.urls == [f"http://localhost:5000{PATH}", https]
+    contact = contacts.of("localhost:5000")
+    assert (contact.home.scheme, contact.challenge, contact.known) == ("https", None, True)
+
+
+def test_a_registry_on_loopback_that_speaks_tls_no_more() -> None:
+    remembered("https://localhost:5000/v2/", BEARER)
+    step = StubStep(reply_of(200, f"http://localhost:5000{PATH}"))
+    first, contacts = first_contact(step, Failing(TransferFailure("TLS failed", tls=True)))
+    assert first.send(LOOPBACK).status == 200
+    assert contacts.of("localhost:5000").home.scheme == "http"
+    # The next run knows that.
+    _, later = first_contact(step, Authorized())
+    assert later.of("localhost:5000").home.scheme == "http"
+
+
+@pytest.mark.parametrize("connect", [True, False])
+def test_no_other_registry_is_spoken_to_without_tls(connect: bool) -> None:
+    Contacts(frozenset(), lambda origin: None).of("r.io").learn(reply_of(200))
+    failure = TransferFailure("reset", connect=connect, tls=not connect)
+    step = StubStep(reply_of(200, URL))
+    first, contacts = first_contact(step, Failing(failure))
+    with pytest.raises(TransferFailure):
+        first.send(request_to(PATH))
+    assert step.requests == []
+    assert contacts.of("r.io").home.scheme == "https"

@@ -166,6 +166,13 @@ class Checker:
         with self._lock:
             unasked, self._unasked = self._unasked, []
             self._asked += unasked
+        repositories = [
+            check.publication.store.repository
+            for check in unasked
+            if isinstance(check.publication.store, RegistryStore)
+        ]
+        if repositories:
+            self._client.expect(repositories)
         # No two questions of a row expect the same digest, so each question of a check has its own.
         rows: dict[tuple[str, int], list[_Asked]] = {}
         for check in unasked:

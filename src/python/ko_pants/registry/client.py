@@ -7,7 +7,7 @@ registry has are shared. A `RegistrySession` is a view of it that counts its req
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, BinaryIO, Callable, Sequence
+from typing import TYPE_CHECKING, BinaryIO, Callable, Iterable, Sequence
 
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.reference import Reference
@@ -91,6 +91,7 @@ class RegistryClient:
     def __init__(self, config: RegistryConfig) -> None:
         self._config = config
         self._lock = threading.Lock()
+        self._expected: list[Reference] = []
         self._parts: _Parts | None = None
 
     def session(self, push_to: Sequence[Reference] = ()) -> RegistrySession:
@@ -101,6 +102,19 @@ class RegistryClient:
         (quay, ghcr) answer a HEAD with 404 rather than 401.
         """
         return RegistrySession(self, push_to)
+
+    def expect(self, repositories: Iterable[Reference]) -> None:
+        """Say that these will be pushed to, or asked about by sessions that name them in `push_to`.
+
+        The first token that one of them needs is asked for all of them, in groups as large as
+        servers take. Repositories that come later join those that still have no token.
+        """
+        with self._lock:
+            if self._parts is None:
+                # The imports are left to the thread that sends the first request.
+                self._expected += repositories
+                return
+        self._parts.requester.token_groups.expect(repositories)
 
     def head_manifests(
         self, questions: Sequence[tuple[RegistrySession, Reference, str]]
@@ -136,7 +150,9 @@ class RegistryClient:
         if self._parts is None:
             with self._lock:
                 if self._parts is None:
-                    self._parts = _Parts(self._config)
+                    parts = _Parts(self._config)
+                    parts.requester.token_groups.expect(self._expected)
+                    self._parts = parts
         return self._parts
 
 

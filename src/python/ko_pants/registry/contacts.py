@@ -2,20 +2,44 @@
 
 Until then, nobody knows whether a registry on loopback speaks TLS and whether it wants to know who
 asks. So the first request is a probe, and others can wait for its reply (`Contact.first`).
+
+What a registry was like is remembered in the daemon, so that a later run needs no probe. It is in
+doubt until a reply confirms it, and is found out again where it no longer holds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from dataclasses import dataclass
 from typing import Callable, Iterator
 
+from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.registry import tls
 from ko_pants.registry.challenge import Challenge, choose_challenge
 from ko_pants.registry.endpoints import Origin, is_loopback, split_host
 from ko_pants.registry.request import Reply
 
 _PROBE_TIMEOUT_SECONDS = 5.0
+# Of a challenge, only these say something of the next request too.
+_LASTING_PARAMS = ("realm", "service")
+_MAX_REMEMBERED_BYTES = 2048
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """What a registry was like: who answered, and the challenge (None: it let everybody in)."""
+
+    home: Origin
+    challenge: Challenge | None
+
+
+_registries: BoundedMemory[str, _Remembered] = BoundedMemory(
+    name="registry.contacts: registries",
+    bound=256,
+    holds="scheme and challenge of registries; a challenge counts for the origin that sent it, its "
+    "realm is checked before every use, and what no longer holds is found out again",
+)
 
 
 class Contact:
@@ -39,6 +63,8 @@ class Contact:
         self.known = False
         #: True once somebody asked and got no reply.
         self.failed = False
+        #: What is known is of an earlier run, and no reply of this one has confirmed it.
+        self.remembered = False
         self._may_be_http = may_be_http
         self._proxy_for = proxy_for
         self._probing = threading.Lock()
@@ -87,10 +113,42 @@ class Contact:
     def learn(self, reply: Reply) -> None:
         """Take note of the first reply, and let go on who waits for it."""
         with self._changed:
-            self.note_challenge(reply)
-            self.scheme = self.scheme or reply.origin.scheme
-            self.known = True
+            self._take(reply)
             self._changed.notify_all()
+
+    def recall(self) -> None:
+        """Begin with what an earlier run knew. To be called before anything else."""
+        found = _registries.get(self.registry)
+        if found is None:
+            return
+        if is_loopback(self.host):
+            self.scheme = found.home.scheme
+        if found.home == self.home:
+            self.challenge = found.challenge
+            self.known = self.remembered = True
+
+    def confirm(self) -> None:
+        """A reply has shown that what was remembered holds."""
+        self.remembered = False
+
+    def learn_again(self, reply: Reply) -> None:
+        """Take note of the reply to a request that was sent without regard to what is remembered.
+
+        Nothing changes if another thread has found out already what the registry is like.
+        """
+        with self._changed:
+            if self.remembered:
+                self.challenge = None
+                self._take(reply)
+
+    def forget(self) -> None:
+        """Know nothing again, if what is known is only remembered."""
+        with self._changed:
+            if self.remembered:
+                self.remembered = self.known = False
+                self.challenge = None
+                self.scheme = None if is_loopback(self.host) else self.scheme
+                _registries.pop(self.registry)
 
     def note_challenge(self, reply: Reply) -> Challenge | None:
         """The challenge of a reply with status 401, which is used from now on; None: it has none.
@@ -101,7 +159,26 @@ class Contact:
             return None
         found = choose_challenge(reply.headers.get("WWW-Authenticate", ""))
         self.challenge = found or self.challenge
+        if found is not None:
+            self.remembered = False
+            self._remember()
         return found
+
+    def _take(self, reply: Reply) -> None:
+        self.scheme = self.scheme or reply.origin.scheme
+        if self.note_challenge(reply) is None and (reply.status < 400 or reply.status == 404):
+            self._remember()
+        self.remembered = False
+        self.known = True
+
+    def _remember(self) -> None:
+        challenge = self.challenge
+        if challenge is not None:
+            params = {k: v for k, v in challenge.params.items() if k in _LASTING_PARAMS}
+            if sum(map(len, params.values())) > _MAX_REMEMBERED_BYTES:
+                return
+            challenge = Challenge(challenge.scheme, params)
+        _registries.put(self.registry, _Remembered(self.home, challenge))
 
     def turns_out_tls(self, spoken: str) -> bool:
         """After a request in the scheme `spoken` had no good reply: is it a server of TLS?
@@ -155,5 +232,6 @@ class Contacts:
                 if contact is None:
                     insecure = registry in self._insecure
                     contact = Contact(registry, insecure, self._proxy_for)
+                    contact.recall()
                     self._contacts[registry] = contact
         return contact

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import logging
 import os
@@ -33,6 +34,8 @@ _SHOWN_ERROR_BYTES = 400
 # Variables whose values a helper may write when it fails.
 _SECRET_VARIABLE = re.compile("SECRET|TOKEN|PASSWORD|ACCESS_KEY|IDENTITY_HEADER")
 _MAX_AUTH_FILE_BYTES = 4 * 1024 * 1024
+# Ends with the process, so a fingerprint says nothing to anybody else.
+_FINGERPRINT_KEY = os.urandom(32)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,15 @@ class Credential:
             return None
         pair = f"{self.username}:{self.password}".encode()
         return "Basic " + base64.b64encode(pair).decode()
+
+    def fingerprint(self) -> str:
+        """A keyed hash of everything: equal as long as source, user and secrets are.
+
+        It is different in every process.
+        """
+        parts = (self.source, self.username, self.password, self.identity_token)
+        content = repr((*parts, self.registry_token)).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(content, key=_FINGERPRINT_KEY, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)

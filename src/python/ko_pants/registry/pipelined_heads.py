@@ -31,7 +31,7 @@ import contextlib
 import re
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Mapping, Optional, Sequence, Tuple
 
 from ko_pants.daemon_memory import BoundedMemory
@@ -51,7 +51,7 @@ from ko_pants.registry.manifests import (
     describe_head,
     manifest_path,
 )
-from ko_pants.registry.request import Session
+from ko_pants.registry.request import Reply, Session
 from ko_pants.registry.requester import Requester
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9])(?: |$)")
@@ -86,7 +86,7 @@ _UNANSWERED: Answer = (False, None)
 class PipelinedHeads:
     """Asks for many manifests of one registry. Thread-safe.
 
-    It sends no requests for tokens, which are for one repository each.
+    It asks for a token that several repositories need, and for no other.
     """
 
     def __init__(self, requester: Requester, manifests: Manifests) -> None:
@@ -124,12 +124,25 @@ class PipelinedHeads:
         return answers
 
     def _ask_in_a_row(self, home: Origin, questions: Sequence[Question]) -> list[Answer]:
-        expected = [digest for _, _, digest in questions]
-        anonymous = self._requester.contacts.of(questions[0][1].registry).challenge is None
         pool = self._requester.connections.pool(home)
-        requests = self._requests(home, questions)
-        if not requests or pool.proxy is not None:
+        if pool.proxy is not None:
             return [_UNANSWERED] * len(questions)
+        requests = self._requests(home, questions)
+        known = [place for place, request in enumerate(requests) if request is not None]
+        answers = [_UNANSWERED] * len(questions)
+        if known:
+            row = [questions[place] for place in known]
+            found = self._ask_all(pool, row, [r for r in requests if r is not None])
+            for place, answer in zip(known, found):
+                answers[place] = answer
+        return answers
+
+    def _ask_all(
+        self, pool: OriginPool, questions: Sequence[Question], requests: Sequence[_Request]
+    ) -> list[Answer]:
+        expected = [digest for _, _, digest in questions]
+        contact = self._requester.contacts.of(questions[0][1].registry)
+        anonymous = contact.challenge is None
         pool.pace.wait()
         with pool.slots:
             try:
@@ -143,6 +156,8 @@ class PipelinedHeads:
             return [_UNANSWERED] * len(questions)
         if anonymous and self._hides(questions, heads):
             heads = []
+        if heads:
+            contact.confirm()
         answers = [self._answer(head, ref) for head, (_, ref, _) in zip(heads, questions)]
         return answers + [_UNANSWERED] * (len(questions) - len(answers))
 
@@ -153,29 +168,31 @@ class PipelinedHeads:
             session, ref, 404, push=True
         )
 
-    def _requests(self, home: Origin, questions: Sequence[Question]) -> list[bytes]:
-        """The bytes of all requests; none if one needs a token."""
+    def _requests(self, home: Origin, questions: Sequence[Question]) -> list[_Request | None]:
+        """Each request; None for one that needs a token of its own."""
         own = {
             "User-Agent": self._requester.config.user_agent,
             "Accept-Encoding": "identity",
             "Accept": ACCEPT_MANIFESTS,
         }
-        requests = []
-        for _, ref, _ in questions:
-            known, authorization = self._requester.authenticator.authorization_without_request(
-                ref.registry, ref.repository
+        requests: list[_Request | None] = []
+        for session, ref, _ in questions:
+            known, authorization = self._requester.authenticator.authorization_in_a_row(
+                session, ref
             )
             if not known:
-                return []
+                requests.append(None)
+                continue
             headers = own
             if authorization is not None:
                 self._requester.notices.warn_of_credentials(ref.registry, home)
                 headers = {**own, "Authorization": authorization}
-            requests.append(head_request(manifest_path(ref), home.netloc, headers))
+            content = head_request(manifest_path(ref), home.netloc, headers)
+            requests.append(_Request(content, ref.registry, authorization))
         return requests
 
     def _exchange(
-        self, pool: OriginPool, requests: Sequence[bytes], expected: frozenset[str]
+        self, pool: OriginPool, requests: Sequence[_Request], expected: frozenset[str]
     ) -> tuple[int, list[Head]]:
         """Send requests: how many were sent, and the answers before the first that is none.
 
@@ -204,7 +221,7 @@ class PipelinedHeads:
         self,
         connection: HeadConnection,
         connections: OriginConnections,
-        requests: Sequence[bytes],
+        requests: Sequence[_Request],
         expected: frozenset[str],
     ) -> tuple[int, list[Head]]:
         """See `_exchange`; a connection that can be used again becomes one of the idle ones."""
@@ -214,7 +231,9 @@ class PipelinedHeads:
             end = len(heads) + 1 if origin in _without_pipelining else len(requests)
             batch = requests[len(heads) : end]
             sent += len(batch)
-            heads += connection.ask(batch)
+            heads += connection.ask([request.content for request in batch])
+        if connection.refusal is not None:
+            self._note_refusal(requests, connection.refusal)
         if not connection.pipelines:
             _without_pipelining.put(origin, True)
         if connection.usable:
@@ -226,6 +245,15 @@ class PipelinedHeads:
             for each in oldest:
                 each.close()
         return sent, heads
+
+    def _note_refusal(self, requests: Sequence[_Request], refusal: Head) -> None:
+        """After a 401 in a row: it may be the answer to any request, but it is the registry's."""
+        challenge = {"WWW-Authenticate": refusal.headers.get("www-authenticate", "")}
+        contact = self._requester.contacts.of(requests[0].registry)
+        contact.note_challenge(Reply(refusal.status, challenge, contact.base_url))
+        for registry, value in {(r.registry, r.authorization) for r in requests}:
+            if value is not None:
+                self._requester.authenticator.forget_recalled(registry, value)
 
     def _answer(self, head: Head, ref: Reference) -> Answer:
         if "warning" in head.headers:
@@ -282,6 +310,15 @@ def _in_step(digests: Sequence[str], expected: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True)
+class _Request:
+    """The bytes of a HEAD of a registry, and what is in its `Authorization`."""
+
+    content: bytes = field(repr=False)
+    registry: str
+    authorization: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Head:
     """The head of a reply; header names are lower case."""
 
@@ -315,6 +352,8 @@ class HeadConnection:
         self.usable = True
         #: False if not all requests that were sent in a row were answered.
         self.pipelines = True
+        #: A reply that wants to know who asks, if one came.
+        self.refusal: Head | None = None
         self._timeout = config.read_timeout
         self._monotonic = config.clock.monotonic
         self._buffer = b""
@@ -384,6 +423,7 @@ class HeadConnection:
                     if head is None:
                         break
                     simple = head.status in _ANSWERS
+                    self.refusal = head if head.status == 401 else None
                     if simple:
                         heads.append(head)
                         if _closes(head):

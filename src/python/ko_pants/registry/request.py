@@ -80,6 +80,12 @@ class Request:
         """
         return Origin.of(self.url)
 
+    @property
+    def pushes(self) -> bool:
+        """True if the request, or its session later, pushes to the repository of `ref`."""
+        scopes = self.session.scopes_for(self.ref, self.actions)
+        return ("repository", self.ref.repository, "push") in scopes
+
     def to(self, url: str, origin: Origin | None = None) -> Request:
         """The same request to another URL; `origin` is that of the URL, where it is known."""
         return self._changed(url=url, origin=Origin.of(url) if origin is None else origin)

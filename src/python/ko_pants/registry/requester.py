@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ko_pants.registry.api_root import ApiRoot
 from ko_pants.registry.authenticator import Authenticator
+from ko_pants.registry.bearer_tokens import BearerTokens
 from ko_pants.registry.config import RegistryConfig
 from ko_pants.registry.connections import Connections
 from ko_pants.registry.contacts import Contacts
@@ -24,6 +25,7 @@ from ko_pants.registry.steps.redirecting import (
 )
 from ko_pants.registry.steps.retrying import Retrying
 from ko_pants.registry.steps.showing_warnings import ShowingWarnings
+from ko_pants.registry.token_groups import TokenGroups
 from ko_pants.registry.token_servers import TokenServers
 from ko_pants.registry.tokens import TokenStore
 
@@ -42,17 +44,16 @@ class Requester:
         self._budget = RetryBudget(config.retry.run_budget)
         credentials = CredentialStore(config.env, self.redact)
         self.messages = RegistryMessages(self.connections, self.contacts, credentials, self.redact)
+        #: The repositories that a token is asked for together.
+        self.token_groups = TokenGroups()
+        servers = TokenServers(
+            self._token_steps(), credentials, self.redact, config.insecure_registries, config.clock
+        )
+        store = TokenStore(config.clock, self.redact.add)
         self.authenticator = Authenticator(
             credentials,
             self.contacts,
-            TokenStore(config.clock),
-            TokenServers(
-                self._token_steps(),
-                credentials,
-                self.redact,
-                config.insecure_registries,
-                config.clock,
-            ),
+            BearerTokens(credentials, store, servers, self.token_groups, config.clock),
         )
         exchange = Exchange(self.connections, self.config, self.redact, self.messages)
         #: Finds the challenge of registries that send it at `/v2/` only.

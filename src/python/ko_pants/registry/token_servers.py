@@ -17,7 +17,7 @@ from ko_pants.registry.endpoints import Origin, UnsafeUrl, add_query, check_foll
 from ko_pants.registry.errors import RegistryError, decode_errors
 from ko_pants.registry.redaction import Redactor
 from ko_pants.registry.request import Reply, Request, Send, Session
-from ko_pants.registry.tokens import Token, parse_token, renewal_time
+from ko_pants.registry.tokens import Token, new_token, parse_token
 
 _CLIENT_ID = "ko-pants"
 _MAX_REPLY_BYTES = 1024 * 1024
@@ -56,18 +56,22 @@ class TokenServers:
         challenge: Challenge,
         credential: Credential | None,
         scopes: Scopes,
+        *,
+        retry: bool = True,
     ) -> Token:
         """A new token for `scopes`, from the realm of a Bearer challenge.
 
         :param session: counts the requests.
         :param home: the origin of the registry, which sent the challenge.
+        :param retry: try again what may work the next time.
         :raises RegistryError: the realm is unsafe, or the server refused or cannot be reached.
+        :raises TransferFailure: no reply came, and `retry` is False.
         """
         realm = challenge.params["realm"]
         self._check_realm(ref.registry, home, realm)
-        asked_at = self._clock.monotonic()
+        asked_at, wall = self._clock.monotonic(), self._clock.wall()
         service = challenge.params.get("service", "")
-        asks = TokenQuestion(session, ref, realm, service, credential, scopes)
+        asks = TokenQuestion(session, ref, realm, service, credential, scopes, retry)
         reply = self._reply(asks)
         if reply.status != 200:
             raise self._refusal(reply, ref.registry, realm, credential, scopes)
@@ -79,7 +83,7 @@ class TokenServers:
                 status=reply.status,
             )
         self._redactor.add([value])
-        return Token(value, scopes, renewal_time(asked_at, lifetime))
+        return new_token(value, scopes, lifetime, asked_at, wall)
 
     def _reply(self, question: TokenQuestion) -> Reply:
         """Ask by OAuth2 with an identity token, else, and where that does not exist, by GET."""
@@ -149,6 +153,7 @@ class TokenQuestion:
     service: str
     credential: Credential | None
     scopes: Scopes
+    retry: bool = True
 
     def post(self) -> Request:
         """The OAuth2 form, with an identity token."""
@@ -168,6 +173,7 @@ class TokenQuestion:
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urllib.parse.urlencode(form).encode(),
             max_reply_bytes=_MAX_REPLY_BYTES,
+            retry=self.retry,
         )
 
     def get(self) -> Request:
@@ -182,4 +188,5 @@ class TokenQuestion:
             add_query(self.realm, pairs),
             headers={"Authorization": basic} if basic else {},
             max_reply_bytes=_MAX_REPLY_BYTES,
+            retry=self.retry,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Callable, Optional
 
 from ko_pants.registry.contacts import Contact, Contacts
+from ko_pants.registry.endpoints import is_loopback
 from ko_pants.registry.request import Reply, Request, Send, TransferFailure
 
 #: Sends a request with its authorization. The second argument is the reply that the request got
@@ -42,6 +43,8 @@ class FirstContact:
         :raises RegistryError: by the steps behind this one.
         """
         contact = self._contacts.of(request.ref.registry)
+        if contact.remembered and _is_path(request):
+            return self._meet_again(contact, request)
         if contact.known or not _is_path(request):
             return self._send_authorized(_resolve(contact, request), None)
         if not self._expects_challenge(contact.registry):
@@ -51,6 +54,26 @@ class FirstContact:
                 if mine:
                     return self._meet(contact, request)
         return self._send_authorized(_resolve(contact, request), None)
+
+    def _meet_again(self, contact: Contact, request: Request) -> Reply:
+        """Send a request to a registry as it was in an earlier run, or as it turns out to be."""
+        resolved = _resolve(contact, request)
+        changed = False
+        try:
+            reply = self._send_authorized(resolved, None)
+            # What most servers of TLS answer to plain HTTP.
+            changed = reply.status == 400 and resolved.origin.scheme == "http"
+        except TransferFailure as e:
+            # The other ones break off, and a server of plain HTTP fails a handshake.
+            changed = not e.connect and not e.permanent
+            if not changed or not is_loopback(contact.host):
+                raise
+        if changed and is_loopback(contact.host):
+            contact.forget()
+            return self.send(request)
+        if reply.status < 500:
+            contact.confirm()
+        return reply
 
     def _meet(self, contact: Contact, request: Request) -> Reply:
         while True:
