@@ -80,8 +80,8 @@ class Workspace:
         self.bench = bench
         self.place = bench.options.work / name
         self.repo = repo
-        self.services = list(services)
-        self.registry = registry or Registry(self.place / "registry")
+        self.services: list[str] = list(services)
+        self.registry: Registry = registry or Registry(self.place / "registry")
         self.registry.start()
         self.setting = Setting(repo, self.place, self.registry)
         self.monorepo: Optional[Monorepo] = None
@@ -568,6 +568,12 @@ def _heads(bench: Bench) -> Outcome:
     return measure(bench.options.work, bench.options.runs)
 
 
+def _first_run(bench: Bench) -> Outcome:
+    from bench.first_run import measure
+
+    return measure(bench)
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the table.
@@ -658,6 +664,14 @@ ROWS = (
         "the check of `publish` in this process",
         "the same with the general client alone",
         _heads,
+    ),
+    Row(
+        "first-run",
+        "first run of a daemon, nothing changed, all services",
+        f"{_PUBLISHED}; pantsd is ended, and started again by `roots`, before every run",
+        "publish again",
+        "publish once more",
+        _first_run,
     ),
     Row("noop-fleet", "no-op, all services", _PUBLISHED, "publish again", _KO, _noop_fleet, 0.005),
     Row(

@@ -129,14 +129,21 @@ class Ours:
         """Publish every image of the repo."""
         self._pants("publish", "::", tag=tag)
 
-    def stop(self) -> None:
-        """End the pantsd of this repo."""
+    def daemons(self) -> list[int]:
+        """The process ids of the pantsd of this repo; one that has ended may be among them."""
         # The directory of 2.17, and that of newer versions.
         places = (".pids", ".pants.d/pids")
         found = [self.setting.repo.glob(f"{place}/*/pantsd/pid") for place in places]
+        pids = []
         for path in itertools.chain(*found):
             with contextlib.suppress(OSError, ValueError):
-                pid = int(path.read_text())
+                pids.append(int(path.read_text()))
+        return pids
+
+    def stop(self) -> None:
+        """End the pantsd of this repo."""
+        for pid in self.daemons():
+            with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGTERM)
                 _wait_for_end(pid)
 

@@ -20,6 +20,19 @@ def test_counts_add_up() -> None:
     assert counters.total == Counters(hits=3, foreign=1, half_hits=4, misses=5, records=3)
 
 
+def test_a_run_does_not_wait_for_the_disk_to_keep_its_counts(
+    caches: Caches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(fd: int) -> None:
+        raise AssertionError("waits for the disk")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    counters = RunCounters()
+    counters.add(hits=1)
+    assert counters.save(caches.root())
+    assert last_run(caches.root()) == Counters(hits=1)
+
+
 def test_the_counts_of_the_last_run_are_kept(caches: Caches) -> None:
     root = caches.root()
     assert last_run(root) is None

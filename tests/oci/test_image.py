@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from ko_pants.oci import media_types as mt
 from ko_pants.oci.base_annotations import ANNOTATION_BASE_DIGEST, ANNOTATION_BASE_NAME
 from ko_pants.oci.descriptor import Descriptor, sha256_digest, sorted_pairs
 from ko_pants.oci.image import BaseImage, BaseManifest, compose_image, scratch_base
+from ko_pants.oci.image_config import ImageConfig
 from ko_pants.oci.platform import Platform
 
 # Of a scratch image for five platforms, with nothing of this machine or day in it.
@@ -403,3 +405,16 @@ def test_any_number_of_layers_of_any_kind_in_their_order() -> None:
 
 def test_platforms_for_messages() -> None:
     assert compose(scratch_base([ARM7, AMD64])).platform_names == "linux/arm/v7, linux/amd64"
+
+
+def test_images_on_one_base_share_its_parsed_config_and_leave_it_as_it_is() -> None:
+    base = BaseManifest(
+        AMD64, config=b'{"config": {"Env": ["A=b"]}, "history": [{"comment": "x"}]}'
+    )
+    image = BaseImage("", "", docker=False, manifests=(base,))
+    before = json.dumps(base.parsed_config)
+    config = ImageConfig(app_name="app", env=("C=d",), labels=(("l", "v"),))
+    first = compose_image(image, {AMD64: ()}, config)
+    assert compose_image(image, {AMD64: ()}, config) == first
+    assert json.dumps(base.parsed_config) == before
+    assert base == replace(base)

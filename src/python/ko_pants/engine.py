@@ -49,6 +49,8 @@ from pants.engine.target import (
 from ko_pants.products import (
     AnalyzedDirectory,
     BaseImageRequest,
+    BuildClosure,
+    BuildClosureRequest,
     BuiltImage,
     GitAnswer,
     GitAnswerRequest,
@@ -490,6 +492,18 @@ else:
 
     async def go_closure(request: GoClosureRequest) -> GoClosure:
         return await find_go_closure(request)
+
+
+if HAS_GET:
+
+    async def build_closure(request: BuildClosureRequest) -> BuildClosure:
+        return await Get(BuildClosure, BuildClosureRequest, request)
+
+else:
+    from ko_pants.rules.build_closure import find_build_closure
+
+    async def build_closure(request: BuildClosureRequest) -> BuildClosure:
+        return await find_build_closure(request, **implicitly())
 
 
 if HAS_GET:

@@ -263,6 +263,28 @@ class GoExecutableRequest:
 
 
 @dataclass(frozen=True)
+class BuildClosureRequest:
+    """Ask for what compiles of a main package read, once for all platforms of its image.
+
+    :param build: `ldflags` are left out, as they say nothing of files.
+    :param hidden: as of `GoExecutableRequest`.
+    """
+
+    build: GoBuild
+    platforms: tuple[Platform, ...]
+    environment: FrozenDict[str, str]
+    hidden: HiddenFiles
+
+
+@dataclass(frozen=True)
+class BuildClosure:
+    """The closure with hidden files, checked, and the request that gives it."""
+
+    request: GoClosureRequest
+    closure: GoClosure
+
+
+@dataclass(frozen=True)
 class ResultSource:
     """Where a result came from: a process that ran, or a cache. No part of the result's value.
 

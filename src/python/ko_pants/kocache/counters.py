@@ -77,7 +77,7 @@ class RunCounters:
         try:
             root.make_state_directory()
             content = (json.dumps(run) + "\n").encode()
-            write_atomically(root.state_file(_LAST_RUN), content, locked=False)
+            write_atomically(root.state_file(_LAST_RUN), content, locked=False, durable=False)
         except OSError as error:
             root.problems.not_written(error)
             return False

@@ -118,13 +118,15 @@ def is_below_link(root: str, relative: str) -> bool:
     return False
 
 
-def write_atomically(path: str, content: bytes, *, locked: bool) -> None:
+def write_atomically(path: str, content: bytes, *, locked: bool, durable: bool = True) -> None:
     """Replace `path` by a file with `content`, whole or not at all, also after a power cut.
 
     The directory's entry is durable after `sync_directory()`.
 
     :param locked: the caller holds the lock of this path. The temporary file then has a fixed name,
         so that the next write removes what a killed writer left.
+    :param durable: False does without the wait for the disk. After a power cut the file may be
+        empty.
     :raises OSError: nothing was replaced.
     """
     directory, name = os.path.split(path)
@@ -141,7 +143,8 @@ def write_atomically(path: str, content: bytes, *, locked: bool) -> None:
             view = memoryview(content)
             while view:
                 view = view[os.write(fd, view) :]
-            os.fsync(fd)
+            if durable:
+                os.fsync(fd)
         finally:
             os.close(fd)
         os.rename(temporary, path)

@@ -22,8 +22,11 @@ _INNER_TYPES = (("Env", list), ("Labels", dict), ("ExposedPorts", dict), ("Volum
 def canonical_json(obj: object) -> bytes:
     """JSON in UTF-8 with sorted keys and no white space: the same bytes on every machine."""
     text = json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    # JSON can spell one half of a surrogate pair, UTF-8 cannot. Go writes U+FFFD instead.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # JSON can spell one half of a surrogate pair, UTF-8 cannot. Go writes U+FFFD instead.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def parse_document(content: bytes, *, where: str) -> dict[str, Any]:

@@ -42,6 +42,12 @@ class BaseManifest:
     annotations: tuple[tuple[str, str], ...] = ()
     entry_annotations: tuple[tuple[str, str], ...] = ()
 
+    @cached_property
+    def parsed_config(self) -> Mapping[str, Any]:
+        """The config's JSON object, read once for all images on this base. Not to be changed."""
+        parsed: dict[str, Any] = json.loads(self.config) if self.config else {}
+        return parsed
+
 
 @dataclass(frozen=True)
 class BaseImage:
@@ -199,7 +205,7 @@ def _compose_manifest(
     base: BaseImage, manifest: BaseManifest, added: Sequence[AppLayer], config: ImageConfig
 ) -> ImageManifest:
     docker = manifest.docker
-    base_config: dict[str, Any] = json.loads(manifest.config) if manifest.config else {}
+    base_config = manifest.parsed_config
     layers = (
         *_base_layers(base, manifest, base_config),
         *(_image_layer(layer, docker=docker) for layer in added),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 
 from pants.base.build_root import BuildRoot
@@ -10,38 +11,23 @@ from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import analyzed_directories, digest_entries, digest_subset, run_process
+from ko_pants.engine import build_closure, digest_entries, digest_subset, run_process
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.build_environment import check_go_work
-from ko_pants.golang.directory import main_package_problem
 from ko_pants.golang.executable import inspect_executable
 from ko_pants.golang.go_build import BUILD_INFO_PATH, head_argv
 from ko_pants.golang.import_path import app_name
 from ko_pants.golang.toolchain import level_problem
 from ko_pants.literal_globs import literal_glob
 from ko_pants.products import (
+    BuildClosureRequest,
     GoBuild,
-    GoClosureRequest,
-    GoDirectoryRequest,
     GoExecutable,
     GoExecutableRequest,
     PrebuiltFile,
     ResultSource,
 )
-from ko_pants.rules.complete_closure import complete_closure
-from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.go_compile import compile_package
-from ko_pants.rules.go_tool import tool_closure
 from ko_pants.rules.single_file import single_file
-
-
-async def _main_package_problem(
-    request: GoExecutableRequest, build: GoBuild, wanted: GoClosureRequest
-) -> str:
-    """Why the directory has no main package for some platform; empty if it has one for each."""
-    hidden = tuple(f for f in wanted.hidden if posixpath.dirname(f.path) == build.directory)
-    (analyzed,) = await analyzed_directories([GoDirectoryRequest(build.directory, hidden)])
-    return main_package_problem(analyzed.directory, request.platforms, wanted.tags) or ""
 
 
 async def _split_outputs(outputs: Digest) -> tuple[FileEntry, Digest, FileEntry]:
@@ -60,27 +46,20 @@ async def _split_outputs(outputs: Digest) -> tuple[FileEntry, Digest, FileEntry]
 
 
 async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> GoExecutable:
-    wanted = closure_request(build, request.platforms, request.environment)
-    variables = {**request.environment, **dict(build.env)}
-    if build.package:
-        wanted, closure = await tool_closure(build, wanted, root)
-        problem = ""
-    else:
-        try:
-            wanted, closure = await complete_closure(wanted, root)
-        except KoPantsError as e:
-            raise KoPantsError(f"{build.owner}: {e}") from None
-        problem = await _main_package_problem(request, build, wanted)
-    try:
-        check_go_work(variables.get("GOWORK", ""), root, closure.workspace)
-    except KoPantsError as e:
-        raise KoPantsError(f"{build.owner}: {e}") from None
-    problem = problem or level_problem(request.go, request.platform)
+    found = await build_closure(
+        BuildClosureRequest(
+            dataclasses.replace(build, ldflags=()),
+            request.platforms,
+            request.environment,
+            request.hidden,
+        )
+    )
+    problem = level_problem(request.go, request.platform)
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")
-    result = await compile_package(request, build, wanted, closure, root)
+    result = await compile_package(request, build, found.request, found.closure, root)
     entry, digest, build_info = await _split_outputs(result.output_digest)
-    import_path = closure.closure.import_path
+    import_path = found.closure.closure.import_path
     header = inspect_executable(result.stdout)
     if build.package and header.format == "unknown":
         # Go writes an archive for a library.
