@@ -263,7 +263,7 @@ test._publish(root, {host!r}, app(root), *test.KINDS)
 
 
 @pytest.mark.parametrize(
-    ("method", "after"), [("absent", False), ("put", True), ("enlist", False), ("enlist", True)]
+    ("method", "after"), [("put_blob", True), ("put", True), ("enlist", False), ("enlist", True)]
 )
 def test_a_kill_between_image_and_artifacts(tmp_path: Path, method: str, after: bool) -> None:
     """The image has no tag then, and the next run brings what is missing."""

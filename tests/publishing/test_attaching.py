@@ -1,4 +1,4 @@
-"""Artifacts go up after the image and before its tags, and only where they are missing."""
+"""Artifacts go up beside the image and before its tags, and only where they are missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from fault_registry import FaultRegistry, fault_registry
+from fault_registry import FaultRegistry, Seen, fault_registry
 from oci.images import AMD64
 from publishing.publish_runs import Run, artifacts_of
 from publishing.published_images import TWO, App, app
@@ -70,17 +70,58 @@ def test_each_subject_has_its_artifacts(
     assert _outcomes(upload) == ["uploaded"] * 3 * subjects
 
 
-def test_artifacts_are_there_before_the_tags_and_after_the_image(
+def test_artifacts_are_there_before_the_tags_and_after_the_blobs_of_the_image(
     registry: FaultRegistry, tmp_path: Path
 ) -> None:
     run, image = Run(tmp_path, registry), app(tmp_path)
+    artifacts = {a.descriptor.digest for a in artifacts_of(image.image, *KINDS)}
+    early: list[str] = []
+
+    def look(seen: Seen) -> None:
+        blobs = image.image.blobs()
+        if seen.endpoint == "PUT manifest" and seen.path.rpartition("/")[2] in artifacts:
+            early.extend(d for d in blobs if ("app", d) not in registry.blobs)
+
+    registry.on_request = look
     assert run.commit(run.attach(image)) == {}
     puts = [s.path.rpartition("/")[2] for s in registry.seen if s.endpoint.startswith("PUT m")]
     children = {child.descriptor.digest for child in image.image.children}
-    artifacts = {a.descriptor.digest for a in artifacts_of(image.image, *KINDS)}
-    assert set(puts[: len(children)]) == children
-    assert set(puts[len(children) :]) == artifacts
+    assert set(puts) == children | artifacts
+    assert early == []
     assert registry.seen[-1].endpoint == "PUT tag"
+
+
+def test_no_artifact_of_an_image_that_cannot_be_uploaded(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    run, image = Run(tmp_path, registry), app(tmp_path)
+    found = run.check(image)
+    upload = run.attach(image)
+    assert found.missing
+    run.commit(upload)
+    registry.manifests.clear()
+    registry.tags.clear()
+    for digest in image.image.blobs():
+        del registry.blobs["app", digest]
+    run = Run(tmp_path, registry)
+    registry.fail("PUT upload", "403", None, "DENIED")
+    assert run.commit(run.attach(image))[0].startswith("not tagged: ")
+    assert registry.manifests == {}
+
+
+def test_artifacts_of_a_platform_that_did_not_change_are_asked_for(
+    registry: FaultRegistry, tmp_path: Path
+) -> None:
+    image = app(tmp_path)
+    run = Run(tmp_path, registry)
+    assert run.commit(run.attach(image)) == {}
+    # Another index over the same platforms would find them too.
+    del registry.tags["app", "v1"]
+    del registry.manifests["app", image.digest]
+    upload = Run(tmp_path, registry).attach(image)
+    assert run.commit(upload) == {}
+    # Those of the index are taken for missing.
+    assert sorted(_outcomes(upload)) == ["reused"] * 6 + ["uploaded"] * 3
 
 
 def test_the_requests_of_a_first_publish(registry: FaultRegistry, tmp_path: Path) -> None:
@@ -89,8 +130,8 @@ def test_the_requests_of_a_first_publish(registry: FaultRegistry, tmp_path: Path
     run = Run(tmp_path, registry)
     upload = run.attach(image, repository="app")
     assert run.commit(upload) == {}
-    # For each: a HEAD, two for its content, one for its manifest. The empty blob: HEAD, POST, PUT.
-    assert upload.publication.store.requests <= before + 4 * ALL + 3
+    # For each: two for its content, one for its manifest. The empty blob: HEAD, POST, PUT.
+    assert upload.publication.store.requests <= before + 3 * ALL + 3
     assert registry.commits[EMPTY_DESCRIPTOR.digest] == 1
 
 

@@ -159,6 +159,32 @@ def test_a_base_on_the_same_registry_is_mounted_meanwhile(
         daemon.publish(image)
 
 
+@PLATFORMS
+def test_sboms_take_as_many_as_the_image(
+    registry: FaultRegistry, tmp_path: Path, platforms: Sequence[Platform]
+) -> None:
+    daemon = Daemon(tmp_path, registry)
+    old, new = (app(tmp_path, name, platforms) for name in ("old", "new"))
+    # By another client, for one does not ask again for a blob that it has sent.
+    run = Run(tmp_path, registry, daemon.memory)
+    assert run.commit(run.attach(old, ["spdx"])) == {}
+    blobs, subjects = len(new.image.blobs()), len(new.image.children) + 1
+    plain = uploads(new, blobs - 1)
+    # All artifacts share the empty blob.
+    begin = {"HEAD blob": 1, "POST upload": blobs - 1 + subjects}
+    manifests = {"PUT manifest": len(new.image.children) + subjects}
+    run = daemon.run()
+    with round_trips(
+        registry,
+        {"HEAD manifest": 2, "HEAD blob": blobs},
+        begin,
+        {"PUT upload": blobs - 1 + subjects},
+        manifests,
+        plain[-1],
+    ):
+        assert run.commit(run.attach(new, ["spdx"])) == {}
+
+
 def test_a_layout_takes_none(registry: FaultRegistry, tmp_path: Path) -> None:
     memory = new_memory()
     with round_trips(registry):

@@ -7,7 +7,7 @@ The steps of one image, each with a result of its own:
     blobs                the engine brings the bytes that they lack   rules/layer_blob.py
     drift                the bytes are others: correct, ask again     rules/drift.py
     artifacts            what is attached, where the image is new     rules/image_artifacts.py
-    upload               blobs, child manifests, then artifacts       publishing/uploading.py
+    upload               blobs, child manifests, artifacts            publishing/uploading.py
     tags                 a process that waits until they have moved   publishing/tagging.py
 
 What is up to date has no process. Pants shows it as skipped, with the reason.

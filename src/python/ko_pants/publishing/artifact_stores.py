@@ -36,8 +36,11 @@ class ArtifactStore(Protocol):
     def types_about(self, subject: str) -> frozenset[str]:
         """The artifact types of all that is listed for a subject, a digest."""
 
+    def put_blob(self, blob: Descriptor, content: bytes) -> int:
+        """Store a blob of what is absent; returns the bytes that were sent or written."""
+
     def put(self, attachment: Attachment) -> Stored:
-        """Store one that is absent."""
+        """Store one that is absent, whose blobs are there."""
 
     def enlist(self, attachments: Sequence[Attachment]) -> tuple[Entry, ...]:
         """Have the lists of their subjects name them. They must be stored.
@@ -82,12 +85,13 @@ class RegistryArtifacts:
         found = self._session.referrers(self._repository.with_digest(subject))
         return frozenset(referrer.artifact_type for referrer in found)
 
+    def put_blob(self, blob: Descriptor, content: bytes) -> int:
+        """See `ArtifactStore`. A blob is taken for missing, as its artifact is."""
+        # All artifacts share the empty one, so it is likely to be there.
+        return self._push(blob, content, known_missing=blob.digest != EMPTY_DESCRIPTOR.digest)
+
     def put(self, attachment: Attachment) -> Stored:
-        """See `ArtifactStore`. Its own blobs are taken for missing, as its manifest is."""
-        sent = 0
-        for blob, data in attachment.blobs.items():
-            # All artifacts share the empty one, so it is likely to be there.
-            sent += self._push(blob, data, known_missing=blob.digest != EMPTY_DESCRIPTOR.digest)
+        """See `ArtifactStore`."""
 
         def repair(_: Sequence[str]) -> None:
             # A registry may name only the first blob that it lacks.
@@ -101,7 +105,7 @@ class RegistryArtifacts:
             self._session.put_manifest(reference, descriptor, content, repair=repair)
         else:
             listed = self._session.put_referrer(self._repository, descriptor, content, repair)
-        return "uploaded", sent + descriptor.size, listed
+        return "uploaded", descriptor.size, listed
 
     def enlist(self, attachments: Sequence[Attachment]) -> tuple[Entry, ...]:
         """See `ArtifactStore`: in the fallback tags, if there is no referrers API."""
@@ -153,17 +157,16 @@ class LayoutArtifacts:
         """See `ArtifactStore`."""
         return self._layout.artifact_types(subject)
 
+    def put_blob(self, blob: Descriptor, content: bytes) -> int:
+        """See `ArtifactStore`."""
+        if self._layout.has_blob(blob):
+            return 0
+        self._layout.write_blob(blob, io.BytesIO(content))
+        return blob.size
+
     def put(self, attachment: Attachment) -> Stored:
         """See `ArtifactStore`."""
-        written = 0
-        for descriptor, content in (
-            *attachment.blobs.items(),
-            (attachment.descriptor, attachment.manifest),
-        ):
-            if not self._layout.has_blob(descriptor):
-                self._layout.write_blob(descriptor, io.BytesIO(content))
-                written += descriptor.size
-        return "written", written, False
+        return "written", self.put_blob(attachment.descriptor, attachment.manifest), False
 
     def enlist(self, attachments: Sequence[Attachment]) -> tuple[Entry, ...]:
         """See `ArtifactStore`."""

@@ -68,6 +68,15 @@ class Found:
         """True if every tag names the image already."""
         return not self.stale_tags
 
+    @property
+    def new_subjects(self) -> frozenset[str]:
+        """Digests of index and manifests that the destination surely lacks."""
+        if self.present:
+            return frozenset()
+        image = self.publication.image
+        new = (m for m in image.children if m.config_descriptor.digest in self.missing)
+        return frozenset((image.descriptor.digest, *(child.descriptor.digest for child in new)))
+
     @cached_property
     def missing_layers(self) -> tuple[str, ...]:
         """Digests of missing layers that are not the base's: only the engine has their bytes."""

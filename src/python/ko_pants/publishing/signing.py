@@ -151,6 +151,7 @@ class Signing:
             upload.signatures = Attaching(publication, artifacts, REFERRERS, store.artifacts)
             tasks = self._pool.group()
             upload.signatures.begin(self._pool, tasks)
+            upload.signatures.release()
             tasks.wait()
 
     def _request(self, upload: PendingUpload) -> SigningRequest:

@@ -1,7 +1,7 @@
 """The second step of a publish: bring what the destination lacks. No tag moves here.
 
-Blobs go up before the manifests that name them, and artifacts after both (`attaching.py`). A
-manifest of an index waits for its own blobs, not for those of other platforms. A blob that several
+Blobs go up before the manifests that name them. A manifest of an index waits for its own blobs, not
+for those of other platforms. Artifacts go up beside them (`attaching.py`). A blob that several
 repositories of one registry lack is sent once: the registry client mounts it in the others.
 """
 
@@ -55,7 +55,6 @@ class PendingUpload:
             child.descriptor.digest: (child, _blobs_of(child) & self.waiting_for)
             for child in found.publication.image.children
         }
-        self.children_left = len(self.waiting_children)
         self.outcomes: dict[str, BlobOutcome] = {}
 
     @property
@@ -130,14 +129,16 @@ class Uploads:
     def begin(
         self, found: Found, files: Mapping[str, str], attaching: Attaching | None = None
     ) -> PendingUpload:
-        """Begin to bring blobs, after them the manifests of an index, and then the artifacts.
+        """Begin to bring blobs, after them the manifests of an index, and artifacts beside both.
 
         :param files: digest -> path, for each of `found.missing_layers`.
         :param attaching: the artifacts that the destination shall have; None for none.
         """
         upload = PendingUpload(found, dict(files), self._pool.group(), attaching)
+        if attaching is not None:
+            attaching.begin(self._pool, upload.tasks, found.new_subjects)
         if found.present:
-            self._submit_artifacts(upload)
+            self._release_artifacts(upload)
             return upload
         self._submit_children(upload)
         for digest, descriptor in found.missing.items():
@@ -229,34 +230,29 @@ class Uploads:
             upload.tasks.end(error)
 
     def _submit_children(self, upload: PendingUpload, come: str = "") -> None:
-        """Begin with the manifests whose blobs are there; of an image without, with the artifacts.
+        """Begin with the manifests whose blobs are there, and after all blobs with the artifacts'.
 
         :param come: the digest of a missing blob that is there now.
         """
         with self._lock:
             children = upload.ready_children(come)
-            last = not upload.publication.image.children and not upload.waiting_for
-        if last:
-            self._submit_artifacts(upload)
+            last = not upload.waiting_for
         for child in children:
             self._pool.submit(
                 lambda c=child: self._bring_child(upload, c),  # type: ignore[misc]
                 upload.tasks,
             )
+        if last:
+            self._release_artifacts(upload)
 
     def _bring_child(self, upload: PendingUpload, child: ImageManifest) -> None:
         upload.publication.store.put_manifest(
             child.descriptor, child.manifest, lambda missing: self.repair(upload, missing)
         )
-        with self._lock:
-            upload.children_left -= 1
-            last = not upload.children_left
-        if last:
-            self._submit_artifacts(upload)
 
-    def _submit_artifacts(self, upload: PendingUpload) -> None:
+    def _release_artifacts(self, upload: PendingUpload) -> None:
         if upload.attaching is not None:
-            upload.attaching.begin(self._pool, upload.tasks)
+            upload.attaching.release()
 
     def _bring_blob(self, upload: PendingUpload, descriptor: Descriptor) -> None:
         publication, digest = upload.publication, descriptor.digest
