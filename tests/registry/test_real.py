@@ -31,6 +31,7 @@ from real_registry import (
 )
 from registry_support import descriptor_of
 
+from ko_pants import daemon_memory
 from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import Descriptor, sha256_digest
 from ko_pants.oci.reference import Reference
@@ -249,6 +250,37 @@ def test_tokens_that_expire_in_the_middle_of_a_push(tmp_path: Path) -> None:
         tokens.valid_for = 300
         pushed = push_image(session, ref, "app", 50_000)
         assert session.head_manifest(ref) == pushed
+
+
+@pytest.mark.parametrize("major", [2, 3])
+def test_a_run_of_50_repositories_with_tokens_is_50_heads(tmp_path: Path, major: int) -> None:
+    with _started(tmp_path, "token", major) as registry:
+        tokens = registry.token_server
+        assert tokens is not None
+        refs = [Reference(registry.host, f"team/app{n}", "v1") for n in range(50)]
+
+        def run() -> RegistryClient:
+            client = _client(tmp_path, registry)
+            client.expect(refs)
+            return client
+
+        client = run()
+        pushed = [push_image(client.session(push_to=[r]), r, r.repository, 100) for r in refs]
+        client.close()
+        for warm in (True, True, False):
+            if not warm:
+                daemon_memory.clear_all()
+            before, asked = len(registry.requests()), len(tokens.asked)
+            client = run()
+            questions = [
+                (client.session(push_to=[ref]), ref, image.digest)
+                for ref, image in zip(refs, pushed)
+            ]
+            assert client.head_manifests(questions) == [(True, image) for image in pushed]
+            client.close()
+            statuses = sorted(status for _, _, status in registry.requests()[before:])
+            assert statuses == [200] * 50 + ([] if warm else [401])
+            assert len(tokens.asked) - asked == (0 if warm else 2)
 
 
 def test_a_wrong_password_is_told(tmp_path: Path) -> None:
