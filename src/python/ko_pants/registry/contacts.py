@@ -180,6 +180,21 @@ class Contact:
             challenge = Challenge(challenge.scheme, params)
         _registries.put(self.registry, _Remembered(self.home, challenge))
 
+    def has_changed(self, spoken: str, *, tls_failed: bool) -> bool:
+        """After a request in a remembered scheme failed: does the server speak the other by now?
+
+        Then nothing is known of it. Asked only of a registry on loopback.
+        """
+        if not is_loopback(self.host):
+            return False
+        changed = tls_failed
+        if spoken == "http":
+            with self._probing:
+                changed = self._probe() == "https"
+        if changed:
+            self.forget()
+        return changed
+
     def turns_out_tls(self, spoken: str) -> bool:
         """After a request in the scheme `spoken` had no good reply: is it a server of TLS?
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Callable, Optional
 
 from ko_pants.registry.contacts import Contact, Contacts
-from ko_pants.registry.endpoints import is_loopback
 from ko_pants.registry.request import Reply, Request, Send, TransferFailure
 
 #: Sends a request with its authorization. The second argument is the reply that the request got
@@ -58,18 +57,16 @@ class FirstContact:
     def _meet_again(self, contact: Contact, request: Request) -> Reply:
         """Send a request to a registry as it was in an earlier run, or as it turns out to be."""
         resolved = _resolve(contact, request)
-        changed = False
+        scheme = resolved.origin.scheme
         try:
             reply = self._send_authorized(resolved, None)
-            # What most servers of TLS answer to plain HTTP.
-            changed = reply.status == 400 and resolved.origin.scheme == "http"
         except TransferFailure as e:
-            # The other ones break off, and a server of plain HTTP fails a handshake.
-            changed = not e.connect and not e.permanent
-            if not changed or not is_loopback(contact.host):
-                raise
-        if changed and is_loopback(contact.host):
-            contact.forget()
+            # Most servers of TLS break off plain HTTP, and one of plain HTTP fails a handshake.
+            if not e.connect and contact.has_changed(scheme, tls_failed=e.tls):
+                return self.send(request)
+            raise
+        # Others answer 400.
+        if reply.status == 400 and contact.has_changed(scheme, tls_failed=False):
             return self.send(request)
         if reply.status < 500:
             contact.confirm()
