@@ -1,4 +1,4 @@
-"""Keys and certificates for a registry with TLS, made by openssl for the length of a benchmark."""
+"""Keys and certificates for a registry with TLS, made by openssl for a benchmark or a test."""
 
 from __future__ import annotations
 

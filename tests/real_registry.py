@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 import pytest
+from bench.certificates import make_server_certificate
 
 USERNAME = "canary-user"
 PASSWORD = "s3cr3t-canary-passw0rd"
@@ -210,25 +211,10 @@ def make_certificate(directory: Path, names: str = NAMES) -> tuple[Path, Path, P
 
     Returns the CA certificate (`ca.pem`), the server's certificate (`server.pem`) and its key.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    (directory / "ext").write_text(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
-    _openssl(
-        *("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30"),
-        *("-subj", "/CN=ko_pants test CA"),
-        cwd=directory,
-    )
-    _openssl(
-        *("req", "-new", *key, "-keyout", "server.key", "-out", "server.csr"),
-        *("-subj", "/CN=127.0.0.1"),
-        cwd=directory,
-    )
-    _openssl(
-        *("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key"),
-        *("-CAcreateserial", "-days", "30", "-extfile", "ext", "-out", "server.pem"),
-        cwd=directory,
-    )
-    return directory / "ca.pem", directory / "server.pem", directory / "server.key"
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    made = make_server_certificate(directory, names.split(","))
+    return made.authority, made.certificate, made.key
 
 
 @dataclass

@@ -6,7 +6,7 @@ its content, and so its bytes.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 from urllib.parse import quote
 
 from ko_pants.artifacts import package_urls
@@ -99,6 +99,23 @@ class _Body:
             }
         )
 
+    def add_container(
+        self, package_id: str, name: str, digest: str, urls: Iterable[str], comment: str = ""
+    ) -> None:
+        """Add an image or an index.
+
+        :param urls: its package URLs.
+        """
+        self.add(
+            package_id,
+            name,
+            versionInfo=digest,
+            primaryPackagePurpose="CONTAINER",
+            checksums=_checksums(digest),
+            externalRefs=[_purl(url) for url in urls],
+            comment=comment,
+        )
+
     def relate(self, element: str, kind: str, related: str) -> None:
         self.relationships.append(
             {
@@ -111,44 +128,32 @@ class _Body:
 
 def _add_index(body: _Body, image_id: str, index: IndexInventory) -> None:
     subject = index.subject
-    body.add(
-        image_id,
-        index.address,
-        versionInfo=subject.digest,
-        primaryPackagePurpose="CONTAINER",
-        checksums=_checksums(subject.digest),
-        externalRefs=[_purl(package_urls.image_url(subject.digest, name="index"))],
-    )
+    url = package_urls.image_url(subject.digest, name="index")
+    body.add_container(image_id, index.address, subject.digest, [url])
     if index.base is not None:
         _add_base(body, image_id, index.base)
     # One manifest can serve several platforms.
     for digest in dict.fromkeys(platform.digest for platform in index.platforms):
         entries = [platform for platform in index.platforms if platform.digest == digest]
         platform_id = _image_id(entries[0])
-        body.add(
+        body.add_container(
             platform_id,
             index.address,
-            versionInfo=digest,
-            primaryPackagePurpose="CONTAINER",
-            checksums=_checksums(digest),
-            externalRefs=[
-                _purl(package_urls.image_url(digest, platform=entry.platform)) for entry in entries
-            ],
-            comment="Platform: " + ", ".join(str(entry.platform) for entry in entries),
+            digest,
+            [package_urls.image_url(digest, platform=entry.platform) for entry in entries],
+            "Platform: " + ", ".join(str(entry.platform) for entry in entries),
         )
         body.relate(image_id, "VARIANT_OF", platform_id)
 
 
 def _add_image(body: _Body, image_id: str, image: ImageInventory) -> None:
     subject = image.subject
-    body.add(
+    body.add_container(
         image_id,
         image.address,
-        versionInfo=subject.digest,
-        primaryPackagePurpose="CONTAINER",
-        checksums=_checksums(subject.digest),
-        externalRefs=[_purl(package_urls.image_url(subject.digest, platform=subject.platform))],
-        comment=f"Platform: {subject.platform}" if subject.platform is not None else "",
+        subject.digest,
+        [package_urls.image_url(subject.digest, platform=subject.platform)],
+        f"Platform: {subject.platform}" if subject.platform is not None else "",
     )
     if image.base is not None:
         _add_base(body, image_id, image.base)
@@ -166,14 +171,12 @@ def _add_image(body: _Body, image_id: str, image: ImageInventory) -> None:
 def _add_base(body: _Body, image_id: str, base: InventoryBase) -> None:
     digest = base.manifest_digest or base.digest
     base_id = "SPDXRef-" + stable_id("BaseImage", base.name, digest)
-    body.add(
+    body.add_container(
         base_id,
         base.name,
-        versionInfo=digest,
-        primaryPackagePurpose="CONTAINER",
-        checksums=_checksums(digest),
-        externalRefs=[_purl(package_urls.base_image_url(base.name, digest))],
-        comment=f"The name stands for {base.digest}. What the base image holds is not listed.",
+        digest,
+        [package_urls.base_image_url(base.name, digest)],
+        f"The name stands for {base.digest}. What the base image holds is not listed.",
     )
     body.relate(image_id, "DESCENDANT_OF", base_id)
 
