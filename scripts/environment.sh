@@ -4,6 +4,7 @@
 
 ko_tab='	'
 ko_go_minor_wanted=21 # Go 1.21 is the oldest that the plugin builds with
+ko_python_minors='9 8' # the versions of CPython 3 that will do, the best first
 
 ko_say() {
   printf 'ko_pants: %s\n' "$*" >&2
@@ -199,13 +200,13 @@ ko_try_python() {
   ko_about=$("$1" -I -c 'import importlib.util, platform, sys
 version = platform.python_version()
 name = platform.python_implementation()
-if name != "CPython" or sys.version_info[:2] not in ((3, 8), (3, 9)):
+if name != "CPython" or version.split(".")[:2] not in (["3", m] for m in sys.argv[1].split()):
     sys.exit(print("is", name, version))
 if sys.platform == "darwin" and platform.machine() == "arm64" and sys.version_info[:2] == (3, 8):
     sys.exit(print("is CPython", version, "and Pants for Apple silicon needs 3.9"))
 if not all(importlib.util.find_spec(m) for m in ("venv", "ensurepip")):
     sys.exit(print("lacks venv or ensurepip"))
-print("fits")' 2> /dev/null) || ko_about=
+print("fits")' "$ko_python_minors" 2> /dev/null) || ko_about=
   # Without ensurepip (Debian keeps it in a package of its own) another tool has to make the venv.
   case $ko_about in
     lacks*) ! ko_venv_tool "$1" || ko_about=fits ;;
@@ -250,6 +251,17 @@ ko_try_managed_pythons() {
   ko_try_python "$ko_candidate"
 }
 
+# Tries every interpreter there is, in the order of $ko_python_minors.
+ko_try_pythons() {
+  for ko_minor in $ko_python_minors; do
+    ! ko_try_pythons_on_path "python3.$ko_minor" || return 0
+    ! ko_try_managed_pythons "3.$ko_minor" || return 0
+  done
+  ! ko_try_pythons_on_path python3 || return 0
+  [ -n "$ko_seen" ] || ko_seen='; no python at all'
+  return 1
+}
+
 # Sets ko_python to an interpreter that the environment can be made with.
 ko_find_python() {
   ko_seen=
@@ -259,12 +271,7 @@ ko_find_python() {
     ko_say "PYTHON=$PYTHON will not do (it has to be CPython 3.9 or 3.8); looking for another"
     [ -n "$ko_candidate" ] || ko_seen="; PYTHON=$PYTHON is not there"
   fi
-  ! ko_try_pythons_on_path python3.9 || return 0
-  ! ko_try_managed_pythons 3.9 || return 0
-  ! ko_try_pythons_on_path python3.8 || return 0
-  ! ko_try_managed_pythons 3.8 || return 0
-  ! ko_try_pythons_on_path python3 || return 0
-  [ -n "$ko_seen" ] || ko_seen='; no python at all'
+  ! ko_try_pythons || return 0
   ko_die "Pants $ko_version needs CPython 3.9 or 3.8 with venv, and none was found:" \
     "looked for \$PYTHON, python3.9, python3.8 and python3 on PATH, and pyenv's and uv's" \
     "(found: ${ko_seen#; });" \

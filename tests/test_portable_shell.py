@@ -20,7 +20,11 @@ from ko_pants.golang.private_environment import split_environment
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = REPO / "src" / "python" / "ko_pants"
-SCRIPTS = ("pants", "scripts/environment.sh", "scripts/own", "scripts/test", "scripts/mutate")
+SCRIPTS = (
+    "pants",
+    *("scripts/buildgrid", "scripts/environment.sh", "scripts/own"),
+    *("scripts/test", "scripts/mutate"),
+)
 
 # Where a command begins.
 _START = r"(?:^|[|;&(){!]|\b(?:then|do|else|if|while|until|exec|command)\b|\b[A-Z_]+=\S*\s)\s*"
