@@ -20,6 +20,7 @@ from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.publication import BlobOutcome, Found, Publication
 from ko_pants.publishing.run import PublishRun
 from ko_pants.publishing.signer_settings import SignerSettings
+from ko_pants.publishing.tagging import confirmed
 from ko_pants.publishing.uploading import PendingUpload
 
 
@@ -137,9 +138,10 @@ class Run:
         return self.run.uploads.begin(found, files, attaching)
 
     def commit(self, *uploads: PendingUpload) -> dict[int, str]:
-        """The last: position -> failure of those whose tags have not moved."""
-        failures = self.run.move_tags(uploads, silent)
-        assert len(failures) == len(uploads)
+        """The last: position -> what went wrong."""
+        moved = self.run.move_tags(uploads, silent)
+        assert len(moved) == len(uploads)
+        failures = [failure or confirmed(upload) for upload, failure in zip(uploads, moved)]
         return {n: failure for n, failure in enumerate(failures) if failure}
 
     def publish(self, image: App, repository: str = "app", tags: Sequence[str] = ("v1",)) -> Done:

@@ -28,6 +28,7 @@ from ko_pants.oci.reference import Reference
 from ko_pants.publishing.attaching import Attaching
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.run import PublishRun
+from ko_pants.publishing.tagging import confirmed
 from ko_pants.registry.client import RegistryClient, RegistryConfig
 
 REGISTRIES = ["distribution 2", "distribution 3", "with the referrers API"]
@@ -75,8 +76,9 @@ def _publish(
         if found.present:
             attaching.look()
     files = {digest: image.files[digest] for digest in found.missing_layers}
-    failures = run.move_tags([run.uploads.begin(found, files, attaching)], silent)
-    assert list(failures) == [""]
+    upload = run.uploads.begin(found, files, attaching)
+    assert list(run.move_tags([upload], silent)) == [""]
+    assert confirmed(upload) == ""
     return attaching
 
 

@@ -16,6 +16,7 @@ from ko_pants.oci.descriptor import sha256_digest
 from ko_pants.publishing.publication import Found
 from ko_pants.publishing.tagging import TagMoves
 from ko_pants.publishing.uploading import PendingUpload, Report
+from ko_pants.publishing.worker_pool import WorkerPool
 
 SECONDS = 20.0
 
@@ -237,6 +238,25 @@ def test_what_follows_is_not_done_if_a_tag_of_its_images_could_not_be_moved(
     assert run_process(with_b) == (1, "registry.example.com: denied\n")
     assert run_process(without_b) == (0, "")
     assert done == ["a"]
+    tags.close()
+
+
+def test_lists_of_artifacts_that_stay_uncertain_fail_their_own_image(images: Images) -> None:
+    tags, pool = TagMoves(Moves()), WorkerPool(1)
+    uploads = {key: images(key) for key in "ab"}
+    processes = {key: tags.enter(upload)[0] for key, upload in uploads.items()}
+    uploads["b"].confirming = pool.group()
+
+    def fail() -> None:
+        raise KoPantsError("others keep changing the list")
+
+    pool.submit(fail, uploads["b"].confirming)
+    assert run_process(processes["a"]) == (0, "")
+    code, text = run_process(processes["b"])
+    assert code == 1
+    assert text == (
+        "tagged, but others keep changing the list. Run again with `--ko-verify-artifacts`\n"
+    )
     tags.close()
 
 

@@ -332,7 +332,8 @@ def test_push_to_go_containerregistry(tmp_path: Path) -> None:
         descriptor = descriptor_of(signature, media_types.OCI_MANIFEST)
         if not session.put_referrer(ref, descriptor, signature, lambda _: None):
             referrer = Referrer(descriptor, "application/x.sig")
-            session.enlist_referrers(ref, {pushed.digest: [referrer]})
+            lists = session.enlist_referrers(ref, {pushed.digest: [referrer]})
+            session.confirm_referrers(lists)
         found = session.referrers(ref.with_digest(pushed.digest), "application/x.sig")
         assert [r.descriptor.digest for r in found] == [sha256_digest(signature)]
         _skopeo(

@@ -48,7 +48,8 @@ class Subject:
             descriptor, content, referrer = self.make(name)
             if not session.put_referrer(self.repository, descriptor, content, lambda _: None):
                 left.append(referrer)
-        session.enlist_referrers(self.repository, {self.descriptor.digest: left} if left else {})
+        wanted = {self.descriptor.digest: left} if left else {}
+        session.confirm_referrers(session.enlist_referrers(self.repository, wanted))
 
     def names(self, client: RegistryClient | None = None) -> list[str]:
         """The names of all referrers that a client finds."""
@@ -126,7 +127,7 @@ def test_what_is_not_listed_is_found_and_added(registry: FaultRegistry) -> None:
     assert session.unlisted_referrers(subject.repository, wanted) == {
         subject.descriptor.digest: (referrer,)
     }
-    session.enlist_referrers(subject.repository, wanted)
+    session.confirm_referrers(session.enlist_referrers(subject.repository, wanted))
     assert session.unlisted_referrers(subject.repository, wanted) == {}
     assert subject.names() == ["sbom", "sig"]
 
@@ -173,6 +174,40 @@ def test_an_update_that_another_process_overwrites_is_made_again(
     assert subject.names() == ["mine", "other"]
     # It ends with a look that finds the tag as it was left.
     assert len(time.slept) == 2
+
+
+def test_a_list_that_this_run_has_added_to_is_not_taken_for_overwritten(
+    registry: FaultRegistry,
+) -> None:
+    registry.referrers_api = False
+    subject, time = Subject(registry), FakeTime()
+    session = client_for({}, time).session()
+    written = []
+    for name in ("sbom", "sig"):
+        descriptor, content, referrer = subject.make(name)
+        session.put_referrer(subject.repository, descriptor, content, lambda _: None)
+        wanted = {subject.descriptor.digest: [referrer]}
+        written.append(session.enlist_referrers(subject.repository, wanted))
+    before = registry.count("GET manifest")
+    for lists in written:
+        session.confirm_referrers(lists)
+    assert registry.count("GET manifest") == before
+    assert registry.count("HEAD manifest") == 2
+    assert subject.names() == ["sbom", "sig"]
+
+
+def test_a_list_is_looked_at_without_a_wait_when_time_has_passed(registry: FaultRegistry) -> None:
+    registry.referrers_api = False
+    subject, time = Subject(registry), FakeTime()
+    session = client_for({}, time).session()
+    descriptor, content, referrer = subject.make("sbom")
+    session.put_referrer(subject.repository, descriptor, content, lambda _: None)
+    wanted = {subject.descriptor.digest: [referrer]}
+    written = session.enlist_referrers(subject.repository, wanted)
+    time.advance(10)
+    session.confirm_referrers(written)
+    assert time.slept == []
+    assert registry.count("HEAD manifest") == 1
 
 
 @pytest.mark.parametrize("preconditions", [True, False])

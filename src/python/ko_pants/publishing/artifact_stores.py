@@ -7,6 +7,7 @@ Sources: OCI distribution-spec 1.1, "Pushing Manifests with Subject"; for layout
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Protocol, Sequence, Tuple
 
 from ko_pants.artifacts.artifact import EMPTY_DESCRIPTOR
@@ -16,12 +17,25 @@ from ko_pants.oci.layout import Layout
 from ko_pants.oci.reference import Reference
 from ko_pants.publishing.attachments import Attachment
 from ko_pants.registry.client import RegistryClient, RegistrySession
-from ko_pants.registry.referrers import BySubject, Referrer
+from ko_pants.registry.referrers import BySubject, Referrer, WrittenList
 
 #: An entry of the index of a layout.
 Entry = Mapping[str, Any]
 #: What was done for an artifact, the bytes of it, and if its subject's list is known to have it.
 Stored = Tuple[str, int, bool]
+
+
+@dataclass(frozen=True)
+class Enlisted:
+    """What is left to do when artifacts have been added to the lists of their subjects.
+
+    :param entries: what the index of a layout has to take up. The caller writes that, once for all
+        images.
+    :param written: lists of a registry that were written, so that they have to be confirmed.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    written: tuple[WrittenList, ...] = ()
 
 
 class ArtifactStore(Protocol):
@@ -42,12 +56,14 @@ class ArtifactStore(Protocol):
     def put(self, attachment: Attachment) -> Stored:
         """Store one that is absent, whose blobs are there."""
 
-    def enlist(self, attachments: Sequence[Attachment]) -> tuple[Entry, ...]:
+    def enlist(self, attachments: Sequence[Attachment]) -> Enlisted:
         """Have the lists of their subjects name them. They must be stored.
 
-        :returns: what the index of a layout has to take up. The caller writes that, once for all
-            images. Empty for a registry.
+        :returns: what is left to do.
         """
+
+    def confirm(self, enlisted: Enlisted) -> None:
+        """Make sure that no other process has overwritten the lists. It may wait for that."""
 
 
 class RegistryArtifacts:
@@ -107,10 +123,14 @@ class RegistryArtifacts:
             listed = self._session.put_referrer(self._repository, descriptor, content, repair)
         return "uploaded", descriptor.size, listed
 
-    def enlist(self, attachments: Sequence[Attachment]) -> tuple[Entry, ...]:
+    def enlist(self, attachments: Sequence[Attachment]) -> Enlisted:
         """See `ArtifactStore`: in the fallback tags, if there is no referrers API."""
-        self._session.enlist_referrers(self._repository, _by_subject(attachments))
-        return ()
+        found = self._session.enlist_referrers(self._repository, _by_subject(attachments))
+        return Enlisted(written=found)
+
+    def confirm(self, enlisted: Enlisted) -> None:
+        """See `ArtifactStore`."""
+        self._session.confirm_referrers(enlisted.written)
 
     def _reference(self, attachment: Attachment) -> Reference:
         if attachment.tag:
@@ -168,9 +188,12 @@ class LayoutArtifacts:
         """See `ArtifactStore`."""
         return "written", self.put_blob(attachment.descriptor, attachment.manifest), False
 
-    def enlist(self, attachments: Sequence[Attachment]) -> tuple[Entry, ...]:
+    def enlist(self, attachments: Sequence[Attachment]) -> Enlisted:
         """See `ArtifactStore`."""
-        return tuple(_referrer(attachment).to_json() for attachment in attachments)
+        return Enlisted(tuple(_referrer(attachment).to_json() for attachment in attachments))
+
+    def confirm(self, enlisted: Enlisted) -> None:
+        """See `ArtifactStore`: the index of a layout has a lock."""
 
 
 def _referrer(attachment: Attachment) -> Referrer:

@@ -2,7 +2,8 @@
 
 Their blobs go up beside those of the image. Their manifests follow when all blobs of the image are
 there, beside those of its platforms, and before its tags. A registry takes a manifest whose subject
-is not there yet (OCI distribution-spec 1.1).
+is not there yet (OCI distribution-spec 1.1). Without the referrers API, lists of referrers are
+looked at once more while the tags move (`registry/referrers.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ko_pants.publishing.publication import REUSED, BlobOutcome, Publication
 from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool
 
 if TYPE_CHECKING:
-    from ko_pants.publishing.artifact_stores import ArtifactStore, Entry
+    from ko_pants.publishing.artifact_stores import ArtifactStore, Enlisted, Entry
 
 
 class Attaching:
@@ -41,8 +42,8 @@ class Attaching:
         self.attachments = attachments_of(artifacts, REFERRERS if layout else attach_as)
         #: What was done for each that is there by now, in any order.
         self.outcomes: dict[Attachment, BlobOutcome] = {}
-        #: What the index of a layout has to take up.
-        self.entries: tuple[Entry, ...] = ()
+        #: What is left to do when all are stored; None before.
+        self.enlisted: Enlisted | None = None
         #: Those that were absent, or that no list had; None as long as nobody has asked.
         self.lacking: frozenset[Attachment] | None = None
         self._publication = publication
@@ -99,6 +100,25 @@ class Attaching:
             ready, self._ready = self._ready, []
         self._submit_manifests(ready)
         self._end()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What the index of a layout has to take up."""
+        return self.enlisted.entries if self.enlisted is not None else ()
+
+    @property
+    def is_confirmed(self) -> bool:
+        """True if `confirm` has nothing to do."""
+        return self.enlisted is None or not self.enlisted.written
+
+    def confirm(self) -> None:
+        """Make sure that no other process has overwritten the lists; see `ArtifactStore`.
+
+        :raises KoPantsError: the destination does not answer, or others change them all the time.
+        """
+        if self.enlisted is not None:
+            with self._explained("its artifacts, in the list of referrers,"):
+                self._store.confirm(self.enlisted)
 
     def _ask(self, unsure: Sequence[Attachment]) -> None:
         try:
@@ -174,7 +194,7 @@ class Attaching:
         """One update of the list of each subject. What was there before may lack in it."""
         stored = [a for a in self.attachments if a in self.outcomes and a not in self._listed]
         with self._explained("its artifacts, in the list of referrers,"):
-            self.entries = self._store.enlist(stored)
+            self.enlisted = self._store.enlist(stored)
 
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:

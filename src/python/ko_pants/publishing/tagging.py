@@ -55,7 +55,33 @@ def move_tags(
         unsigned = signing.after_tags([pending[position] for position in tagged], report)
         for position, failure in zip(tagged, unsigned):
             failures[position] = failure or _list_signatures(pending[position])
+    for upload, failure in zip(pending, failures):
+        if not failure:
+            _begin_to_confirm(pool, upload)
     return tuple(failures)
+
+
+def confirmed(upload: PendingUpload) -> str:
+    """Wait until the lists of the artifacts of a tagged image are certain.
+
+    `move_tags` begins with it. Each image waits for itself, so that only the last ones really wait.
+
+    :returns: why they are not; empty if all is well.
+    """
+    if upload.confirming is None:
+        return ""
+    try:
+        upload.confirming.wait()
+    except KoPantsError as e:
+        return f"tagged, but {e}. Run again with `--ko-verify-artifacts`"
+    return ""
+
+
+def _begin_to_confirm(pool: WorkerPool, upload: PendingUpload) -> None:
+    for attached in (upload.attaching, upload.signatures):
+        if attached is not None and not attached.is_confirmed:
+            upload.confirming = upload.confirming or pool.group()
+            pool.submit(attached.confirm, upload.confirming)
 
 
 def _name_images(
@@ -227,7 +253,7 @@ class TagMoves:
         If a file changes in the middle of a run, the engine asks for an image again. Then two
         images have the same names, and only the one whose process asks is tagged.
 
-        :returns: why they could not be moved; empty if they have.
+        :returns: why they could not be moved, or what is wrong all the same; empty if all is well.
         """
         if number not in self._results:
             names = Counter(u.publication.destination.names for u in self._entered.values())
@@ -240,7 +266,12 @@ class TagMoves:
             failures = self._move([self._entered[n] for n in batch], report)
             for n, failure in zip(batch, failures):
                 self._results[n] = _published(self._entered[n], failure)
-        return self._results[number].failure
+        result = self._results[number]
+        if not result.failure:
+            failure = confirmed(self._entered[number])
+            # The requests of the confirmation count too.
+            self._results[number] = result = _published(self._entered[number], failure)
+        return result.failure
 
 
 def _published(upload: PendingUpload, failure: str) -> Published:

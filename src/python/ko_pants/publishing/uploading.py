@@ -49,6 +49,8 @@ class PendingUpload:
         self.attaching = attaching
         #: What the signer wanted to have attached; None if it has not run, or wanted nothing.
         self.signatures: Attaching | None = None
+        #: A last look at the lists of both; None if there is nothing to look at.
+        self.confirming: TaskGroup | None = None
         self.waiting_for = set(found.missing)
         #: The manifests of an index that have not begun, and the missing blobs that each waits for.
         self.waiting_children = {

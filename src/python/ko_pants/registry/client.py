@@ -19,7 +19,7 @@ from ko_pants.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from ko_pants.registry.manifest_puts import ManifestPuts
-    from ko_pants.registry.referrers import BySubject, Referrer, Referrers
+    from ko_pants.registry.referrers import BySubject, Referrer, Referrers, WrittenList
     from ko_pants.registry.uploads import Uploader
 
 __all__ = [
@@ -316,12 +316,21 @@ class RegistrySession:
         """
         return self._client.parts().referrers.unlisted(self, repository, wanted)
 
-    def enlist_referrers(self, repository: Reference, wanted: BySubject) -> None:
+    def enlist_referrers(self, repository: Reference, wanted: BySubject) -> tuple[WrittenList, ...]:
         """Have these listed for their subjects. They must be stored.
 
-        Where the registry has no referrers API, they are added to the subject's fallback tag,
-        without loss of entries that others add at the same time. One update for each subject.
+        Where the registry has no referrers API, they are added to the subject's fallback tag. One
+        update for each subject.
 
+        :returns: the tags that were changed. `confirm_referrers` has to follow, as others may have
+            overwritten them.
         :raises RegistryError: refused.
         """
-        self._client.parts().referrers.enlist(self, repository, wanted)
+        return self._client.parts().referrers.enlist(self, repository, wanted)
+
+    def confirm_referrers(self, lists: Iterable[WrittenList]) -> None:
+        """Add again what others have overwritten. It waits until a look can tell.
+
+        :raises RegistryError: refused, or others change a tag all the time.
+        """
+        self._client.parts().referrers.confirm(self, lists)

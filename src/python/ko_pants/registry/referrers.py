@@ -50,6 +50,22 @@ class Referrer:
 BySubject = Mapping[str, Sequence[Referrer]]
 
 
+@dataclass(frozen=True)
+class WrittenList:
+    """The list of referrers of a subject, at its fallback tag, when it had them all.
+
+    :param digest: of the list; empty if another writer was faster.
+    :param written: this run has changed it.
+    :param due: when a look tells if others have overwritten it; of the client's monotonic clock.
+    """
+
+    subject: Reference
+    referrers: tuple[Referrer, ...]
+    digest: str
+    written: bool
+    due: float
+
+
 class Referrers:
     """Lists and adds referrers for one run. Thread-safe."""
 
@@ -63,6 +79,8 @@ class Referrers:
         # have it for some of them. Whoever is wrongly held to lack it gets a tag that is not read.
         self._without_api: set[str] = set()
         self._with_api: set[tuple[str, str]] = set()
+        # Tag and digest of a list -> digest of the one that this run has made of it.
+        self._successors: dict[tuple[str, str], str] = {}
 
     def find(self, session: Session, subject: Reference, artifact_type: str) -> list[Referrer]:
         """The referrers of the manifest `subject` (by digest), of one type where it is given.
@@ -117,46 +135,46 @@ class Referrers:
                     out[digest] = lacking
         return out
 
-    def enlist(self, session: Session, repository: Reference, wanted: BySubject) -> None:
+    def enlist(
+        self, session: Session, repository: Reference, wanted: BySubject
+    ) -> tuple[WrittenList, ...]:
         """Let fallback tags have all these, if the registry lacks the API. They must be stored.
 
+        :returns: the lists that were written, which `confirm` has to look at once more.
+        :raises RegistryError: refused.
+        """
+        subjects = {repository.with_digest(digest): found for digest, found in wanted.items()}
+        lists = (
+            self._add(session, subject, referrers)
+            for subject, referrers in subjects.items()
+            if not self._has_api(session, subject)
+        )
+        return tuple(each for each in lists if each.written)
+
+    def confirm(self, session: Session, lists: Iterable[WrittenList]) -> None:
+        """Wait until nobody has overwritten these lists, and add again what has got lost.
+
         Few registries know If-Match. With the others, a process may overwrite what another has just
-        written. So every tag is looked at some time later, until nobody has changed it meanwhile.
+        written. So every list is looked at some time later, until nobody has changed it meanwhile.
 
         :raises RegistryError: refused, or others change a tag all the time.
         """
-        pending = {
-            digest: referrers
-            for digest, referrers in wanted.items()
-            if not self._has_api(session, repository.with_digest(digest))
-        }
         clock = self._requester.config.clock
-        # Subject -> digest of its list when it had them all.
-        watched: dict[str, str] = {}
+        left = list(lists)
         for _ in range(_MAX_UPDATES):
-            slowest = 0.0
-            for digest, referrers in pending.items():
-                started = clock.monotonic()
-                found, written = self._add(session, repository.with_digest(digest), referrers)
-                slowest = max(slowest, clock.monotonic() - started)
-                if written or digest in watched:
-                    watched[digest] = found
-            pending = {d: referrers for d, referrers in pending.items() if d in watched}
-            if not pending:
+            if not left:
                 return
-            # Another writer takes about as long from its look to its put as this one.
-            clock.sleep(max(_LOOK_AGAIN_SECONDS, 2 * slowest) * (1 + clock.random()))
-            pending = {
-                d: referrers
-                for d, referrers in pending.items()
-                if not self._is_still(session, repository.with_digest(d), watched[d])
-            }
-            if not pending:
-                return
-        tagged = repository.with_tag(_tag(next(iter(pending))))
-        raise RegistryError(
-            f"others keep changing {tagged} while referrers are added to it; run again"
-        )
+            wait = max(each.due for each in left) - clock.monotonic()
+            if wait > 0:
+                clock.sleep(wait)
+            changed = [each for each in left if not self._is_still(session, each)]
+            left = [self._add(session, each.subject, each.referrers) for each in changed]
+        if left:
+            subject = left[0].subject
+            raise RegistryError(
+                f"others keep changing {subject.with_tag(_tag(subject.digest))} while referrers "
+                "are added to it; run again"
+            )
 
     def _has_api(self, session: Session, subject: Reference) -> bool:
         """True if the registry lists referrers; asked once.
@@ -245,26 +263,34 @@ class Referrers:
 
     def _add(
         self, session: Session, subject: Reference, referrers: Sequence[Referrer]
-    ) -> tuple[str, bool]:
+    ) -> WrittenList:
         """Add to a fallback tag what it lacks.
 
-        :returns: the digest of the list that has them all (empty if another was faster), and
-            whether it lacked any.
         :raises RegistryError: refused.
         """
+        clock = self._requester.config.clock
+        started = clock.monotonic()
         with self._lock_of(subject.registry, subject.repository, subject.digest):
             listed, index, digest = self._fallback(session, subject)
             lacking = _lacking(referrers, listed)
-            if not lacking:
-                return digest, False
-            entries = [*index["manifests"], *(referrer.to_json() for referrer in lacking)]
-            tagged = subject.with_tag(_tag(subject.digest))
-            return self._replace(session, tagged, {**index, "manifests": entries}, digest), True
+            if lacking:
+                entries = [*index["manifests"], *(referrer.to_json() for referrer in lacking)]
+                tagged = subject.with_tag(_tag(subject.digest))
+                base = digest
+                digest = self._replace(session, tagged, {**index, "manifests": entries}, base)
+                self._successors[str(tagged), base] = digest
+        # Another writer takes about as long from its look to its put as this one.
+        ended = clock.monotonic()
+        wait = max(_LOOK_AGAIN_SECONDS, 2 * (ended - started)) * (1 + clock.random())
+        return WrittenList(subject, tuple(referrers), digest, bool(lacking), ended + wait)
 
-    def _is_still(self, session: Session, subject: Reference, digest: str) -> bool:
-        """True if the fallback tag names that list; one request."""
-        tagged = subject.with_tag(_tag(subject.digest))
+    def _is_still(self, session: Session, written: WrittenList) -> bool:
+        """True if the fallback tag names that list, or one that this run has made of it."""
+        tagged = written.subject.with_tag(_tag(written.subject.digest))
+        digest = written.digest
         found = self._manifests.head(session, tagged) if digest else None
+        while found is not None and digest and found.digest != digest:
+            digest = self._successors.get((str(tagged), digest), "")
         return found is not None and found.digest == digest
 
     def _replace(
