@@ -574,6 +574,12 @@ def _first_run(bench: Bench) -> Outcome:
     return measure(bench)
 
 
+def _cold_sbom(bench: Bench) -> Outcome:
+    from bench.sbom_row import measure
+
+    return measure(bench)
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the table.
@@ -656,6 +662,14 @@ ROWS = (
         f"{_KO}; {_FLOOR}",
         _cold_fleet,
         1.0,
+    ),
+    Row(
+        "cold-sbom",
+        "cold first publish with an SBOM in SPDX, all services, two platforms",
+        "empty caches; an empty registry without referrers API; the standard library is compiled",
+        "publish, pantsd running; --cold-runs times",
+        "publish without SBOMs, and with SPDX, CycloneDX and provenance",
+        _cold_sbom,
     ),
     Row(
         "heads",

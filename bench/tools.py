@@ -92,9 +92,13 @@ class Setting:
 
 
 class Ours:
-    """`pants publish`, with pantsd, as users run it."""
+    """`pants publish`, with pantsd, as users run it.
+
+    `options` are lines for the section [ko] of pants.toml; they count from the next `forget` on.
+    """
 
     name = "ko_pants"
+    options = ""
 
     def __init__(self, setting: Setting, *, remote_cache: str = "", prefix: str = "ours") -> None:
         self.setting = setting
@@ -181,7 +185,8 @@ class Ours:
             "[anonymous-telemetry]\nenabled = false\n\n"
             "[ko]\n"
             f"default_base_image = {json.dumps(setting.registry.base_image)}\n"
-            f"default_platforms = {json.dumps(list(setting.platforms))}\n\n"
+            f"default_platforms = {json.dumps(list(setting.platforms))}\n"
+            f"{self.options}\n"
             "[ko.registries.bench]\n"
             f"address = {json.dumps(setting.registry.host)}\n"
             f'default = true\nrepository = "{self.prefix}/{{path}}"\n'
