@@ -185,6 +185,11 @@ HOOKED = "X = name_of_newer_pants('pants.a', 'X')\n"
             "the plugin's own: it takes no further arguments",
         ),
         (
+            SUBCLASS + "@property\n def y(self): pass\n @y.setter\n def y(self, value): pass",
+            "pants.a:X|2.17-2.33|class\npants.a:X.y|2.17-2.33|attribute: int",
+            "",
+        ),
+        (
             "from dataclasses import dataclass\n" + FROM + "@dataclass\nclass Y(X):\n z: int = 0\n"
             "Y(1, z=2)",
             "pants.a:X|2.17-2.33|class(a)",

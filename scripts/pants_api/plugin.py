@@ -204,6 +204,11 @@ class Plugin:
         return tuple(f"{module}:{name}.{member}" for module, name in owners)
 
 
+def _is_property(node: ast.stmt) -> bool:
+    """True for what reads a property, and for what sets it."""
+    return not {"property", "setter"}.isdisjoint(decorators(node))
+
+
 class _Scan(ast.NodeVisitor):
     """Finds the uses in one module."""
 
@@ -255,7 +260,7 @@ class _Scan(ast.NodeVisitor):
         outer, self._class = self._class, (self._module.name, node.name)
         for statement in node.body:
             shape = ""
-            if isinstance(statement, FUNCTIONS) and "property" not in decorators(statement):
+            if isinstance(statement, FUNCTIONS) and not _is_property(statement):
                 shape = function_shape([statement], is_member=True)
             for name in _members(statement):
                 names = self._plugin.pants_names(self._class, name)

@@ -519,7 +519,8 @@ def test_a_layout_that_cannot_be_written_says_why_in_the_line_of_the_image(
         repo.remove("full", "dist/full")
 
     assert run.exit_code == 1
-    (line,) = [line for line in run.stderr.splitlines() if "full:latest failed for" in line]
+    (line,) = [line for line in run.stderr.splitlines() if "full:latest as sha256:" in line]
+    assert " failed for dist/full (" in line
     assert "OCI layout" in line
     assert "dist/full/blobs/sha256 is a file" in line
     assert "missing" not in line

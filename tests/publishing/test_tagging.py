@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 from typing import Iterator, Sequence
 
@@ -187,6 +188,28 @@ def test_what_failed_fails_and_the_others_do_not(images: Images) -> None:
         "registry.example.com: denied",
         "",
     ]
+
+
+def test_the_first_process_of_those_that_succeed_speaks_for_them(images: Images) -> None:
+    moves = Moves({name("a"): "registry.example.com: denied"})
+    tags = TagMoves(moves)
+    entered = {n: tags.enter(images(n)) for n in "abcd"}
+    for image, (_, _, number) in entered.items():
+        tags.announcements.add(number, (image,), "only the tags were not there")
+    a, b, c, d = (number for _, _, number in entered.values())
+    directory = Path(entered["a"][0][-2])
+    assert run_process(entered["a"][0])[0] == 1
+    assert not any(tags.announcements.is_silent(n) for n in (a, b, c, d))
+    assert run_process(entered["b"][0]) == (0, "")
+    assert [tags.announcements.is_silent(n) for n in (a, b, c, d)] == [False, False, True, True]
+    assert tags.announcements.names(b) == ("b", "c", "d")
+    # Nobody waits for the processes of the others: the gate has gone.
+    for _ in range(1000):
+        if not directory.exists():
+            break
+        time.sleep(SECONDS / 1000)
+    assert run_process(entered["c"][0]) == (1, "the run that this image belongs to is over\n")
+    assert len(moves.batches) == 1
 
 
 def test_of_two_images_with_one_name_only_the_one_that_asks_is_tagged(images: Images) -> None:

@@ -31,10 +31,21 @@ from pants.engine.process import InteractiveProcess
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import image_artifacts, layer_blobs, publish_plan, questions_answered
+from ko_pants.engine import (
+    image_artifacts,
+    layer_blobs,
+    name_of_newer_pants,
+    publish_plan,
+    questions_answered,
+)
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
-from ko_pants.goals.publish_output import ImagePublishPackages, Reader, description_of
+from ko_pants.goals.publish_output import (
+    ImagePublishPackages,
+    PushedName,
+    Reader,
+    description_of,
+)
 from ko_pants.goals.publish_skip import skip_request
 from ko_pants.products import (
     BuiltImage,
@@ -66,6 +77,10 @@ from ko_pants.target_types import (
 
 if TYPE_CHECKING:
     from ko_pants.publishing.attaching import Attaching
+
+# Pants from 2.26 on looks at the processes of all packages before the first one runs. It has this
+# name since then.
+_LOOKS_AHEAD = name_of_newer_pants("pants.core.goals.publish", "ShowOutput") is not None
 
 
 class PublishGoOciImageRequest(PublishRequest):  # type: ignore[type-arg]
@@ -215,19 +230,28 @@ def _package(
 
     lacks = attaching is not None and bool(attaching.lacking)
     unsigned = run.is_unsigned(publication)
+    names: tuple[str, ...] = publication.destination.names
     if found is not None and (lacks or unsigned or not found.up_to_date):
         run.check_signer()
         argv, result, number = run.tags.enter(run.uploads.begin(found, files, attaching))
         process = InteractiveProcess(argv, env={"PATH": "/usr/bin:/bin"}, run_in_workspace=True)
+        digest = publication.image.descriptor.digest
+        names = tuple(PushedName(name, digest) for name in names)
+    description = description_of(publication, found, result, attaching, unsigned=unsigned)
+    announcements = None
+    if number is not None and not _LOOKS_AHEAD:
+        announcements = run.tags.announcements
+        announcements.add(number, names, description)
     return ImagePublishPackages(
-        names=publication.destination.names,
+        names=names,
         process=process,
-        description=description_of(publication, found, result, attaching, unsigned=unsigned),
+        description=description,
         built=built,
         destination=publication.destination,
         result=result,
         number=number,
         reader=reader,
+        announcements=announcements,
     )
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Callable, Sequence, cast
 
 from pants.core.goals.publish import PublishOutputData, PublishPackages
 from pants.engine.internals.session import RunId
+from pants.engine.process import InteractiveProcess
 
 from ko_pants.products import BuiltImage, PlatformImage, ResultSource
+from ko_pants.publishing.announcing import Announcements
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.image_refs import ReferencesFile, image_references
 from ko_pants.publishing.publication import BlobOutcome, Found, Publication, Published
@@ -41,10 +43,26 @@ class Reader:
     file: ReferencesFile | None = field(default=None, compare=False)
 
 
+class PushedName(str):
+    """A reference of an image that is pushed. On the terminal it has the digest too."""
+
+    digest: str
+
+    def __new__(cls, name: str, digest: str) -> PushedName:
+        made = super().__new__(cls, name)
+        made.digest = digest
+        return made
+
+    def __format__(self, spec: str) -> str:
+        return format(f"{self!s} as {self.digest}", spec)
+
+
 @dataclass(frozen=True)
 class ImagePublishPackages(PublishPackages):
     """What is published of one image to one destination.
 
+    :param announcements: say which images need no process of their own once the tags have moved;
+        None if each needs its own.
     :param result: what has become of it; called when the run is over.
     :param number: of the image among those whose tags are to move; None if it is up to date or not
         pushed.
@@ -56,6 +74,42 @@ class ImagePublishPackages(PublishPackages):
     result: Callable[[], Published] | None = field(default=None, compare=False)
     number: int | None = field(default=None, compare=False)
     reader: Reader | None = None
+    announcements: Announcements | None = field(default=None, compare=False)
+
+    # Pants looks at `process` when it is the turn of this package, and at `names` when the process
+    # has ended. Both are given to `__init__`, as the fields of `PublishPackages` that they are.
+
+    @property  # type: ignore[misc]
+    def process(self) -> InteractiveProcess | None:
+        """The process that waits until the tags have moved; None if nothing is to wait for."""
+        return None if self._is_announced else self.__dict__["process"]
+
+    @process.setter
+    def process(self, value: InteractiveProcess | None) -> None:
+        self.__dict__["process"] = value
+
+    @property  # type: ignore[misc]
+    def names(self) -> tuple[str, ...]:
+        """The names that Pants writes a line for; those of other images too if this one speaks."""
+        if self.announcements is None or self.number is None:
+            return self.own_names
+        return tuple(self.announcements.names(self.number))
+
+    @names.setter
+    def names(self, value: tuple[str, ...]) -> None:
+        self.__dict__["names"] = value
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The references of the image."""
+        return cast("tuple[str, ...]", self.__dict__["names"])
+
+    @property
+    def _is_announced(self) -> bool:
+        """True if the process of another image speaks for this one."""
+        if self.announcements is None or self.number is None:
+            return False
+        return self.announcements.is_silent(self.number)
 
     def get_output_data(self, **extra_data: object) -> PublishOutputData:
         """The documented contract of `--publish-output`.
@@ -63,7 +117,11 @@ class ImagePublishPackages(PublishPackages):
         Pants encodes the data of every run, and it encodes a frozen one level by level, which is
         slow. So this is a plain dict, and has details only if there is a reader.
         """
-        data: dict[str, object] = {"names": list(self.names), **self.data}
+        if self._is_announced:
+            # Pants takes a package without a process for one that is skipped.
+            status = f"published to {self.description}"
+            extra_data = {**extra_data, "exit_code": 0, "published": True, "status": status}
+        data: dict[str, object] = {"names": [str(n) for n in self.own_names], **self.data}
         if self.built is not None and self.result is not None and self.reader is not None:
             references = self._references(self.reader, failed=bool(extra_data.get("exit_code")))
             data.update(_details(self.built, self.result(), references, self.reader.run_id))
@@ -136,7 +194,7 @@ def description_of(
     place = destination.layout or destination.registry
     lacked = _what_lacked(found) + _artifacts(attaching)
     lacked += "; it was not signed" if unsigned else ""
-    return Description(f"{place} as {digest} ({platforms})", lacked, result)
+    return Description(f"{place} ({platforms})", lacked, result)
 
 
 def _artifacts(attaching: Attaching | None) -> str:

@@ -17,7 +17,7 @@ import os
 import shutil
 import threading
 import time
-from typing import Callable
+from typing import Callable, Iterable
 
 from ko_pants.errors import KoPantsError
 from ko_pants.publishing.temporary import is_alive, make_directory
@@ -85,6 +85,12 @@ class CommitGate:
         self._count += 1
         return ("/bin/sh", "-c", KNOCK, "ko-publish", self.directory, str(number))
 
+    def leave(self, numbers: Iterable[int]) -> None:
+        """Wait no longer for the processes of these images. Called by `commit` alone."""
+        for number in numbers:
+            os.close(self._answers.pop(number))
+            self._count -= 1
+
     def close(self) -> None:
         """End the gate of a run that is over; a process that still waits fails."""
         with contextlib.suppress(OSError):
@@ -101,6 +107,8 @@ class CommitGate:
                 if word == _END:
                     return
                 number = int(word)
+                if number not in self._answers:
+                    continue
                 error = self._try_commit(number, int(process))
                 if error is not None:
                     self._tell(number, error)

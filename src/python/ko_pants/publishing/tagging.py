@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Protocol, Sequenc
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.layout import Layout
+from ko_pants.publishing.announcing import Announcements
 from ko_pants.publishing.checking import Memory, remember
 from ko_pants.publishing.commit_gate import CommitGate
 from ko_pants.publishing.publication import BlobOutcome, Published
@@ -189,6 +190,7 @@ class TagMoves:
         self._followers: dict[int, _Follower] = {}
         self._results: dict[int, Published] = {}
         self._gate: CommitGate | None = None
+        self.announcements = Announcements()
 
     def enter(self, upload: PendingUpload) -> tuple[tuple[str, ...], Callable[[], Published], int]:
         """Add an image.
@@ -239,13 +241,28 @@ class TagMoves:
         """Do what the process with this number waits for."""
         follower = self._followers.get(number)
         if follower is None:
-            return self._moved(number, report) or None
+            failure = self._moved(number, report)
+            if not failure:
+                self._speak(number, report)
+            return failure or None
         try:
             self.move(follower.images, report)
             follower.action()
         except KoPantsError as e:
             return str(e)
         return None
+
+    def _speak(self, number: int, report: Report) -> None:
+        """Let the process of an image speak for all images of which the same is to be said."""
+        others = [
+            other
+            for other in self.announcements.others(number)
+            # That of an image that came a second time is asked for by its own process.
+            if other in self._results and not self._moved(other, report)
+        ]
+        self.announcements.speak(number, others)
+        if self._gate is not None:
+            self._gate.leave(others)
 
     def _moved(self, number: int, report: Report) -> str:
         """Move the tags of the image `number`, and with them those of all other images.
