@@ -111,6 +111,9 @@ class StubSession:
         """One more request."""
         self.requests += 1
 
+    def fetched(self, size: int) -> None:
+        """Bytes of a body."""
+
     def scopes_for(self, ref: Reference, actions: Actions) -> Scopes:
         """The scopes of these actions."""
         return repository_scopes(ref.repository, actions)

@@ -16,6 +16,7 @@ import yaml
 from python_source import assigned
 
 from ko_pants.publishing.placeholders import EXAMPLE_FACTS, built_values, path_values
+from ko_pants.publishing.run_totals import IMAGE_OUTCOMES, RunTotals, Transfers
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = REPO / "src" / "python" / "ko_pants"
@@ -192,6 +193,31 @@ def test_the_example_of_the_output_has_every_key() -> None:
     assert all(set(layer) == layer_keys for layer in image["layers"])
     documented = first_column(text)
     assert image_keys - {"layers", "build"} <= documented
+
+
+def test_the_example_of_the_report_is_what_a_run_says() -> None:
+    text = section(read(REFERENCE), "### Report")
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    found = json.loads(example)
+    moved = Transfers(found["transfers"], 2_101_000, found["bytes"]["pushed"])
+    counts = {
+        key: {name.replace("_", " "): n for name, n in found[key].items()}
+        for key in ("images", "compiles", "layers", "processes")
+    }
+    totals = RunTotals(
+        found["targets"],
+        **counts,
+        transfers=moved,
+        requests=found["requests"],
+        fetched_bytes=found["bytes"]["fetched"],
+        seconds=found["seconds"],
+    )
+    assert totals.to_json() == found
+    assert totals.sentence() in section(read(REFERENCE), "### `publish`")
+    documented = first_column(text)
+    assert {key.partition(".")[0] for key in documented} == set(found) - {"publisher"}
+    for kind, names in {"images": IMAGE_OUTCOMES, "bytes": found["bytes"]}.items():
+        assert all(f"`{n.replace(' ', '_')}`" in text or f"`{kind}.{n}`" in text for n in names)
 
 
 def test_placeholders_are_documented() -> None:

@@ -17,7 +17,16 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "python" / "ko_pants"
 CORE = (
-    *("artifacts", "daemon_memory", "disk", "errors", "golang", "ko_yaml", "kocache"),
+    *(
+        "artifacts",
+        "daemon_memory",
+        "disk",
+        "errors",
+        "golang",
+        "ko_yaml",
+        "kocache",
+        "process_log",
+    ),
     *("kubernetes", "layers", "literal_globs", "oci"),
     *("publishing", "registry"),
 )

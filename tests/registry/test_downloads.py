@@ -39,6 +39,22 @@ def test_a_download_is_resumed_without_ranges_too(registry: FaultRegistry) -> No
         assert stream.read() == content
 
 
+def test_a_client_counts_what_all_of_its_sessions_fetch(registry: FaultRegistry) -> None:
+    content = random_bytes(500_000)
+    registry.put_blob("app", content)
+    client = client_for({})
+    repository = Reference(registry.host, "app")
+    for _ in range(2):
+        assert client.session().get_blob(repository, layer_of(content), 500_000) == content
+    assert (client.traffic.requests, client.traffic.fetched_bytes) == (2, 1_000_000)
+    # What is sent again is fetched again.
+    registry.ranges = False
+    registry.fail("GET blob", "reset in body", 1)
+    client.session().get_blob(repository, layer_of(content), 500_000)
+    assert client.traffic.requests == 4
+    assert 1_500_000 < client.traffic.fetched_bytes < 2_000_000
+
+
 def test_the_last_bytes_of_a_wrong_blob_are_not_handed_out(registry: FaultRegistry) -> None:
     content = random_bytes(500_000)
     registry.blobs["app", digest_of(content)] = content[:-1] + b"\0"

@@ -46,6 +46,7 @@ from pants.engine.target import (
     WrappedTargetRequest,
 )
 
+from ko_pants.process_log import noted
 from ko_pants.products import (
     AnalyzedDirectory,
     BaseImageRequest,
@@ -247,24 +248,26 @@ else:
 if HAS_GET:
 
     async def run_process(process: Process) -> FallibleProcessResult:
-        return await Get(FallibleProcessResult, Process, process)
+        return noted(await Get(FallibleProcessResult, Process, process))
 
 else:
     from pants.engine.intrinsics import execute_process
 
     async def run_process(process: Process) -> FallibleProcessResult:
-        return await execute_process(process, **implicitly())
+        return noted(await execute_process(process, **implicitly()))
 
 
 if HAS_GET:
 
     async def run_processes(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
-        return await MultiGet(Get(FallibleProcessResult, Process, p) for p in processes)
+        results = await MultiGet(Get(FallibleProcessResult, Process, p) for p in processes)
+        return tuple(map(noted, results))
 
 else:
 
     async def run_processes(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
-        return await concurrently(execute_process(p, **implicitly()) for p in processes)
+        results = await concurrently(execute_process(p, **implicitly()) for p in processes)
+        return tuple(map(noted, results))
 
 
 if HAS_GET:

@@ -213,6 +213,14 @@ class KoSubsystem(Subsystem):
             "Relative to the build root. It is written at the end of a run in which nothing failed."
         ),
     )
+    report = StrOption(
+        default=None,
+        help=(
+            "Write what a run of `publish` did for all images together into this file, as JSON: "
+            "images, compiles and layers by outcome, requests, bytes and seconds. Relative to the "
+            "build root."
+        ),
+    )
     tag_only = BoolOption(
         default=False,
         help=(

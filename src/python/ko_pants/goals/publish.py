@@ -66,6 +66,7 @@ from ko_pants.rules.image_names import NamingFieldSet
 from ko_pants.rules.layer import open_kocache
 from ko_pants.rules.local_loader import image_to_load, local_loader
 from ko_pants.rules.publish_run import RunOfImages
+from ko_pants.rules.run_report import RunReport
 from ko_pants.rules.settings import Settings
 from ko_pants.target_types import (
     GoOciImageFieldSet,
@@ -213,6 +214,7 @@ def _look_for_signatures(run: PublishRun, built: BuiltImage, found: Sequence[Fou
 
 def _package(
     run: PublishRun,
+    report: RunReport,
     built: BuiltImage,
     publication: Publication,
     found: Found | None,
@@ -242,6 +244,7 @@ def _package(
     if number is not None and not _LOOKS_AHEAD:
         announcements = run.tags.announcements
         announcements.add(number, names, description)
+    report.note(publication.destination.names, built, found, result)
     return ImagePublishPackages(
         names=names,
         process=process,
@@ -297,8 +300,9 @@ async def publish_image(
     if goal.output or run.references is not None:
         reader = Reader(run_id, settings.tag_only, run.references)
     by_publication = {f.publication: f for f in found}
+    common = (publishing, run.report, built)
     return PublishProcesses(
-        _package(*(publishing, built, p, by_publication.get(p), files, reader, attachings.get(p)))
+        _package(*common, p, by_publication.get(p), files, reader, attachings.get(p))
         for p in publications
     )
 

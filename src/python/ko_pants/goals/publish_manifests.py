@@ -30,7 +30,7 @@ from ko_pants.disk.replacement import replace_file
 from ko_pants.engine import built_package, image_publications, targets_at
 from ko_pants.goals.package_manifests import ENDING, BuiltManifestsArtifact
 from ko_pants.goals.publish import PublishGoOciImageFieldSet, PublishGoOciImageRequest
-from ko_pants.goals.publish_output import ImagePublishPackages
+from ko_pants.goals.publish_output import DataOfRun, ImagePublishPackages
 from ko_pants.manifest_fields import (
     KubernetesManifestsSelectorField,
     KubernetesManifestsSourcesField,
@@ -69,12 +69,12 @@ class ManifestsPublishPackages(PublishPackages):
     def get_output_data(self, **extra_data: object) -> PublishOutputData:
         """The file, and below `images` what `--publish-output` has for each image."""
         images = [
-            {"target": image.built.owner, **image.get_output_data(**extra_data)}
+            {"target": image.built.owner, **image.data_of_image(extra_data, by_another=True)}
             for image in self.images
             if image.built is not None
         ]
         data = {"names": list(self.names), **self.data, "images": images, **extra_data}
-        return cast(PublishOutputData, data)
+        return cast(PublishOutputData, DataOfRun(data))
 
 
 async def publications_of_images(

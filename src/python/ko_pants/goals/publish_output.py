@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable, Sequence, cast
+from typing import TYPE_CHECKING, Callable, Dict, ItemsView, Mapping, Sequence, cast
 
 from pants.core.goals.publish import PublishOutputData, PublishPackages
 from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess
 
+from ko_pants.process_log import KOCACHE, SOURCES
 from ko_pants.products import BuiltImage, PlatformImage, ResultSource
 from ko_pants.publishing.announcing import Announcements
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.image_refs import ReferencesFile, image_references
 from ko_pants.publishing.publication import BlobOutcome, Found, Publication, Published
+from ko_pants.rules.publish_run import report_of_newest_run
 
 if TYPE_CHECKING:
     from ko_pants.publishing.attaching import Attaching
     from ko_pants.publishing.attachments import Attachment
-
-# How the documented output spells where the result of a process came from.
-_SOURCES = {
-    "ran": "ran",
-    "hit_locally": "local cache",
-    "hit_remotely": "remote cache",
-    "memoized": "memoized",
-}
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,21 @@ class PushedName(str):
 
     def __format__(self, spec: str) -> str:
         return format(f"{self!s} as {self.digest}", spec)
+
+
+class DataOfRun(Dict[str, object]):
+    """Data of an image. The first that is encoded has the report of the run made.
+
+    Pants asks for the data of each image when the image is done. It encodes the data of all images
+    once, after it has written its own lines, whether somebody reads it or not. A plugin has no
+    later moment in which it could write to the terminal.
+    """
+
+    def items(self) -> ItemsView[str, object]:  # type: ignore[override]
+        report = report_of_newest_run()
+        if report is not None:
+            report.finish()
+        return super().items()
 
 
 @dataclass(frozen=True)
@@ -112,21 +121,39 @@ class ImagePublishPackages(PublishPackages):
         return self.announcements.is_silent(self.number)
 
     def get_output_data(self, **extra_data: object) -> PublishOutputData:
-        """The documented contract of `--publish-output`.
+        """The documented contract of `--publish-output`. Pants calls this when the image is done.
 
         Pants encodes the data of every run, and it encodes a frozen one level by level, which is
-        slow. So this is a plain dict, and has details only if there is a reader.
+        slow. So this is a dict, and has details only if there is a reader.
+        """
+        return cast(PublishOutputData, DataOfRun(self.data_of_image(extra_data)))
+
+    def data_of_image(
+        self, extra_data: Mapping[str, object], *, by_another: bool = False
+    ) -> dict[str, object]:
+        """The same as a plain dict.
+
+        :param by_another: a target that names the image asks.
         """
         if self._is_announced:
             # Pants takes a package without a process for one that is skipped.
             status = f"published to {self.description}"
             extra_data = {**extra_data, "exit_code": 0, "published": True, "status": status}
+        report = report_of_newest_run()
+        if report is not None and self.built is not None:
+            report.ended(
+                self.built.owner,
+                self.own_names,
+                began=self.number is not None,
+                failed=bool(extra_data.get("exit_code")),
+                by_another=by_another,
+            )
         data: dict[str, object] = {"names": [str(n) for n in self.own_names], **self.data}
         if self.built is not None and self.result is not None and self.reader is not None:
             references = self._references(self.reader, failed=bool(extra_data.get("exit_code")))
             data.update(_details(self.built, self.result(), references, self.reader.run_id))
         data.update(extra_data)
-        return cast(PublishOutputData, data)
+        return data
 
     def _references(self, reader: Reader, *, failed: bool) -> Sequence[str]:
         """What can be deployed of the image; nothing if it is not pushed."""
@@ -293,5 +320,5 @@ def _build(part: PlatformImage, run_id: RunId) -> dict[str, object]:
 
 def _source(source: ResultSource, run_id: RunId) -> str:
     if source.metadata is None:
-        return "kocache"
-    return _SOURCES[source.metadata.source(run_id).value]
+        return KOCACHE
+    return SOURCES[source.metadata.source(run_id).value]

@@ -5,6 +5,7 @@ Older versions build it all the same. On every version the publish rule looks ag
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pants.core.goals.publish import PublishOutputData, PublishPackages
@@ -20,10 +21,23 @@ from ko_pants.rules.image_names import (
     image_names,
     names_need_built,
 )
+from ko_pants.rules.publish_run import report_of_newest_run
 from ko_pants.rules.settings import GoEnvironment, Settings
 
 CheckSkipRequest: Any = name_of_newer_pants("pants.core.goals.publish", "CheckSkipRequest")
 CheckSkipResult: Any = name_of_newer_pants("pants.core.goals.publish", "CheckSkipResult")
+
+
+@dataclass(frozen=True)
+class SkippedPublishPackages(PublishPackages):
+    """What is said of an image that goes nowhere and was not built."""
+
+    def get_output_data(self, **extra_data: object) -> PublishOutputData:
+        """As Pants does, and the image counts in the report of the run, if there is one."""
+        report = report_of_newest_run()
+        if report is not None:
+            report.ended(str(self.data.get("target", "")), self.names)
+        return super().get_output_data(**extra_data)
 
 
 def skipped_packages(
@@ -36,7 +50,7 @@ def skipped_packages(
     if not all(destination.skip for destination in destinations):
         return []
     return [
-        PublishPackages(
+        SkippedPublishPackages(
             names=destination.names,
             description=skip_description(destination),
             data=PublishOutputData(data),

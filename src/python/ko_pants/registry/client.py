@@ -16,6 +16,7 @@ from ko_pants.registry.clock import Clock
 from ko_pants.registry.config import RegistryConfig
 from ko_pants.registry.errors import MissingBlobsError, RegistryError
 from ko_pants.registry.retry import RetryPolicy
+from ko_pants.registry.traffic import Traffic
 
 if TYPE_CHECKING:
     from ko_pants.registry.manifest_puts import ManifestPuts
@@ -90,6 +91,8 @@ class RegistryClient:
 
     def __init__(self, config: RegistryConfig) -> None:
         self._config = config
+        #: Of all sessions.
+        self.traffic = Traffic()
         self._lock = threading.Lock()
         self._expected: list[Reference] = []
         self._parts: _Parts | None = None
@@ -173,6 +176,11 @@ class RegistrySession:
         """Count a request."""
         with self._lock:
             self.requests += 1
+        self._client.traffic.count()
+
+    def fetched(self, size: int) -> None:
+        """Count bytes of the body of a reply, for the client."""
+        self._client.traffic.fetched(size)
 
     def scopes_for(self, ref: Reference, actions: Actions) -> Scopes:
         """The scopes of a request; push is asked for where this session will need it."""

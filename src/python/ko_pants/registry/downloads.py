@@ -59,6 +59,7 @@ class BlobStream(io.RawIOBase):
                 if not data:
                     raise TransferFailure(f"it ended after {self._received} of {size} bytes")
                 self._meter.add(len(data))
+                self._session.fetched(len(data))
             except TransferFailure as e:
                 self._broken(e)
                 continue
@@ -109,6 +110,7 @@ class BlobStream(io.RawIOBase):
             if not data:
                 raise TransferFailure("it ended early")
             skip -= len(data)
+            self._session.fetched(len(data))
         if not self._descriptor.size:
             self._finish()
 

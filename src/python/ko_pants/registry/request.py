@@ -20,6 +20,9 @@ class Session(Protocol):
     def count(self) -> None:
         """One more HTTP request is about to be sent."""
 
+    def fetched(self, size: int) -> None:
+        """So many bytes of the body of a reply have come."""
+
     def scopes_for(self, ref: Reference, actions: Actions) -> Scopes:
         """The scopes of a request that needs `actions` on the repository of `ref`."""
 

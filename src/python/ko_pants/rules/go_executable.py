@@ -18,6 +18,7 @@ from ko_pants.golang.go_build import BUILD_INFO_PATH, head_argv
 from ko_pants.golang.import_path import app_name
 from ko_pants.golang.toolchain import level_problem
 from ko_pants.literal_globs import literal_glob
+from ko_pants.process_log import note_compile
 from ko_pants.products import (
     BuildClosureRequest,
     GoBuild,
@@ -64,10 +65,12 @@ async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> 
     if build.package and header.format == "unknown":
         # Go writes an archive for a library.
         raise KoPantsError(f"{build.owner}: {import_path} is no program; expected `package main`")
+    file_digest = f"sha256:{entry.file_digest.fingerprint}"
+    note_compile(file_digest, result.metadata)
     return GoExecutable(
         digest=digest,
         path=entry.path,
-        file_digest=f"sha256:{entry.file_digest.fingerprint}",
+        file_digest=file_digest,
         size=entry.file_digest.serialized_bytes_length,
         header=header,
         import_path=import_path,

@@ -17,6 +17,7 @@ from ko_pants.engine import layer_blob
 from ko_pants.kocache.cache import KoCache
 from ko_pants.kocache.keys import LayerKey
 from ko_pants.kocache.maps import CachedLayer
+from ko_pants.process_log import note_known_layer
 from ko_pants.products import Layer, LayerBlob, LayerBlobRequest, LayerRequest
 
 _caches: BoundedMemory[str, KoCache] = BoundedMemory(
@@ -58,6 +59,7 @@ async def find_layer(request: LayerRequest) -> Layer:
     key = layer_key(request)
     found = cache.lookup(key, request.encoding.compressor, allow_foreign=settings.trust_foreign)
     if found is not None:
+        note_known_layer(found.diff_id)
         return Layer(request, found.diff_id, found.descriptor)
     blob = await layer_blob(LayerBlobRequest(request))
     cache.record(key, cached_layer(blob, request))

@@ -13,6 +13,7 @@ from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import create_digest, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor, sorted_pairs
+from ko_pants.process_log import note_layer
 from ko_pants.products import LayerBlob, LayerBlobRequest, ResultSource
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
 from ko_pants.rules.single_file import single_file
@@ -51,6 +52,7 @@ async def _read_result(result: FallibleProcessResult, name: str, media_type: str
         raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
     entry = await single_file(result.output_digest)
     written = json.loads(result.stdout)
+    note_layer(written["diff_id"], result.metadata)
     descriptor = Descriptor(
         media_type,
         f"sha256:{entry.file_digest.fingerprint}",

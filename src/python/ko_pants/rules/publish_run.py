@@ -5,17 +5,20 @@ Pants asks for each target by itself. The rules of all targets find the same `Pu
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import itertools
 import threading
 import time
 from dataclasses import dataclass
 
 from pants.base.build_root import BuildRoot
+from pants.engine.env_vars import EnvironmentVarsRequest
 from pants.engine.internals.session import RunId
 from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
-from ko_pants.engine import pause
+from ko_pants.engine import environment_vars, pause
 from ko_pants.products import PauseRequest, QuestionsAnswered, QuestionsAnsweredRequest
 from ko_pants.publishing.checking import RepositoryMemory
 from ko_pants.publishing.image_refs import ReferencesFile
@@ -23,8 +26,10 @@ from ko_pants.publishing.run import PublishRun
 from ko_pants.publishing.signer_settings import SignerSettings
 from ko_pants.rules.layer import open_kocache
 from ko_pants.rules.registry_access import RegistryAccess
+from ko_pants.rules.run_report import RunReport
 from ko_pants.rules.settings import Settings
 from ko_pants.rules.signer_settings import WantedSigner
+from ko_pants.subsystem import KoSubsystem
 
 # The engine remembers requests by value, so a number must never come twice in a process.
 _numbers = itertools.count()
@@ -37,6 +42,9 @@ _PAUSE_PER_SECOND_PASSED = 0.05
 # How long images that have their answers wait at most for those of the others.
 _ANSWERS_SECONDS = 0.2
 
+
+# Pants' own variable, from the client of a daemon.
+_CLIENT_STARTED = "PANTSD_RUNTRACKER_CLIENT_START_TIME"
 
 _MAX_REPOSITORIES = 10_000
 _MAX_RUNS = 8
@@ -55,6 +63,7 @@ class RunOfImages:
 
     :param number: tells it from other runs of this process.
     :param wait: the number of the wait that images join now; see `QuestionsAnsweredRequest`.
+    :param report: what is said when it is over.
     :param references: where the references of its images are written; None if nowhere.
     """
 
@@ -63,6 +72,7 @@ class RunOfImages:
     access: RegistryAccess
     publishing: PublishRun
     wait: int
+    report: RunReport
     references: ReferencesFile | None = None
 
 
@@ -80,11 +90,16 @@ def find_run(
     root: str,
     image_refs: str = "",
     signer: SignerSettings | None = None,
+    report: str = "",
+    started: float | None = None,
 ) -> RunOfImages:
     """The run of this session; a new one ends the runs of earlier sessions.
 
     The engine may ask twice in one session, for two rules that wait for the answer, and then keep
     the first answer. So the second question must give the same.
+
+    :param report: the option `[ko].report`.
+    :param started: when the run began, in seconds since the epoch; None for now.
     """
     with _runs_lock:
         expected = 0
@@ -103,9 +118,37 @@ def find_run(
             signer=signer,
         )
         references = ReferencesFile(root, image_refs) if image_refs else None
-        run = RunOfImages(next(_numbers), run_id, access, publishing, next(_numbers), references)
+        run = RunOfImages(
+            next(_numbers),
+            run_id,
+            access,
+            publishing,
+            next(_numbers),
+            RunReport(root, report, run_id, started or time.time(), access.client.traffic),
+            references,
+        )
         _runs.put(run.number, run)
         return run
+
+
+def report_of_newest_run() -> RunReport | None:
+    """The report of the run that began last, which is the only one that goes on."""
+    runs = _runs.values()
+    return runs[-1].report if runs else None
+
+
+async def _run_started() -> float:
+    """When the client of this run was started, in seconds since the epoch.
+
+    A client of pantsd tells the daemon. Without a daemon this process is the run.
+    """
+    found = (await environment_vars(EnvironmentVarsRequest([_CLIENT_STARTED]))).get(_CLIENT_STARTED)
+    if found is not None:
+        with contextlib.suppress(ValueError):
+            return float(found)
+    # Pants needs it too.
+    psutil = importlib.import_module("psutil")
+    return float(psutil.Process().create_time())
 
 
 @_uncacheable_rule
@@ -114,11 +157,16 @@ async def publish_run(
     build_root: BuildRoot,
     settings: Settings,
     signer: WantedSigner,
+    ko: KoSubsystem,
     run_id: RunId,
 ) -> RunOfImages:
     """One for all images of a run."""
     open_kocache(settings.kocache).begin_run()
-    return find_run(run_id, access, build_root.path, settings.image_refs, signer.settings)
+    started = await _run_started()
+    root = build_root.path
+    return find_run(
+        *(run_id, access, root, settings.image_refs, signer.settings, ko.report or "", started)
+    )
 
 
 @_uncacheable_rule

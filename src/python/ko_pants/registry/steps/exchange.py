@@ -72,6 +72,7 @@ class Exchange:
                 raw.read()
                 return Reply(raw.status, raw.headers, request.url)
             content = read_body(raw, request.max_reply_bytes, self._config)
+            request.session.fetched(len(content))
             return Reply(raw.status, raw.headers, request.url, content)
         finally:
             if not streaming:
