@@ -33,6 +33,7 @@ from ko_pants.products import (
 )
 from ko_pants.publishing.destinations import Destination
 from ko_pants.rules.artifact_settings import wanted_artifacts
+from ko_pants.rules.expected_images import note_destinations
 from ko_pants.rules.image_archive import write_archive, write_image_files
 from ko_pants.rules.image_names import destinations_of, image_names, names_need_built
 from ko_pants.rules.settings import GoEnvironment, Settings
@@ -131,6 +132,8 @@ async def package_image(
     """
     names = await image_names(field_set, outside, settings)
     destinations = destinations_of(names, settings)
+    if not names_need_built(names, settings):
+        await note_destinations(destinations)
     built = await built_image(field_set)
     # `publish` compares it with what it builds itself.
     digest_of_plan = built.image.descriptor.digest

@@ -24,6 +24,7 @@ from ko_pants.publishing.checking import RepositoryMemory
 from ko_pants.publishing.image_refs import ReferencesFile
 from ko_pants.publishing.run import PublishRun
 from ko_pants.publishing.signer_settings import SignerSettings
+from ko_pants.rules.expected_images import end_first_publish, take_repositories
 from ko_pants.rules.layer import open_kocache
 from ko_pants.rules.registry_access import RegistryAccess
 from ko_pants.rules.run_report import RunReport
@@ -108,6 +109,7 @@ def find_run(
                 _runs.pop(known.number)
                 expected = known.publishing.begun
                 known.publishing.close()
+                end_first_publish()
             elif known.access is access:
                 return known
         publishing = PublishRun(
@@ -185,11 +187,12 @@ async def await_answers(request: QuestionsAnsweredRequest, run: RunOfImages) -> 
     if request.number != run.wait:
         # It is over. A daemon begins a run with the requests of the run before.
         return QuestionsAnswered()
-    publishing = run.publishing
+    publishing, access = run.publishing, run.access
     started = time.monotonic()
     begun = -1
     while begun != publishing.begun != publishing.expected:
         begun = publishing.begun
+        access.client.expect(take_repositories())
         publishing.checks.ask()
         now = time.monotonic()
         seconds = _FIRST_PAUSE_SECONDS + _PAUSE_PER_SECOND_PASSED * (now - started)
