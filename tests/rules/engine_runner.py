@@ -14,6 +14,7 @@ from pants.base.build_root import BuildRoot
 from pants.core import target_types as core_targets
 from pants.core.goals import package, publish, run
 from pants.core.util_rules import archive, distdir
+from pants.engine.internals.parametrize import Parametrize
 from pants.engine.internals.scheduler import ExecutionError
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
@@ -65,7 +66,7 @@ def new_runner(
             *rules,
             *(QueryRule(product, inputs) for product, inputs in queries),
         ],
-        objects=dict(register.build_file_aliases().objects),
+        objects={"parametrize": Parametrize, **register.build_file_aliases().objects},
         target_types=[
             *register.target_types(),
             core_targets.ArchiveTarget,

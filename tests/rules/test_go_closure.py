@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pants.testutil.rule_runner import RuleRunner
-from rules.engine_runner import error_of, new_runner
+from rules.engine_runner import configure, error_of, new_runner
 
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.embed import EmbedFilter
@@ -38,6 +38,7 @@ def engine() -> RuleRunner:
 
 @pytest.fixture
 def runner(engine: RuleRunner) -> RuleRunner:
+    configure(engine)
     engine.write_files(
         {
             "go.mod": "module example.com/app\ngo 1.21\n",

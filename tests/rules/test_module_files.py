@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Awaitable, Callable
+from typing import Any, Awaitable, Callable, Sequence
 
 import pytest
 from pants.engine.fs import CreateDigest, Digest, FileContent
@@ -48,9 +48,9 @@ class Engine:
         self.asked: list[tuple[str, ...]] = []
         self.made: list[CreateDigest] = []
 
-    async def go_modules(self, request: GoModulesRequest) -> GoModules:
+    async def go_modules(self, requests: Sequence[GoModulesRequest]) -> tuple[GoModules, ...]:
         """The module files of the repo."""
-        return GoModules(tuple(self.modules.items()))
+        return tuple(GoModules(tuple(self.modules.items())) for _ in requests)
 
     async def digest_of_files(self, paths: tuple[str, ...]) -> Digest:
         """The same digest for all."""

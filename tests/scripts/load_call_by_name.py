@@ -17,7 +17,10 @@ import textwrap
 from types import ModuleType
 from typing import Any, Callable, List, Set
 
-GRAPH = ("find_owners", "hydrate_sources", "resolve_source_paths", "resolve_targets")
+GRAPH = (
+    "address_families_from_raw_specs_without_file_owners",
+    *("hydrate_sources", "resolve_source_paths", "resolve_targets"),
+)
 
 
 async def engine_rule(*_: Any) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, Iterable
 
+from pants.base.specs import RawSpecsWithoutFileOwners
 from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
 from pants.core.goals.publish import PublishProcesses
 from pants.engine import rules as _engine_rules
@@ -32,7 +33,7 @@ from pants.engine.fs import (
     Paths,
     RemovePrefix,
 )
-from pants.engine.internals.graph import Owners, OwnersRequest
+from pants.engine.internals.mapper import AddressFamilies
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.target import (
     FieldSetsPerTarget,
@@ -61,6 +62,8 @@ from ko_pants.products import (
     GoExecutable,
     GoExecutableRequest,
     GoModules,
+    GoModuleSet,
+    GoModuleSetRequest,
     GoModulesRequest,
     HiddenDigest,
     HiddenDigestRequest,
@@ -86,6 +89,10 @@ from ko_pants.products import (
     ManifestsRequest,
     ModuleFiles,
     ModuleFilesRequest,
+    OwnedFiles,
+    OwnedFilesRequest,
+    OwnerDirectories,
+    OwnerDirectoriesRequest,
     Packaging,
     PackagingRequest,
     PackedFiles,
@@ -321,6 +328,29 @@ else:
 
 if HAS_GET:
 
+    async def targets_of_specs(specs: RawSpecsWithoutFileOwners) -> Targets:
+        return await Get(Targets, RawSpecsWithoutFileOwners, specs)
+
+else:
+
+    async def targets_of_specs(specs: RawSpecsWithoutFileOwners) -> Targets:
+        return await resolve_targets(**implicitly({specs: RawSpecsWithoutFileOwners}))
+
+
+if HAS_GET:
+
+    async def address_families(specs: RawSpecsWithoutFileOwners) -> AddressFamilies:
+        return await Get(AddressFamilies, RawSpecsWithoutFileOwners, specs)
+
+else:
+    from pants.engine.internals.graph import address_families_from_raw_specs_without_file_owners
+
+    async def address_families(specs: RawSpecsWithoutFileOwners) -> AddressFamilies:
+        return await address_families_from_raw_specs_without_file_owners(specs, **implicitly())
+
+
+if HAS_GET:
+
     async def hydrate_sources(request: HydrateSourcesRequest) -> HydratedSources:
         return await Get(HydratedSources, HydrateSourcesRequest, request)
 
@@ -341,18 +371,6 @@ else:
 
     async def source_paths(request: SourcesPathsRequest) -> SourcesPaths:
         return await resolve_source_paths(request, **implicitly())
-
-
-if HAS_GET:
-
-    async def owners_of(request: OwnersRequest) -> Owners:
-        return await Get(Owners, OwnersRequest, request)
-
-else:
-    from pants.engine.internals.graph import find_owners
-
-    async def owners_of(request: OwnersRequest) -> Owners:
-        return await find_owners(request, **implicitly())
 
 
 if HAS_GET:
@@ -459,14 +477,38 @@ else:
 
 if HAS_GET:
 
-    async def go_modules(request: GoModulesRequest) -> GoModules:
-        return await Get(GoModules, GoModulesRequest, request)
+    async def owner_directories(request: OwnerDirectoriesRequest) -> OwnerDirectories:
+        return await Get(OwnerDirectories, OwnerDirectoriesRequest, request)
+
+else:
+    from ko_pants.rules.owned_files import find_owner_directories
+
+    async def owner_directories(request: OwnerDirectoriesRequest) -> OwnerDirectories:
+        return await find_owner_directories(request)
+
+
+if HAS_GET:
+
+    async def owned_files(request: OwnedFilesRequest) -> OwnedFiles:
+        return await Get(OwnedFiles, OwnedFilesRequest, request)
+
+else:
+    from ko_pants.rules.owned_files import find_owned_files
+
+    async def owned_files(request: OwnedFilesRequest) -> OwnedFiles:
+        return await find_owned_files(request)
+
+
+if HAS_GET:
+
+    async def go_modules(requests: Iterable[GoModulesRequest]) -> tuple[GoModules, ...]:
+        return await MultiGet(Get(GoModules, GoModulesRequest, r) for r in requests)
 
 else:
     from ko_pants.rules.go_modules import find_go_modules
 
-    async def go_modules(request: GoModulesRequest) -> GoModules:
-        return await find_go_modules(request, **implicitly())
+    async def go_modules(requests: Iterable[GoModulesRequest]) -> tuple[GoModules, ...]:
+        return await concurrently(find_go_modules(r, **implicitly()) for r in requests)
 
 
 if HAS_GET:
@@ -483,6 +525,18 @@ else:
         requests: Iterable[GoDirectoryRequest],
     ) -> tuple[AnalyzedDirectory, ...]:
         return await concurrently(analyze_go_directory(r, **implicitly()) for r in requests)
+
+
+if HAS_GET:
+
+    async def go_module_set(request: GoModuleSetRequest) -> GoModuleSet:
+        return await Get(GoModuleSet, GoModuleSetRequest, request)
+
+else:
+    from ko_pants.rules.go_module_set import find_go_module_set
+
+    async def go_module_set(request: GoModuleSetRequest) -> GoModuleSet:
+        return await find_go_module_set(request)
 
 
 if HAS_GET:

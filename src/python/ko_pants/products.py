@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from typing import Mapping
 
 from pants.engine.addresses import Address
 from pants.engine.fs import EMPTY_DIGEST, Digest, FileEntry
 from pants.engine.process import ProcessResultMetadata
+from pants.source.filespec import FilespecMatcher
 from pants.util.frozendict import FrozenDict
 
 from ko_pants.artifacts.artifact import Artifact
@@ -15,8 +17,8 @@ from ko_pants.disk.disk import HiddenFile
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.executable import ExecutableHeader
-from ko_pants.golang.input_views import View
-from ko_pants.golang.workspace import Workspace
+from ko_pants.golang.input_views import NamedFiles, View
+from ko_pants.golang.workspace import ModuleSet, Workspace
 from ko_pants.ko_yaml.configuration import KoConfiguration
 from ko_pants.kocache.keys import build_key
 from ko_pants.kubernetes.streams import ManifestFile
@@ -57,19 +59,62 @@ class HiddenFilesRequest:
 
 @dataclass(frozen=True)
 class HiddenFiles:
-    """These files, of all builds that this daemon has done.
+    """The state of these files, of all builds that this daemon has done.
 
-    :param names: stands for the names of the files that are embedded, hidden or not.
-    :param change: stands for the last change that it saw, or for having forgotten where to look. A
-        build may read what is newer than this. If that is undone, the files are the same again, and
-        this is not.
+    :param change: stands for the last change that was seen of these files, and of the names of the
+        files that are embedded, hidden or not; or for having forgotten where to look. A build may
+        read what is newer than this. If that is undone, the files are the same again, and this is
+        not. A build that looks at more than those before is no change.
     :param problems: what is there and cannot be read.
     """
 
-    files: tuple[HiddenFile, ...] = ()
-    names: str = ""
     change: str = ""
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OwnerDirectoriesRequest:
+    """Ask for the directories whose BUILD files have targets that may own files."""
+
+
+@dataclass(frozen=True)
+class OwnerDirectories:
+    """These directories, each with the targets that its BUILD files define, before generation."""
+
+    by_directory: Mapping[str, tuple[Address, ...]]
+
+
+@dataclass(frozen=True)
+class OwnedFilesRequest:
+    """Ask for what the targets of one directory own, with those that they generate."""
+
+    directory: str
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True)
+class SourcesPattern:
+    """A target whose globs may own several files.
+
+    :param matcher: tells which paths they match.
+    """
+
+    address: Address
+    matcher: FilespecMatcher
+
+
+@dataclass(frozen=True)
+class OwnedFiles:
+    """What the targets of one directory own, by path relative to the repo's root.
+
+    :param generated: the `go_source` targets of generators; these files exist.
+    :param named: those of other targets that name one file, which need not exist.
+    """
+
+    directory: str
+    generated: Mapping[str, Address]
+    named: Mapping[str, tuple[Address, ...]]
+    patterns: tuple[SourcesPattern, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +165,28 @@ class GoModules:
 
 
 @dataclass(frozen=True)
+class GoModuleSetRequest:
+    """Ask for the modules that are built together.
+
+    :param directory: of go.work, or of the only main module.
+    :param hidden: the module files that Pants does not see, as far as known.
+    """
+
+    directory: str
+    mod: str = ""
+    use_go_work: bool = True
+    hidden: tuple[HiddenFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class GoModuleSet:
+    """These modules, and where their module files can be."""
+
+    modules: ModuleSet
+    view: NamedFiles
+
+
+@dataclass(frozen=True)
 class GoClosureRequest:
     """Ask for the first-party closure of a main package, the union over `platforms`.
 
@@ -145,6 +212,8 @@ class GoClosure:
     :param embedded: the files that it embeds, which `complete_closure` adds.
     :param hidden: those of its files that Pants does not see.
     :param views: where hidden files can be.
+    :param analyzed: the directories that were searched. No part of the value: where the closure is
+        equal, nothing follows from them.
     """
 
     closure: Closure
@@ -152,6 +221,7 @@ class GoClosure:
     embedded: tuple[str, ...] = ()
     hidden: tuple[HiddenFile, ...] = ()
     views: tuple[View, ...] = ()
+    analyzed: tuple[GoDirectory, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def files(self) -> tuple[str, ...]:

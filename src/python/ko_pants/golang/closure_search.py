@@ -22,7 +22,7 @@ from ko_pants.golang.build_context import BuildContext
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import DEFAULT_PROFILE, READABLE_ENDINGS, GoDirectory
 from ko_pants.golang.embed import EmbedFilter
-from ko_pants.golang.import_path import candidate_directories, has_prefix, import_path_of
+from ko_pants.golang.import_path import candidate_directories, import_path_of, prefixes
 from ko_pants.golang.repo_paths import is_within, join, parents
 from ko_pants.golang.source_file import GoFile, OtherFile
 from ko_pants.golang.workspace import Workspace
@@ -36,31 +36,49 @@ class _Package:
     A mask is a set of platforms, see `BuildContext`.
 
     :param masks: its Go files, each with the platforms for which Go may use it.
+    :param paths: of its Go files, relative to the repo's root, in the order of `masks`.
+    :param others: its other files, with path and platforms.
     :param imports: import paths, each with the platforms for which a file of the package has it.
     """
 
     directory: GoDirectory
     masks: tuple[tuple[GoFile, int], ...]
+    paths: tuple[str, ...]
+    others: tuple[tuple[OtherFile, str, int], ...]
     imports: tuple[tuple[str, int], ...]
 
     @classmethod
     def of(cls, directory: GoDirectory, context: BuildContext) -> _Package:
-        """The package of a directory, for the platforms of a context."""
+        """The package of a directory, for the platforms of a context. Many searches share it."""
+        found = directory.derived.get(context)
+        if not isinstance(found, _Package):
+            found = directory.derived[context] = cls._of(directory, context)
+        return found
+
+    @classmethod
+    def _of(cls, directory: GoDirectory, context: BuildContext) -> _Package:
         masks = tuple((file, context.mask(file)) for file in directory.files)
         imports: dict[str, int] = {}
         for file, mask in masks:
             if mask:
                 for import_path in file.imports:
                     imports[import_path] = imports.get(import_path, 0) | mask
-        return cls(directory, masks, tuple(imports.items()))
+        paths = tuple(join(directory.path, file.name) for file in directory.files)
+        others = tuple(
+            (file, join(directory.path, file.name), context.mask(file))
+            for file in directory.other_files
+        )
+        return cls(directory, masks, paths, others, tuple(imports.items()))
 
     def imports_for(self, platforms: int) -> list[tuple[str, int]]:
         """What it imports on some of the platforms, each with these platforms."""
         return [(path, mask & platforms) for path, mask in self.imports if mask & platforms]
 
-    def built(self, platforms: int) -> list[GoFile]:
-        """The Go files that Go may use for at least one of the platforms."""
-        return [file for file, mask in self.masks if mask & platforms]
+    def built(self, platforms: int) -> list[tuple[GoFile, str]]:
+        """The Go files, with their paths, that Go may use for at least one of the platforms."""
+        return [
+            (file, path) for (file, mask), path in zip(self.masks, self.paths) if mask & platforms
+        ]
 
 
 class ClosureSearch:
@@ -86,6 +104,7 @@ class ClosureSearch:
         self._extra = tuple(sorted(set(extra_imports)))
         # Directory -> its analysis; the nested modules are among them.
         self._known: dict[str, GoDirectory] = {}
+        self._nested: set[str] = set()
         self._boundaries = set(workspace.boundaries)
         # Directory -> mask of the platforms that reach it; directory -> its package.
         self._reached: dict[str, int] = {}
@@ -115,7 +134,9 @@ class ClosureSearch:
         A directory that does not exist is analyzed as one without files.
         """
         self._known.update(analyzed)
-        self._boundaries.update(p for p, directory in analyzed.items() if directory.has_go_mod)
+        nested = [path for path, directory in analyzed.items() if directory.has_go_mod]
+        self._nested.update(nested)
+        self._boundaries.update(nested)
         imports, self._waiting = self._waiting, []
         for path, directory in analyzed.items():
             if any(file.includes for file in directory.other_files):
@@ -133,6 +154,11 @@ class ClosureSearch:
     def searched(self) -> tuple[str, ...]:
         """Every directory that was analyzed, sorted, with or without files."""
         return tuple(sorted(self._known))
+
+    @property
+    def analyzed(self) -> tuple[GoDirectory, ...]:
+        """The analyses of these directories, in the same order."""
+        return tuple(directory for _, directory in sorted(self._known.items()))
 
     def _package(self, path: str) -> _Package:
         package = self._packages.get(path)
@@ -169,15 +195,17 @@ class ClosureSearch:
     def _unknown_directories(self, import_path: str) -> set[str]:
         """The directories that may be the root of a nested module, and so hide a package."""
         unknown = set()
-        for module in self._workspace.modules:
-            rest = import_path[len(module.path) + 1 :]
-            if not rest or not has_prefix(import_path, module.path):
-                continue
-            for directory in parents(join(module.directory, rest)):
-                if directory == module.directory:
-                    break
-                if directory not in self._known and directory not in self._boundaries:
-                    unknown.add(directory)
+        by_path = self._workspace.module_set.by_path
+        for prefix in prefixes(import_path):
+            for module in by_path.get(prefix, ()):
+                rest = import_path[len(prefix) + 1 :]
+                if not rest:
+                    continue
+                for directory in parents(join(module.directory, rest)):
+                    if directory == module.directory:
+                        break
+                    if directory not in self._known and directory not in self._boundaries:
+                        unknown.add(directory)
         return unknown
 
     def _resolve(self, import_path: str) -> tuple[str, ...]:
@@ -189,7 +217,8 @@ class ClosureSearch:
         # Go refuses relative imports in modules.
         if not import_path.startswith("."):
             candidates = candidate_directories(import_path, self._workspace, self._boundaries)
-            outside = any(has_prefix(import_path, m) for m in self._workspace.required)
+            required = self._workspace.module_set.required_paths
+            outside = any(prefix in required for prefix in prefixes(import_path))
             # Other paths without a dot in the first element are the standard library's.
             if outside or (not candidates and "." in import_path.partition("/")[0]):
                 if self._workspace.vendor is not None:
@@ -201,8 +230,8 @@ class ClosureSearch:
 
     def finish(self) -> Closure:
         """The closure, once `step` wants nothing more."""
-        files = set(self._workspace.files)
-        optional = set(self._workspace.optional_files)
+        files: set[str] = set()
+        included: set[str] = set()
         directories: list[str] = []
         embeds: list[EmbedFilter] = []
         for path, package in sorted(self._packages.items()):
@@ -210,33 +239,39 @@ class ClosureSearch:
                 continue
             directories.append(path)
             built = package.built(self._reached[path])
-            others = self._other_files(path, package)
             # If Go has nothing to build it reports why, for which it has to see all files.
-            names = [file.name for file in built or package.directory.files]
-            names += [file.name for file in others]
-            files.update(join(path, name) for name in names)
+            files.update([file_path for _, file_path in built] or package.paths)
+            if package.others:
+                files.update(file_path for _, file_path in self._other_files(path, package))
             if path in self._including:
-                optional.update(self._included_files(path))
-            patterns = sorted({pattern for file in built for pattern in file.embed_patterns})
+                included.update(self._included_files(path))
+            patterns = sorted({p for file, _ in built for p in file.embed_patterns})
             if patterns:
                 embeds.append(EmbedFilter(path, tuple(patterns), self._boundaries_below(path)))
         return Closure(
             import_path=import_path_of(self._main, self._workspace),
             directory=self._main,
             directories=tuple(directories),
-            files=tuple(sorted(files)),
-            optional_files=tuple(sorted(optional - files)),
+            # Of two sorted lists, which is what makes it linear.
+            files=tuple(sorted((*self._workspace.files, *sorted(files)))),
+            optional_files=self._optional_files(files, included),
             embeds=tuple(embeds),
             third_party=tuple(sorted(self._third_party)),
         )
 
-    def _other_files(self, path: str, package: _Package) -> list[OtherFile]:
-        """The files of a package that Go may use beside its Go files."""
+    def _optional_files(self, files: set[str], included: set[str]) -> tuple[str, ...]:
+        of_modules = self._workspace.optional_files
+        added = included.difference(files, of_modules, self._workspace.files)
+        # All closures of a workspace share the first, unless one has something of its own.
+        return tuple(sorted((*of_modules, *sorted(added)))) if added else of_modules
+
+    def _other_files(self, path: str, package: _Package) -> list[tuple[OtherFile, str]]:
+        """The files, with their paths, that Go may use beside the Go files of a package."""
+        reached = self._reached[path]
         return [
-            file
-            for file in package.directory.other_files
-            if self._context.mask(file) & self._reached[path]
-            and (file.name != DEFAULT_PROFILE or path == self._main)
+            (file, file_path)
+            for file, file_path, mask in package.others
+            if mask & reached and (file.name != DEFAULT_PROFILE or path == self._main)
         ]
 
     def _included_files(self, path: str) -> set[str]:
@@ -246,9 +281,8 @@ class ClosureSearch:
         runs in the package's directory, so every path is relative to it, in whatever file it is.
         """
         found: set[str] = set()
-        pending = [
-            include for f in self._other_files(path, self._package(path)) for include in f.includes
-        ]
+        others = self._other_files(path, self._package(path))
+        pending = [include for file, _ in others for include in file.includes]
         while pending:
             target = posixpath.normpath(posixpath.join(path, pending.pop()))
             if target in found or target.startswith(("../", "/")):
@@ -256,9 +290,11 @@ class ClosureSearch:
             found.add(target)
             directory, name = posixpath.split(target)
             if directory in self._known:
-                others = self._known[directory].other_files
-                pending += [include for f in others if f.name == name for include in f.includes]
+                there = self._known[directory].other_files
+                pending += [include for f in there if f.name == name for include in f.includes]
         return found
 
     def _boundaries_below(self, path: str) -> tuple[str, ...]:
-        return tuple(sorted(b for b in self._boundaries if b != path and is_within(b, path)))
+        below = set(self._workspace.module_set.boundaries_below(path))
+        below.update(b for b in self._nested if b != path and is_within(b, path))
+        return tuple(sorted(below))

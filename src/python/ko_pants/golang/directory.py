@@ -6,7 +6,7 @@ result is equal to the one before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Collection, Mapping, Sequence
 
 from ko_pants.golang.build_context import BuildContext
@@ -34,12 +34,15 @@ class GoDirectory:
     :param files: sorted by name.
     :param other_files: assembly, headers, .syso objects, default.pgo, sorted by name.
     :param has_go_mod: it is the root of a module.
+    :param derived: what is known of it for one build context or another, so that it is found out
+        once and not for each program. No part of the value.
     """
 
     path: str
     files: tuple[GoFile, ...] = ()
     other_files: tuple[OtherFile, ...] = ()
     has_go_mod: bool = False
+    derived: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
 
 def analyze_directory(

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Collection
+from typing import Collection, Container, Iterator
 
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.repo_paths import join, nearest
+from ko_pants.golang.repo_paths import join, nearest, parents
 from ko_pants.golang.workspace import Workspace
+
+
+def prefixes(import_path: str) -> Iterator[str]:
+    """The paths that a module with this package can have, the longest first."""
+    while import_path:
+        yield import_path
+        import_path = import_path.rpartition("/")[0]
 
 
 def has_prefix(import_path: str, module: str) -> bool:
@@ -21,9 +28,9 @@ def import_path_of(directory: str, workspace: Workspace) -> str:
     :raises KoPantsError: the directory is in none of the workspace's modules.
     """
     # A module ends where a go.mod below it begins another one, whether go.work uses that or not.
-    root = nearest(directory, {*workspace.boundaries, *(m.directory for m in workspace.modules)})
+    root = nearest(directory, workspace.module_set.roots)
     # A module that replaces another one may lie in the directory of a main module.
-    owners = sorted((m for m in workspace.modules if m.directory == root), key=lambda m: not m.main)
+    owners = workspace.module_set.by_directory.get(root, ()) if root is not None else ()
     if not owners:
         raise KoPantsError(f"{directory or '.'} is in no module of the workspace")
     rest = directory[len(root or "") :].strip("/")
@@ -38,15 +45,25 @@ def candidate_directories(
     :param boundaries: a set of `workspace.boundaries`, for a caller that asks many times.
     """
     nested = frozenset(workspace.boundaries) if boundaries is None else boundaries
+    by_path = workspace.module_set.by_path
     found = []
-    for module in workspace.modules:
-        if not has_prefix(import_path, module.path):
-            continue
-        rest = import_path[len(module.path) + 1 :]
-        directory = posixpath.join(module.directory, rest) if rest else module.directory
-        if nearest(directory, {module.directory, *nested}) == module.directory:
-            found.append(directory)
+    for prefix in prefixes(import_path):
+        for module in by_path.get(prefix, ()):
+            rest = import_path[len(prefix) + 1 :]
+            directory = posixpath.join(module.directory, rest) if rest else module.directory
+            if _is_in(directory, module.directory, nested):
+                found.append(directory)
     return found
+
+
+def _is_in(directory: str, module: str, nested: Container[str]) -> bool:
+    """True if no other module begins between the module's directory and one below it."""
+    for parent in parents(directory):
+        if parent == module:
+            return True
+        if parent in nested:
+            return False
+    return False
 
 
 def app_name(import_path: str) -> str:

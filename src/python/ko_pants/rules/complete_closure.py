@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Callable, Container
 
 from ko_pants.engine import go_closure
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_flags import profile_path
-from ko_pants.golang.input_views import Embedded, NamedFiles
+from ko_pants.golang.input_views import Embedded, NamedFiles, PackageDirectory, View
 from ko_pants.golang.module_directories import module_file_paths
 from ko_pants.golang.repo_paths import join, parents
 from ko_pants.products import GoClosure, GoClosureRequest
@@ -34,20 +35,41 @@ def _check_profile(request: GoClosureRequest, closure: GoClosure, root: str) -> 
 _MAX_ROUNDS = 1000
 
 
+def _visible(closure: GoClosure) -> Callable[[View], Container[str]]:
+    """The paths in a view that Pants has found in the search."""
+    analyzed = {directory.path: directory for directory in closure.analyzed}
+    hidden = {file.path for file in closure.hidden}
+
+    def visible(view: View) -> Container[str]:
+        if not isinstance(view, PackageDirectory) or view.path not in analyzed:
+            return ()
+        directory = analyzed[view.path]
+        names = [file.name for file in directory.files]
+        names += [file.name for file in directory.other_files]
+        if directory.has_go_mod:
+            names.append("go.mod")
+        return {join(view.path, name) for name in names} - hidden
+
+    return visible
+
+
 async def complete_closure(
-    request: GoClosureRequest, root: str
+    request: GoClosureRequest, root: str, *, looked: bool = False
 ) -> tuple[GoClosureRequest, GoClosure]:
     """The closure with the files that Pants does not see, and the request that gives it.
 
     :param root: the build root.
+    :param looked: see `hidden_in`.
     :raises KoPantsError: see `find_go_closure`; or there is something that Go reads and Pants
         cannot.
     """
     above = NamedFiles(tuple(module_file_paths(parents(request.directory))))
-    request = dataclasses.replace(request, hidden=await hidden_in(root, [above]))
+    request = dataclasses.replace(request, hidden=await hidden_in(root, [above], looked=looked))
     for _ in range(_MAX_ROUNDS):
         closure = await go_closure(request)
-        hidden = await hidden_in(root, (above, *closure.views))
+        hidden = await hidden_in(
+            root, (above, *closure.views), looked=looked, visible=_visible(closure)
+        )
         if hidden == request.hidden:
             break
         request = dataclasses.replace(request, hidden=hidden)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 from dataclasses import dataclass
-from typing import Iterable
+from typing import Collection, Iterable
 
 from pants.base.build_root import BuildRoot
 from pants.engine.addresses import Address, UnparsedAddressInputs
-from pants.engine.internals.graph import OwnersRequest
 from pants.engine.internals.native_engine import IntrinsicError
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
@@ -33,7 +32,6 @@ from ko_pants.engine import (
     analyzed_directories,
     hidden_files,
     ko_yaml,
-    owners_of,
     source_paths,
     targets_of,
 )
@@ -45,6 +43,7 @@ from ko_pants.files_fields import (
 )
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.embed import EmbedFilter
+from ko_pants.golang.repo_paths import join
 from ko_pants.layer_fields import GoOciImageKodataField
 from ko_pants.oci.platform import Platform, go_platforms
 from ko_pants.products import (
@@ -56,8 +55,10 @@ from ko_pants.products import (
 )
 from ko_pants.rules.binary import executable_build, find_binary, find_program
 from ko_pants.rules.complete_closure import complete_closure
+from ko_pants.rules.file_owners import owners_of_files
 from ko_pants.rules.go_closure import closure_request
 from ko_pants.rules.go_tool import tool_closure
+from ko_pants.rules.go_work_dependencies import depends_on_module_files
 from ko_pants.rules.image import wanted_platforms
 from ko_pants.rules.image_base import base_target
 from ko_pants.rules.image_layers import kodata_directory
@@ -136,15 +137,24 @@ class GenerateGoSources(GenerateTargetsRequest[GoSourcesTarget]):
     generate_from = GoSourcesTarget
 
 
-async def _closure_files(build: GoBuild, wanted: GoClosureRequest, root: str) -> tuple[str, ...]:
+async def _closure_files(build: GoBuild, wanted: GoClosureRequest, root: str) -> Collection[str]:
+    """The files of a closure, but those on which their go.work depends."""
     if build.package:
-        _, of_tool = await tool_closure(build, wanted, root)
-        return of_tool.files
-    try:
-        _, closure = await complete_closure(wanted, root)
-    except KoPantsError as e:
-        raise KoPantsError(f"{build.owner}: {e}") from None
-    return closure.files
+        _, closure = await tool_closure(build, wanted, root)
+    else:
+        try:
+            _, closure = await complete_closure(wanted, root, looked=True)
+        except KoPantsError as e:
+            raise KoPantsError(f"{build.owner}: {e}") from None
+    of_go_work = closure.workspace.module_set.files_of_go_work
+    go_work = join(closure.workspace.directory, "go.work")
+    if not of_go_work or not await depends_on_module_files(go_work):
+        return closure.files
+    files = [path for path in closure.closure.files if path not in of_go_work]
+    if closure.closure.optional_files is not closure.workspace.optional_files:
+        files += (path for path in closure.closure.optional_files if path not in of_go_work)
+    own = closure.workspace.main_module.directory
+    return [*files, *closure.embedded, join(own, "go.mod"), join(own, "go.sum")]
 
 
 async def _closure_owners(
@@ -165,23 +175,20 @@ async def _closure_owners(
     files: dict[str, None] = {}
     for wanted in dict.fromkeys(closure_request(b, platforms, outside.variables) for b in builds):
         files.update(dict.fromkeys(await _closure_files(build, wanted, root)))
-    # Only files that exist: for the owner of a missing go.sum Pants takes the target generator, and
-    # with it every file of the module.
-    owners = await owners_of(OwnersRequest(await existing_files(tuple(files))))
-    return tuple(owners)
+    return await owners_of_files(files)
 
 
 async def _tree_owners(directory: str | None) -> tuple[Address, ...]:
     """The owners of the files below a directory of the repo; None stands for none."""
     if directory is None:
         return ()
-    return tuple(await owners_of(OwnersRequest(await existing_files((), trees=(directory,)))))
+    return await owners_of_files(await existing_files((), trees=(directory,)))
 
 
 async def _configuration_owners() -> tuple[Address, ...]:
     """The owners of `.ko.yaml`, if there is one."""
     path = (await ko_yaml(KoYamlRequest())).path
-    return tuple(await owners_of(OwnersRequest((path,)))) if path else ()
+    return await owners_of_files((path,)) if path else ()
 
 
 @rule

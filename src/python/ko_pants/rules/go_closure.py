@@ -8,26 +8,35 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from typing import Callable, Mapping
+from typing import Iterable, Mapping
 
 from pants.engine.rules import rule
 
 from ko_pants.disk.disk import HiddenFile
-from ko_pants.engine import analyzed_directories, go_modules
+from ko_pants.engine import analyzed_directories, go_module_set
 from ko_pants.golang.build_flags import build_settings, check_goflags, profile_path
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.closure_search import ClosureSearch
 from ko_pants.golang.input_views import Embedded, NamedFiles, PackageDirectory
-from ko_pants.golang.module_directories import module_directories, module_file_paths
-from ko_pants.golang.workspace import Workspace, find_workspace
+from ko_pants.golang.module_directories import (
+    module_file_paths,
+)
+from ko_pants.golang.repo_paths import parents
+from ko_pants.golang.workspace import (
+    Workspace,
+    module_set_directory,
+    workspace_in,
+)
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     GoBuild,
     GoClosure,
     GoClosureRequest,
     GoDirectoryRequest,
-    GoModulesRequest,
+    GoModuleSet,
+    GoModuleSetRequest,
 )
+from ko_pants.rules.go_module_set import hidden_module_files, module_files_of
 
 
 def closure_request(
@@ -52,25 +61,14 @@ def closure_request(
     )
 
 
-def _hidden_of(request: GoClosureRequest, wanted: Callable[[str], bool]) -> tuple[HiddenFile, ...]:
-    return tuple(file for file in request.hidden if wanted(file.path))
-
-
-async def _module_files(request: GoClosureRequest) -> tuple[dict[str, bytes], frozenset[str]]:
-    """The module files that matter to the main package, by path, and where they were looked for."""
-    files: dict[str, bytes] = {}
-    read: frozenset[str] = frozenset()
-    while True:
-        wanted = module_directories(request.directory, files, use_go_work=request.use_go_work)
-        directories = tuple(sorted(wanted - read))
-        if not directories:
-            return files, read
-        names = set(module_file_paths(directories))
-        found = await go_modules(
-            GoModulesRequest(directories, _hidden_of(request, names.__contains__))
-        )
-        files.update(found.files)
-        read |= wanted
+async def _workspace(request: GoClosureRequest) -> tuple[Workspace, GoModuleSet]:
+    hidden = hidden_module_files(request.hidden)
+    above = await module_files_of(tuple(parents(request.directory)), hidden)
+    directory = module_set_directory(request.directory, above, use_go_work=request.use_go_work)
+    found = await go_module_set(
+        GoModuleSetRequest(directory, request.mod, request.use_go_work, hidden)
+    )
+    return workspace_in(found.modules, request.directory, above), found
 
 
 def _with_profile(closure: Closure, path: str) -> Closure:
@@ -83,10 +81,16 @@ async def workspace_of(request: GoClosureRequest) -> Workspace:
 
     :raises KoPantsError: as `find_go_closure`.
     """
-    files, _ = await _module_files(request)
-    return find_workspace(
-        request.directory, files, mod=request.mod, use_go_work=request.use_go_work
-    )
+    workspace, _ = await _workspace(request)
+    return workspace
+
+
+def _own_files(directory: str, closure: Closure, workspace: Workspace) -> tuple[str, ...]:
+    """Files that Go may look for beside those that all main packages of a workspace share."""
+    included: Iterable[str] = ()
+    if closure.optional_files is not workspace.optional_files:
+        included = sorted(set(closure.optional_files).difference(workspace.optional_files))
+    return (*module_file_paths(parents(directory)), *included)
 
 
 @rule
@@ -95,10 +99,7 @@ async def find_go_closure(request: GoClosureRequest) -> GoClosure:
 
     :raises KoPantsError: the package is in no module, or a module file is malformed.
     """
-    files, module_places = await _module_files(request)
-    workspace = find_workspace(
-        request.directory, files, mod=request.mod, use_go_work=request.use_go_work
-    )
+    workspace, module_set = await _workspace(request)
     search = ClosureSearch(
         workspace,
         request.directory,
@@ -127,7 +128,9 @@ async def find_go_closure(request: GoClosureRequest) -> GoClosure:
         views=(
             *(PackageDirectory(path) for path in search.searched),
             *(Embedded(embed) for embed in closure.embeds),
-            NamedFiles((*module_file_paths(sorted(module_places)), *closure.optional_files)),
+            module_set.view,
+            NamedFiles(_own_files(request.directory, closure, workspace)),
             NamedFiles(profile),
         ),
+        analyzed=search.analyzed,
     )

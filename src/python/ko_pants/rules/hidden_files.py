@@ -8,10 +8,10 @@ without this module.
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import os
 from dataclasses import dataclass
-from typing import Iterable, Sequence
+from typing import Callable, Container, Iterable, Mapping, Sequence
 
 from pants.base.build_root import BuildRoot
 from pants.engine.fs import Digest, MergeDigests
@@ -33,11 +33,13 @@ class _Seen:
     :param states: of every directory that it depends on.
     :param files: paths of all files, sorted.
     :param hidden: paths of the files that Pants does not find, sorted.
+    :param unreadable: a later look failed.
     """
 
     states: tuple[tuple[str, State], ...]
     files: tuple[str, ...]
     hidden: tuple[str, ...]
+    unreadable: bool = False
 
 
 # A view that is dropped would not be looked at in the next run. Then all are dropped, and that is
@@ -60,9 +62,42 @@ _change: BoundedMemory[str, str] = BoundedMemory(
 )
 
 
-async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
+async def _hidden_of_unknown(
+    root: str,
+    unknown: Mapping[View, tuple[frozenset[str], tuple[tuple[str, State], ...]]],
+    visible: Callable[[View], Container[str]],
+) -> set[str]:
+    """The paths in views that Pants does not find; the views are known from now on."""
+    unsure = {}
+    for view, (files, _) in unknown.items():
+        known = visible(view)
+        unsure[view] = [path for path in files if path not in known]
+    wanted = sorted({path for paths in unsure.values() for path in paths})
+    found = set(await existing_files(wanted)) if wanted else set()
+    hidden: set[str] = set()
+    for view, (files, states) in unknown.items():
+        missing = tuple(sorted(path for path in unsure[view] if path not in found))
+        hidden.update(missing)
+        _remember(root, view, _Seen(states, tuple(sorted(files)), missing))
+    return hidden
+
+
+def _no_paths(_: View) -> Container[str]:
+    return ()
+
+
+async def hidden_in(
+    root: str,
+    views: Sequence[View],
+    *,
+    looked: bool = False,
+    visible: Callable[[View], Container[str]] = _no_paths,
+) -> tuple[HiddenFile, ...]:
     """The files of views that Pants does not find, with what they hold now, sorted by path.
 
+    :param looked: `hidden_files` has looked in this run, so that a view that is known is as it was
+        then. Without this, each directory of each view is looked at.
+    :param visible: paths in a view that Pants is known to find; it is not asked for these.
     :raises KoPantsError: a view has something that cannot be read as Go or ko reads it.
     """
     disk = Disk(root)
@@ -70,17 +105,15 @@ async def hidden_in(root: str, views: Sequence[View]) -> tuple[HiddenFile, ...]:
     hidden: set[str] = set()
     for view in views:
         seen = _views.get((root, view))
-        if seen is not None and not _changed_states(disk, [seen]):
+        if seen is not None and (
+            (looked and not seen.unreadable) or not _changed_states(disk, [seen])
+        ):
             hidden.update(seen.hidden)
         else:
             unknown[view] = _look(disk, view)
-    wanted = sorted({path for files, _ in unknown.values() for path in files})
-    visible = set(await existing_files(wanted)) if wanted else set()
-    for view, (files, states) in unknown.items():
-        missing = tuple(sorted(files - visible))
-        hidden.update(missing)
-        _remember(root, view, _Seen(states, tuple(sorted(files)), missing))
-    return _read(disk, hidden)
+    if unknown:
+        hidden.update(await _hidden_of_unknown(root, unknown, visible))
+    return _read(disk, hidden) if hidden else ()
 
 
 def files_of(root: str, view: View) -> tuple[str, ...]:
@@ -122,6 +155,9 @@ def _read(disk: Disk, paths: Iterable[str]) -> tuple[HiddenFile, ...]:
     for file in files:
         before = _contents.get((disk.root, file.path))
         if before != file.fingerprint:
+            if len(_contents) >= _MAX_VIEWS:
+                _contents.clear()
+                _note_change(disk.root)
             _contents.put((disk.root, file.path), file.fingerprint)
             if before is not None:
                 _note_change(disk.root)
@@ -144,22 +180,22 @@ async def hidden_files(request: HiddenFilesRequest, build_root: BuildRoot) -> Hi
     disk = Disk(root)
     seen = {view: seen for (place, view), seen in _views.items() if place == root}
     changed = _changed_states(disk, seen.values())
-    stale = [v for v, s in seen.items() if not changed.isdisjoint(s.states)] if changed else []
+    stale = [v for v, s in seen.items() if s.unreadable or not changed.isdisjoint(s.states)]
     problems = []
     readable = []
     for view in stale:
-        del seen[view]
+        before = seen.pop(view)
         try:
             _look(disk, view)
         except KoPantsError as e:
             problems.append(str(e))
+            _views.put((root, view), dataclasses.replace(before, unreadable=True))
         else:
             readable.append(view)
     hidden = {file.path for file in await hidden_in(root, readable)}
     hidden.update(path for current in seen.values() for path in current.hidden)
-    files = _read(disk, hidden)
-    names = _names(root, (*seen, *readable))
-    return HiddenFiles(files, names, _change.get(root) or "", tuple(sorted(problems)))
+    _read(disk, hidden)  # notes what has changed
+    return HiddenFiles(_change.get(root) or "", tuple(sorted(problems)))
 
 
 def _changed_states(disk: Disk, views: Iterable[_Seen]) -> set[tuple[str, State]]:
@@ -170,14 +206,6 @@ def _changed_states(disk: Disk, views: Iterable[_Seen]) -> set[tuple[str, State]
         for directory, state in known
         if state is None or disk.state(directory) != state
     }
-
-
-def _names(root: str, views: Iterable[View]) -> str:
-    """Stands for the names of all files of views that Pants does not watch as a whole."""
-    digest = hashlib.sha256()
-    for line in sorted(repr(files_of(root, view)) for view in views if view.names_matter):
-        digest.update(line.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
 
 
 async def with_hidden(digest: Digest, files: Iterable[HiddenFile]) -> Digest:

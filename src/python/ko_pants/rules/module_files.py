@@ -75,7 +75,7 @@ async def find_module_files(request: ModuleFilesRequest) -> ModuleFiles:
     directory = request.workspace.main_module.directory
     names = set(module_file_paths([directory]))
     hidden = tuple(file for file in request.hidden if file.path in names)
-    modules = await go_modules(GoModulesRequest((directory,), hidden))
+    (modules,) = await go_modules([GoModulesRequest((directory,), hidden)])
     path, sum_path = (posixpath.join(directory, name) for name in ("go.mod", "go.sum"))
     content = dict(modules.files)[path]
     go_mod = parse_go_mod(content, path)
