@@ -75,6 +75,14 @@ def options(path: Path, name: str) -> Set[str]:
     }
 
 
+def environment_options() -> Set[str]:
+    """Names of the options that environments can set."""
+    tree = ast.parse(read(PACKAGE / "subsystem.py"))
+    (inner,) = (n for n in ast.walk(tree) if getattr(n, "name", "") == "EnvironmentAware")
+    assert isinstance(inner, ast.ClassDef)
+    return set(assigned(inner))
+
+
 def strings(path: Path, name: str) -> Set[str]:
     """The strings of a tuple or list that is assigned at the top of a module or to an option."""
     for node in ast.walk(ast.parse(read(path))):
@@ -127,6 +135,11 @@ def test_every_field_and_no_other_is_documented(target: str) -> None:
 def test_every_option_and_no_other_is_documented() -> None:
     documented = first_column(section(read(REFERENCE), "## Options `[ko]`"))
     assert documented == options(PACKAGE / "subsystem.py", "KoSubsystem")
+
+
+def test_every_option_of_environments_and_no_other_is_documented() -> None:
+    documented = first_column(section(read(REFERENCE), "## Options of environments"))
+    assert documented == environment_options()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +244,7 @@ def test_placeholders_are_documented() -> None:
 
 
 def test_every_word_that_looks_like_an_option_exists() -> None:
-    known = options(PACKAGE / "subsystem.py", "KoSubsystem")
+    known = options(PACKAGE / "subsystem.py", "KoSubsystem") | environment_options()
     for page in PAGES:
         used = set(re.findall(r"\[ko\]\.(\w+)", read(page)))
         used |= {

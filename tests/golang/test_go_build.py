@@ -24,6 +24,7 @@ from ko_pants.golang.go_build import (
     list_argv,
 )
 from ko_pants.golang.private_environment import split_environment
+from ko_pants.golang.toolchain import Toolchain
 
 # It notes how it was called, prints what the test wants, and makes the output of `-o`.
 FAKE_GO = """#!/bin/sh
@@ -42,6 +43,9 @@ cat "$RECORD.stderr" >&2
 while [ $# -gt 0 ]; do [ "$1" = -o ] && cp "$RECORD.output" "$2"; shift; done
 exit "$EXIT_CODE"
 """
+
+
+GO = Toolchain("go1")
 
 
 class Sandbox:
@@ -98,7 +102,7 @@ def sandbox(tmp_path: Path) -> Sandbox:
 
 def test_a_build(sandbox: Sandbox) -> None:
     sandbox.says(stderr="a warning\n", output=b"executable" * HEAD_SIZE_BYTES)
-    done = sandbox.run(build_argv("go1", "module", "./cmd/app", "app", ("-race", "-tags=a b")))
+    done = sandbox.run(build_argv(GO, "module", "./cmd/app", "app", ("-race", "-tags=a b")))
     root = os.path.realpath(sandbox.root)
     assert done.returncode == 0
     assert done.stderr == b"a warning\n"
@@ -122,7 +126,7 @@ def test_a_build(sandbox: Sandbox) -> None:
 def test_go_collects_garbage_half_as_often_unless_the_user_says_how_often(
     sandbox: Sandbox,
 ) -> None:
-    build = build_argv("go1", "module", "./cmd/app", "app", ())
+    build = build_argv(GO, "module", "./cmd/app", "app", ())
     sandbox.run(build)
     assert "GOGC=200" in sandbox.recorded("env")
     sandbox.run(build, env={"GOGC": "100"})
@@ -131,7 +135,7 @@ def test_go_collects_garbage_half_as_often_unless_the_user_says_how_often(
 
 def test_the_build_info_of_an_executable(sandbox: Sandbox) -> None:
     sandbox.says(output=b"executable")
-    build = build_argv("go1", "module", "./cmd/app", "app", ())
+    build = build_argv(GO, "module", "./cmd/app", "app", ())
     done = sandbox.run(build, env={"GOFLAGS": "-json"})
     assert (done.returncode, done.stdout, done.stderr) == (0, b"executable", b"")
     assert (sandbox.root / BUILD_INFO_PATH).read_bytes() == b"./app: go1.99\n"
@@ -142,20 +146,20 @@ def test_the_build_info_of_an_executable(sandbox: Sandbox) -> None:
 def test_an_executable_that_go_cannot_read_has_no_build_info(sandbox: Sandbox) -> None:
     sandbox.says(stderr="a warning\n", output=b"\0asm")
     Path(f"{sandbox.record}.build_info").unlink()
-    done = sandbox.run(build_argv("go1", "module", ".", "app", ()))
+    done = sandbox.run(build_argv(GO, "module", ".", "app", ()))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"\0asm", b"a warning\n")
     assert (sandbox.root / BUILD_INFO_PATH).read_bytes() == b""
 
 
 def test_a_program_that_is_called_as_the_file_of_build_info(sandbox: Sandbox) -> None:
     sandbox.says(output=b"executable")
-    sandbox.run(build_argv("go1", "module", ".", "build-info", ()))
+    sandbox.run(build_argv(GO, "module", ".", "build-info", ()))
     assert (sandbox.root / OUTPUT_DIRECTORY / "build-info").read_bytes() == b"executable"
     assert (sandbox.root / BUILD_INFO_PATH).read_bytes() == b"./app: go1.99\n"
 
 
 def test_a_home_that_is_given_is_kept(sandbox: Sandbox) -> None:
-    sandbox.run(build_argv("go1", ".", ".", "app", ()), env={"HOME": "/home/somebody"})
+    sandbox.run(build_argv(GO, ".", ".", "app", ()), env={"HOME": "/home/somebody"})
     assert "HOME=/home/somebody" in sandbox.recorded("env")
     assert sandbox.recorded("pwd") == [os.path.realpath(sandbox.root)]
 
@@ -163,7 +167,7 @@ def test_a_home_that_is_given_is_kept(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("reduced", [False, True])
 def test_a_build_that_fails(sandbox: Sandbox, reduced: bool) -> None:
     sandbox.says(stderr="main.go:1: syntax error\n")
-    done = sandbox.run(build_argv("go1", ".", ".", "app", (), reduced=reduced), exit_code=1)
+    done = sandbox.run(build_argv(GO, ".", ".", "app", (), reduced=reduced), exit_code=1)
     assert done.returncode != 0
     assert (done.stdout, done.stderr) == (b"", b"main.go:1: syntax error\n")
 
@@ -178,20 +182,20 @@ def test_a_build_that_fails(sandbox: Sandbox, reduced: bool) -> None:
 )
 def test_a_module_that_a_reduced_go_mod_lacks_is_a_result(sandbox: Sandbox, text: str) -> None:
     sandbox.says(stderr=text)
-    done = sandbox.run(build_argv("go1", ".", ".", "app", (), reduced=True), exit_code=1)
+    done = sandbox.run(build_argv(GO, ".", ".", "app", (), reduced=True), exit_code=1)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", text.encode())
-    done = sandbox.run(build_argv("go1", ".", ".", "app", ()), exit_code=1)
+    done = sandbox.run(build_argv(GO, ".", ".", "app", ()), exit_code=1)
     assert done.returncode != 0
 
 
 def test_the_toolchain_is_not_there(sandbox: Sandbox) -> None:
-    assert sandbox.run(build_argv("go2", ".", ".", "app", ())).returncode != 0
+    assert sandbox.run(build_argv(Toolchain("go2"), ".", ".", "app", ())).returncode != 0
     assert not Path(f"{sandbox.record}.arguments").exists()
 
 
 def test_a_list_of_modules(sandbox: Sandbox) -> None:
     sandbox.says(stdout="example.com/b\nexample.com/a\n\nexample.com/b\n", stderr="text\n")
-    done = sandbox.run(list_argv("go1", "module", ("a", "b"), ("x/y", "z")))
+    done = sandbox.run(list_argv(GO, "module", ("a", "b"), ("x/y", "z")))
     assert done.returncode == 0
     assert done.stdout.split() == [b"example.com/a", b"example.com/b"]
     assert sandbox.recorded("pwd") == [f"{os.path.realpath(sandbox.root)}/module"]
@@ -202,7 +206,7 @@ def test_a_list_of_modules(sandbox: Sandbox) -> None:
 
 
 def test_a_list_without_tags_in_the_root(sandbox: Sandbox) -> None:
-    sandbox.run(list_argv("go1", "", (), ("x",)))
+    sandbox.run(list_argv(GO, "", (), ("x",)))
     assert sandbox.recorded("arguments")[-1:] == ["x"]
     assert not [word for word in sandbox.recorded("arguments") if word.startswith("-tags")]
     assert sandbox.recorded("pwd") == [os.path.realpath(sandbox.root)]
@@ -250,12 +254,12 @@ def test_every_shell_and_the_tools_of_a_mac_can_run_the_scripts(
     start = command_of(shell)
     env = {"PATH": f"{mac_tools}:/usr/bin:/bin"}
     sandbox.says(stdout="b\na\nb\n", stderr="https://me@proxy.test caf\u00e9\n", output=b"\xff\0")
-    build = build_argv("go1", "module", ".", "app", (), reduced=True)
+    build = build_argv(GO, "module", ".", "app", (), reduced=True)
     done = sandbox.run((*start, *build[1:]), env=env)
     shown = "https://***@proxy.test caf\u00e9\n"
     assert (done.returncode, done.stderr.decode()) == (0, shown)
     assert done.stdout.endswith(b"\xff\0")
-    listed = sandbox.run((*start, *list_argv("go1", ".", (), ("x",))[1:]), env=env)
+    listed = sandbox.run((*start, *list_argv(GO, ".", (), ("x",))[1:]), env=env)
     assert (listed.returncode, listed.stdout, listed.stderr.decode()) == (0, b"a\nb\n", shown)
     sandbox.says(stderr="go: updates to go.mod needed\n")
     lacking = sandbox.run((*start, *build[1:]), exit_code=1, env=env)
@@ -263,7 +267,7 @@ def test_every_shell_and_the_tools_of_a_mac_can_run_the_scripts(
 
 
 def test_a_list_that_fails(sandbox: Sandbox) -> None:
-    assert sandbox.run(list_argv("go1", ".", (), ("x",)), exit_code=1).returncode != 0
+    assert sandbox.run(list_argv(GO, ".", (), ("x",)), exit_code=1).returncode != 0
 
 
 def test_the_head_of_a_file(tmp_path: Path) -> None:
@@ -276,18 +280,18 @@ def test_the_head_of_a_file(tmp_path: Path) -> None:
 def test_the_arguments_are_part_of_cache_keys() -> None:
     """Another text of a script is another key, for every program that was ever built."""
     argv = (
-        *build_argv("go1", "m", "./p", "n", ("-f",), reduced=True),
-        *list_argv("go1", "m", ("t",), ("x",)),
+        *build_argv(GO, "m", "./p", "n", ("-f",), reduced=True),
+        *list_argv(GO, "m", ("t",), ("x",)),
         *head_argv("f"),
     )
     assert hashlib.sha256("\0".join(argv).encode()).hexdigest() == (
         "39d2cffad19406812fa53624b2a87c673aae34668958a8d3487e51638aa750a2"
     )
-    assert build_argv("go1", "m", ".", "n", ())[6] == "whole"
+    assert build_argv(GO, "m", ".", "n", ())[6] == "whole"
 
 
 REPLACED = b"was replaced while Pants worked with it: run Pants again"
-CALLS = (build_argv("go1", ".", ".", "app", ()), list_argv("go1", ".", (), ("x",)))
+CALLS = (build_argv(GO, ".", ".", "app", ()), list_argv(GO, ".", (), ("x",)))
 
 
 @pytest.mark.parametrize("argv", CALLS, ids=["build", "list"])

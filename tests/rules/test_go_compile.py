@@ -19,6 +19,7 @@ import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.go_build import build_argv
+from ko_pants.golang.toolchain import Toolchain
 from ko_pants.golang.workspace import find_workspace
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
@@ -26,11 +27,13 @@ from ko_pants.products import (
     GoClosure,
     GoClosureRequest,
     GoExecutableRequest,
+    GoTools,
     ModuleFiles,
     ModuleFilesRequest,
 )
 from ko_pants.rules import go_compile
 
+GO = GoTools(Toolchain("go1-key"))
 AMD = Platform("linux", "amd64")
 ARM = Platform("linux", "arm64")
 WINDOWS = Platform("windows", "amd64")
@@ -78,7 +81,7 @@ class Engine:
         self.modules: list[ModuleFilesRequest] = []
         self.closures: list[GoClosureRequest] = []
 
-    async def run_process(self, process: Process) -> Any:
+    async def run_go(self, owner: str, tools: GoTools, process: Process) -> Any:
         """The next answer; the last one for good."""
         self.processes.append(process)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -116,7 +119,7 @@ def compile_with(
 ) -> Any:
     """Compile `cmd/app` with made up answers."""
     for name in (
-        "run_process",
+        "run_go",
         "module_files",
         "digest_of_files",
         "merge_digests",
@@ -125,7 +128,7 @@ def compile_with(
         monkeypatch.setattr(go_compile, name, getattr(engine, name))
     build = build or GoBuild("a:b", "cmd/app")
     request = GoExecutableRequest(
-        platform, platforms, build, go="go1-key", environment=FrozenDict({"GOPROXY": "off"})
+        platform, platforms, build, go=GO, environment=FrozenDict({"GOPROXY": "off"})
     )
     wanted = GoClosureRequest(build.directory, platforms, tags=("t",), mod="")
     found = dataclasses.replace(closure(build.directory), embedded=embedded)
@@ -138,7 +141,7 @@ def test_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compile_with(engine, monkeypatch, build=build) is BUILT
     (process,) = engine.processes
     flags = ("-race", "-ldflags=-s -X a=b")
-    assert process.argv == build_argv("go1-key", ".", "./cmd/app", "app", flags, reduced=True)
+    assert process.argv == build_argv(GO.toolchain, ".", "./cmd/app", "app", flags, reduced=True)
     assert process.input_digest == BOTH
     assert dict(process.env) == {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -163,7 +166,7 @@ def test_a_program_for_windows_in_the_root(monkeypatch: pytest.MonkeyPatch) -> N
     engine = Engine(BUILT, can_reduce=False)
     compile_with(engine, monkeypatch, WINDOWS, (WINDOWS,), GoBuild("a:b", ""))
     (process,) = engine.processes
-    assert process.argv == build_argv("go1-key", ".", ".", "m.exe", ())
+    assert process.argv == build_argv(GO.toolchain, ".", ".", "m.exe", ())
     assert process.output_files == (".ko_pants/build-info", ".ko_pants/out/m.exe")
     assert process.input_digest == WHOLE
     assert engine.files == [("go.mod", "main.go", "go.sum", "embedded.txt")]
@@ -184,7 +187,7 @@ def test_modules_are_asked_for_with_one_platform_of_each_system(
             (MAC, ARM, WINDOWS),
             ("t",),
             "",
-            "go1-key",
+            GO,
             FrozenDict({"GOPROXY": "own", "GOPRIVATE": "x"}),
         )
     ]

@@ -37,6 +37,12 @@ def search(runner: RuleRunner, *paths: str) -> None:
     configure(runner, f"--ko-go-search-paths={list(paths)}")
 
 
+def name(tools: HostTools) -> str:
+    """Of the link to Go."""
+    assert tools.go is not None
+    return tools.go.toolchain.name
+
+
 def found(runner: RuleRunner, *paths: str) -> HostTools:
     search(runner, *paths)
     return runner.request(HostTools, [HostToolsRequest()])
@@ -81,9 +87,9 @@ def test_the_first_that_is_new_enough_is_taken(runner: RuleRunner, tmp_path: Pat
     first = fake_go(tmp_path / "first", "go1.22.3")
     second = fake_go(tmp_path / "second", "go1.23.0")
     tools = found(runner, old, str(broken), first, second)
-    assert tools.go.startswith("go1.22.3-")
+    assert name(tools).startswith("go1.22.3-")
     assert tools.python == PYTHON
-    assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "first")
+    assert os.path.realpath(link(runner, "ko_pants_go", name(tools))) == str(tmp_path / "first")
 
 
 def test_the_key_knows_no_path_of_this_machine(runner: RuleRunner, tmp_path: Path) -> None:
@@ -98,7 +104,7 @@ def test_a_go_behind_a_link_is_found_where_it_lies(runner: RuleRunner, tmp_path:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/go").symlink_to(f"{real}/go")
     tools = found(runner, str(tmp_path / "bin"))
-    assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "real")
+    assert os.path.realpath(link(runner, "ko_pants_go", name(tools))) == str(tmp_path / "real")
 
 
 def test_a_shim_is_asked_where_go_lies(runner: RuleRunner, tmp_path: Path) -> None:
@@ -108,8 +114,8 @@ def test_a_shim_is_asked_where_go_lies(runner: RuleRunner, tmp_path: Path) -> No
     (shims / "go").write_text(f"#!/bin/sh\necho {tmp_path}/real\n")
     (shims / "go").chmod(0o755)
     tools = found(runner, str(shims))
-    assert tools.go.startswith("go1.25.0-")
-    assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "real")
+    assert name(tools).startswith("go1.25.0-")
+    assert os.path.realpath(link(runner, "ko_pants_go", name(tools))) == str(tmp_path / "real")
 
 
 def test_a_shim_is_asked_once(runner: RuleRunner, tmp_path: Path) -> None:
@@ -139,13 +145,13 @@ def test_a_command_that_is_no_go_is_passed_over(
     good = fake_go(tmp_path / "good", "go1.22.9")
     # Also in later runs, where it is known.
     for _ in range(2):
-        assert found(runner, str(other), good).go.startswith("go1.22.9-")
+        assert name(found(runner, str(other), good)).startswith("go1.22.9-")
 
 
 def test_python_needs_no_go(runner: RuleRunner) -> None:
     search(runner)
     tools = runner.request(HostTools, [HostToolsRequest(python_only=True)])
-    assert tools == HostTools(go="", python=PYTHON)
+    assert tools == HostTools(go=None, python=PYTHON)
     assert os.access(link(runner, "ko_pants_python", PYTHON), os.X_OK)
 
 
@@ -156,7 +162,7 @@ def test_a_deleted_cache_is_linked_again_in_the_next_run(
     tools = found(runner, path)
     shutil.rmtree(link(runner, "ko_pants_go", "x").parent)
     assert found(runner, path) == tools
-    assert link(runner, "ko_pants_go", tools.go).exists()
+    assert link(runner, "ko_pants_go", name(tools)).exists()
 
 
 def test_a_link_that_leads_nowhere_any_more_is_renewed(runner: RuleRunner, tmp_path: Path) -> None:
@@ -164,11 +170,11 @@ def test_a_link_that_leads_nowhere_any_more_is_renewed(runner: RuleRunner, tmp_p
     tools = found(runner, old)
     os.rename(tmp_path / "old", tmp_path / "moved")
     assert found(runner, str(tmp_path / "moved/bin")) == tools
-    assert os.path.realpath(link(runner, "ko_pants_go", tools.go)) == str(tmp_path / "moved")
+    assert os.path.realpath(link(runner, "ko_pants_go", name(tools))) == str(tmp_path / "moved")
 
 
 def goes_to(runner: RuleRunner, tools: HostTools) -> str:
-    return os.path.realpath(link(runner, "ko_pants_go", tools.go))
+    return os.path.realpath(link(runner, "ko_pants_go", name(tools)))
 
 
 def test_a_link_that_leads_to_another_toolchain_is_replaced(
@@ -176,7 +182,7 @@ def test_a_link_that_leads_to_another_toolchain_is_replaced(
 ) -> None:
     path = fake_go(tmp_path / "go", "go1.23.1")
     tools = found(runner, path)
-    place = link(runner, "ko_pants_go", tools.go)
+    place = link(runner, "ko_pants_go", name(tools))
     place.unlink()
     place.symlink_to(tmp_path)
     assert found(runner, path) == tools
@@ -189,11 +195,11 @@ def test_a_toolchain_that_is_upgraded_in_its_place(runner: RuleRunner, tmp_path:
     old = found(runner, path)
     shutil.rmtree(tmp_path / "go")
     new = found(runner, fake_go(tmp_path / "go", "go1.23.3"))
-    assert new.go.startswith("go1.23.3-")
+    assert name(new).startswith("go1.23.3-")
     assert found(runner, fake_go(tmp_path / "sdk", "go1.23.2")) == old
     assert goes_to(runner, old) == str(tmp_path / "sdk")
     assert goes_to(runner, new) == str(tmp_path / "go")
-    identity = link(runner, "ko_pants_go", f"{old.go}.identity")
+    identity = link(runner, "ko_pants_go", f"{name(old)}.identity")
     assert identity.read_text() == "go1.23.2\n\n"
 
 
@@ -205,12 +211,12 @@ def test_a_toolchain_behind_a_shim_that_is_upgraded_in_its_place(
     shims.mkdir()
     (shims / "go").write_text(f"#!/bin/sh\necho {tmp_path}/real\n")
     (shims / "go").chmod(0o755)
-    assert found(runner, str(shims)).go.startswith("go1.23.4-")
+    assert name(found(runner, str(shims))).startswith("go1.23.4-")
     shutil.rmtree(tmp_path / "real")
     fake_go(tmp_path / "real", "go1.23.5")
     # A release is unpacked with its own times.
     os.utime(tmp_path / "real/bin/go", (1, 1))
-    assert found(runner, str(shims)).go.startswith("go1.23.5-")
+    assert name(found(runner, str(shims))).startswith("go1.23.5-")
 
 
 def test_two_that_want_one_name_both_work(runner: RuleRunner, tmp_path: Path) -> None:
@@ -218,7 +224,7 @@ def test_two_that_want_one_name_both_work(runner: RuleRunner, tmp_path: Path) ->
     for path in (*paths, *paths):
         tools = found(runner, path)
         assert goes_to(runner, tools) == os.path.dirname(path)
-        identity = link(runner, "ko_pants_go", f"{tools.go}.identity")
+        identity = link(runner, "ko_pants_go", f"{name(tools)}.identity")
         assert identity.read_text() == "go1.23.6\n\n"
 
 
@@ -243,7 +249,7 @@ def test_a_stale_goroot_does_not_keep_a_shim_from_being_asked(
     text = f'#!/bin/sh\n[ -z "${{GOROOT-}}" ] || exit 2\necho {tmp_path}/real\n'
     (shims / "go").write_text(text)
     (shims / "go").chmod(0o755)
-    assert found(runner, str(shims)).go.startswith("go1.25.2-")
+    assert name(found(runner, str(shims))).startswith("go1.25.2-")
 
 
 def test_a_wrapper_may_need_goroot(
@@ -254,7 +260,7 @@ def test_a_wrapper_may_need_goroot(
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/go").write_text('#!/bin/sh\n[ -n "${GOROOT-}" ] && echo "$GOROOT"\n')
     (tmp_path / "bin/go").chmod(0o755)
-    assert found(runner, str(tmp_path / "bin")).go.startswith("go1.25.3-")
+    assert name(found(runner, str(tmp_path / "bin"))).startswith("go1.25.3-")
 
 
 def test_the_private_environment_is_a_file_for_its_owner_and_of_this_run(

@@ -13,9 +13,10 @@ from pants.util.frozendict import FrozenDict
 
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
 from ko_pants.golang.go_build import list_argv
+from ko_pants.golang.toolchain import Toolchain
 from ko_pants.golang.workspace import find_workspace
 from ko_pants.oci.platform import Platform
-from ko_pants.products import GoModules, GoModulesRequest, ModuleFiles, ModuleFilesRequest
+from ko_pants.products import GoModules, GoModulesRequest, GoTools, ModuleFiles, ModuleFilesRequest
 from ko_pants.rules import module_files
 
 PLATFORMS = (Platform("linux", "amd64"), Platform("windows", "amd64"))
@@ -27,6 +28,9 @@ GO_MOD = (
 FILES = {"m/go.mod": GO_MOD, "m/d/go.mod": "module d.com/d\n"}
 GO_SUM = b"a.com/a v1.0.0 h1:a=\nb.com/b v1.0.0 h1:b=\nc.com/c v1.0.0 h1:c=\nf.com/f v1.0.0 h1:f=\n"
 SOURCES, MADE = Digest("a" * 64, 1), Digest("b" * 64, 1)
+
+
+GO = GoTools(Toolchain("go1-key"))
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Engine:
         self.made.append(request)
         return MADE
 
-    async def run_process(self, process: Process) -> Any:
+    async def run_go(self, owner: str, tools: GoTools, process: Process) -> Any:
         """The next answer."""
         self.processes.append(process)
         return self.answers.pop(0)
@@ -84,11 +88,11 @@ def find(
     engine = Engine(*answers, files=files, go_sum=go_sum)
     for name in ("go_modules", "digest_of_files", "digest_contents", "create_digest"):
         monkeypatch.setattr(module_files, name, getattr(engine, name))
-    monkeypatch.setattr(module_files, "run_process", engine.run_process)
+    monkeypatch.setattr(module_files, "run_go", engine.run_go)
     workspace = find_workspace("m/cmd", engine.modules, mod=mod)
     environment = FrozenDict({"GOPROXY": "off"})
     request = ModuleFilesRequest(
-        "example.com/m/cmd", workspace, imports, PLATFORMS, ("t",), mod, "go1-key", environment
+        "example.com/m/cmd", workspace, imports, PLATFORMS, ("t",), mod, GO, environment
     )
     rule: Any = module_files.find_module_files
     body: Callable[[ModuleFilesRequest], Awaitable[ModuleFiles]] = rule.rule.func
@@ -106,7 +110,7 @@ def contents(engine: Engine) -> dict[str, str]:
 
 def test_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     _, engine = find(monkeypatch, Result(b""), Result(b""), imports=("a.com/a/x", "b.com/b"))
-    argv = list_argv("go1-key", "m", ("t",), ("a.com/a/x", "b.com/b"))
+    argv = list_argv(Toolchain("go1-key"), "m", ("t",), ("a.com/a/x", "b.com/b"))
     assert [process.argv for process in engine.processes] == [argv, argv]
     assert [process.env["GOOS"] for process in engine.processes] == ["linux", "windows"]
     assert {process.input_digest for process in engine.processes} == {SOURCES}

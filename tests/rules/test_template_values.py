@@ -65,7 +65,7 @@ async def fill(request: Fill, settings: Settings, outside: GoEnvironment) -> Fil
 async def fill_label(request: FillLabel, settings: Settings, outside: GoEnvironment) -> FilledLabel:
     """Ask the module."""
     labels = GoOciImageLabelsField({"l": request.text}, Address("app", target_name="image"))
-    found = await filled_labels("app:image", labels, request.platforms, outside, settings)
+    found = await filled_labels("app:image", labels, request.platforms, outside, settings, "")
     return FilledLabel(found["l"])
 
 

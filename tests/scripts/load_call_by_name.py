@@ -91,7 +91,7 @@ def take_get_away() -> None:
     setattr(rules, "implicitly", dict)  # noqa: B010
     for name in GRAPH:
         setattr(graph, name, engine_rule)
-    for name in ("pants.engine.intrinsics", "pants.core.util_rules.env_vars"):
+    for name in ("pants.engine.intrinsics", "pants.core.environments.rules"):
         sys.modules[name] = _RulesOfPants(name)
 
 

@@ -20,7 +20,8 @@ from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageReques
 from pants.core.goals.publish import PublishProcesses
 from pants.engine import rules as _engine_rules
 from pants.engine.addresses import Addresses, UnparsedAddressInputs
-from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
+from pants.engine.env_vars import EnvironmentVarsRequest
+from pants.engine.environment import EnvironmentName
 from pants.engine.fs import (
     AddPrefix,
     CreateDigest,
@@ -34,6 +35,7 @@ from pants.engine.fs import (
     RemovePrefix,
 )
 from pants.engine.internals.mapper import AddressFamilies
+from pants.engine.internals.native_engine import ProcessExecutionEnvironment
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.target import (
     FieldSetsPerTarget,
@@ -47,6 +49,7 @@ from pants.engine.target import (
     WrappedTargetRequest,
 )
 
+from ko_pants.local_execution import local_execution
 from ko_pants.process_log import noted
 from ko_pants.products import (
     AnalyzedDirectory,
@@ -54,6 +57,9 @@ from ko_pants.products import (
     BuildClosure,
     BuildClosureRequest,
     BuiltImage,
+    ClientVariables,
+    EnvironmentOptions,
+    EnvironmentOptionsRequest,
     GitAnswer,
     GitAnswerRequest,
     GoClosure,
@@ -128,6 +134,12 @@ def name_of_newer_pants(module: str, name: str) -> Any:
     except ModuleNotFoundError:
         return None
 
+
+# The module has moved: it is the second one up to 2.27.
+_ENVIRONMENT_MODULES = ("pants.core.environments.rules", "pants.core.util_rules.environments")
+EnvironmentNameRequest: Any = next(
+    filter(None, (name_of_newer_pants(m, "EnvironmentNameRequest") for m in _ENVIRONMENT_MODULES))
+)
 
 if HAS_GET:
     from pants.engine.rules import Get, MultiGet
@@ -252,6 +264,7 @@ else:
 
 # Processes and environment
 
+
 if HAS_GET:
 
     async def run_process(process: Process) -> FallibleProcessResult:
@@ -266,27 +279,71 @@ else:
 
 if HAS_GET:
 
-    async def run_processes(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
-        results = await MultiGet(Get(FallibleProcessResult, Process, p) for p in processes)
+    async def run_process_in(
+        process: Process, execution: ProcessExecutionEnvironment
+    ) -> FallibleProcessResult:
+        """Run a process where `execution` says."""
+        return noted(
+            await Get(
+                FallibleProcessResult, {process: Process, execution: ProcessExecutionEnvironment}
+            )
+        )
+
+else:
+
+    async def run_process_in(
+        process: Process, execution: ProcessExecutionEnvironment
+    ) -> FallibleProcessResult:
+        """Run a process where `execution` says."""
+        return noted(await execute_process(process, execution))
+
+
+if HAS_GET:
+
+    async def run_process_here(process: Process) -> FallibleProcessResult:
+        """Run a process on the machine where Pants runs: one that needs a file or link of it."""
+        here = local_execution()
+        return noted(
+            await Get(FallibleProcessResult, {process: Process, here: ProcessExecutionEnvironment})
+        )
+
+else:
+
+    async def run_process_here(process: Process) -> FallibleProcessResult:
+        """Run a process on the machine where Pants runs: one that needs a file or link of it."""
+        return noted(await execute_process(process, local_execution()))
+
+
+if HAS_GET:
+
+    async def run_processes_here(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
+        """Run processes on the machine where Pants runs."""
+        here = local_execution()
+        results = await MultiGet(
+            Get(FallibleProcessResult, {p: Process, here: ProcessExecutionEnvironment})
+            for p in processes
+        )
         return tuple(map(noted, results))
 
 else:
 
-    async def run_processes(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
-        results = await concurrently(execute_process(p, **implicitly()) for p in processes)
+    async def run_processes_here(processes: Iterable[Process]) -> tuple[FallibleProcessResult, ...]:
+        """Run processes on the machine where Pants runs."""
+        here = local_execution()
+        results = await concurrently(execute_process(p, here) for p in processes)
         return tuple(map(noted, results))
 
 
 if HAS_GET:
 
-    async def environment_vars(request: EnvironmentVarsRequest) -> EnvironmentVars:
-        return await Get(EnvironmentVars, EnvironmentVarsRequest, request)
+    async def environment_vars(request: EnvironmentVarsRequest) -> ClientVariables:
+        return await Get(ClientVariables, EnvironmentVarsRequest, request)
 
 else:
-    from pants.core.util_rules.env_vars import environment_vars_subset
+    from ko_pants.rules.client_variables import client_variables
 
-    async def environment_vars(request: EnvironmentVarsRequest) -> EnvironmentVars:
-        return await environment_vars_subset(request, **implicitly())
+    async def environment_vars(request: EnvironmentVarsRequest) -> ClientVariables:
+        return await client_variables(request, **implicitly())
 
 
 # Targets
@@ -399,6 +456,55 @@ else:
 
     async def built_package(request: EnvironmentAwarePackageRequest) -> BuiltPackage:
         return await environment_aware_package(request)
+
+
+# Pants' environments
+
+if HAS_GET:
+
+    async def environment_name(name: str, owner: str) -> EnvironmentName:
+        """The environment with this name, or its fallback; `owner` names it, for errors."""
+        return await Get(
+            EnvironmentName, {EnvironmentNameRequest(name, owner): EnvironmentNameRequest}
+        )
+
+else:
+    from pants.core.environments.rules import resolve_environment_name
+
+    async def environment_name(name: str, owner: str) -> EnvironmentName:
+        """The environment with this name, or its fallback; `owner` names it, for errors."""
+        return await resolve_environment_name(EnvironmentNameRequest(name, owner), **implicitly())
+
+
+if HAS_GET:
+
+    async def environment_options(request: EnvironmentOptionsRequest) -> EnvironmentOptions:
+        return await Get(EnvironmentOptions, EnvironmentOptionsRequest, request)
+
+else:
+    from ko_pants.rules.environment_options import find_environment_options
+
+    async def environment_options(request: EnvironmentOptionsRequest) -> EnvironmentOptions:
+        return await find_environment_options(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def environment_options_in(
+        request: EnvironmentOptionsRequest, name: EnvironmentName
+    ) -> EnvironmentOptions:
+        """The options of another environment than the one that the step is asked in."""
+        return await Get(
+            EnvironmentOptions, {request: EnvironmentOptionsRequest, name: EnvironmentName}
+        )
+
+else:
+
+    async def environment_options_in(
+        request: EnvironmentOptionsRequest, name: EnvironmentName
+    ) -> EnvironmentOptions:
+        """The options of another environment than the one that the step is asked in."""
+        return await find_environment_options(request, **implicitly({name: EnvironmentName}))
 
 
 # Our own steps, in the order of the pipeline

@@ -8,6 +8,7 @@ from typing import Mapping
 
 from pants.engine.addresses import Address
 from pants.engine.fs import EMPTY_DIGEST, Digest, FileEntry
+from pants.engine.internals.native_engine import ProcessExecutionEnvironment
 from pants.engine.process import ProcessResultMetadata
 from pants.source.filespec import FilespecMatcher
 from pants.util.frozendict import FrozenDict
@@ -18,6 +19,7 @@ from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.executable import ExecutableHeader
 from ko_pants.golang.input_views import NamedFiles, View
+from ko_pants.golang.toolchain import Toolchain
 from ko_pants.golang.workspace import ModuleSet, Workspace
 from ko_pants.ko_yaml.configuration import KoConfiguration
 from ko_pants.kocache.keys import build_key
@@ -33,23 +35,97 @@ from ko_pants.publishing.destinations import Destination
 from ko_pants.target_types import GoOciImageFieldSet
 
 
+class ClientVariables(FrozenDict[str, str]):
+    """Environment variables of the machine where Pants runs: those that are set."""
+
+
+@dataclass(frozen=True)
+class EnvironmentOptionsRequest:
+    """Ask for the `EnvironmentOptions` of the environment that the step is asked in."""
+
+
+@dataclass(frozen=True)
+class EnvironmentOptions:
+    """The options of `[ko]` that one of Pants' environments can change, and where it runs things.
+
+    :param toolchain: `golang.toolchain.SOURCES`.
+    :param python: the Python of the layer process on a worker: a name on the path, or a path.
+    :param module_downloads: where modules are downloaded: `local` or `worker`.
+    """
+
+    toolchain: str
+    go_version: str
+    go_build_id: str
+    search_path: tuple[str, ...]
+    python: str
+    module_downloads: str
+    execution: ProcessExecutionEnvironment
+
+    @property
+    def is_local(self) -> bool:
+        """True if its processes run on the machine where Pants runs, in no container."""
+        return not self.execution.remote_execution and not self.execution.docker_image
+
+
+@dataclass(frozen=True)
+class GoTools:
+    """How processes get Go, and where they run.
+
+    :param goroot: the files of the toolchain, if it is an input.
+    :param execution: where processes of Go run; None for where Pants runs them by itself.
+    :param downloader: the name of the linked toolchain that downloads modules for them; empty if
+        there is none, and where they download modules by themselves.
+    :param problem: why there is no `downloader`.
+    """
+
+    toolchain: Toolchain
+    goroot: Digest = EMPTY_DIGEST
+    execution: ProcessExecutionEnvironment | None = None
+    downloader: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class WorkerPython:
+    """A Python for the layer process that is found by the process itself.
+
+    :param command: a name on `search_path`, or a path; empty for the link on this machine.
+    :param execution: where the process runs; None for where Pants runs it by itself.
+    """
+
+    command: str
+    search_path: tuple[str, ...]
+    execution: ProcessExecutionEnvironment | None = None
+
+
 @dataclass(frozen=True)
 class HostTools:
-    """What processes need of this machine, reached through links in named caches.
+    """What processes need of the machine that they run on.
 
     Only what decides the bytes is here (a Go version and the toolchain's own build id, a Python
     version); where it lies on this machine is not, so a remote cache serves every machine.
+
+    :param go: None if it was not asked for.
+    :param python: the name of the link to Python in a named cache of this machine.
+    :param layer_python: that of the layer process; None for the link.
     """
 
-    go: str
+    go: GoTools | None
     python: str
+    layer_python: WorkerPython | None = None
 
 
 @dataclass(frozen=True)
 class HostToolsRequest:
-    """Ask for `HostTools`; with `python_only` no Go is looked for."""
+    """Ask for `HostTools`; with `python_only` no Go is looked for.
+
+    :param environment: the name of one of Pants' environments; empty for the one of the goal.
+    :param owner: target and field that name it, for errors.
+    """
 
     python_only: bool = False
+    environment: str = ""
+    owner: str = field(compare=False, default="")
 
 
 @dataclass(frozen=True)
@@ -245,17 +321,22 @@ class ModuleFilesRequest:
     platforms: tuple[Platform, ...]
     tags: tuple[str, ...]
     mod: str
-    go: str
+    go: GoTools
     environment: FrozenDict[str, str]
     hidden: tuple[HiddenFile, ...] = ()
 
 
 @dataclass(frozen=True)
 class ModuleFiles:
-    """What stands in for the files `paths` of the repo; nothing where they are used themselves."""
+    """What stands in for the files `paths` of the repo; nothing where they are used themselves.
+
+    :param modules: a module cache with the modules that the build needs, for a process that cannot
+        download any.
+    """
 
     paths: tuple[str, ...] = ()
     digest: Digest = EMPTY_DIGEST
+    modules: Digest = EMPTY_DIGEST
 
 
 @dataclass(frozen=True)
@@ -265,6 +346,8 @@ class GoBuild:
     :param directory: of the main package.
     :param package: the import path of a main package of another module, which the go.mod of
         `directory` requires; empty for that in `directory`.
+    :param environment: the name of the one of Pants' environments to compile in; empty for that
+        of the image, or of the goal.
     """
 
     owner: str
@@ -273,6 +356,7 @@ class GoBuild:
     ldflags: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     package: str = ""
+    environment: str = ""
 
 
 @dataclass(frozen=True)
@@ -327,7 +411,7 @@ class GoExecutableRequest:
     platforms: tuple[Platform, ...]
     build: GoBuild | None = None
     prebuilt: PrebuiltFile | None = None
-    go: str = ""
+    go: GoTools | None = None
     environment: FrozenDict[str, str] = field(default_factory=FrozenDict)
     hidden: HiddenFiles = HiddenFiles()
 
@@ -400,7 +484,8 @@ class GoExecutable:
 class LayerSettings:
     """What the rules need to find or make a layer, and what does not decide its bytes.
 
-    :param python: `HostTools.python`, which runs the layer process.
+    :param python: `HostTools.python`: the version of Python that the layer process must have.
+    :param worker_python: `HostTools.layer_python`.
     :param kocache: the directory of KOCACHE.
     :param trust_foreign: a descriptor of another producer in KOCACHE may be used.
     """
@@ -408,6 +493,7 @@ class LayerSettings:
     python: str
     kocache: str
     trust_foreign: bool = False
+    worker_python: WorkerPython | None = None
 
 
 @dataclass(frozen=True)

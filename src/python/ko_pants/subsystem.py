@@ -91,6 +91,56 @@ class KoSubsystem(Subsystem):
     options_scope = "ko"
     help = "OCI images of Go programs, without Docker (the `ko_pants` plugin)."
 
+    class EnvironmentAware(Subsystem.EnvironmentAware):
+        """Options that a target of one of Pants' environments can set: fields `ko_<option>`."""
+
+        toolchain = StrOption(
+            default="linked",
+            help=(
+                "Where processes have Go and Python from: `linked` (those of this machine, for "
+                "processes that run here), or `worker` (those on the PATH of the worker or "
+                "container, see `worker_path`)."
+            ),
+        )
+        go_version = StrOption(
+            default=None,
+            help=(
+                "The version of Go on the workers, such as `1.26.8`, for the toolchain `worker`. A "
+                "worker with another one is an error, and another version is another cache key."
+            ),
+        )
+        go_build_id = StrOption(
+            default=None,
+            advanced=True,
+            help=(
+                "The build id (`go tool buildid`) that the go command on the workers must have, "
+                "for a Go that was patched and has the version of another. Default: it is not "
+                "compared."
+            ),
+        )
+        worker_path = StrListOption(
+            default=["/usr/local/go/bin", "/usr/local/bin", "/usr/bin", "/bin"],
+            help=(
+                "The PATH of processes on workers, as a list of directories, for the toolchain "
+                "`worker`."
+            ),
+        )
+        worker_python = StrOption(
+            default=None,
+            help=(
+                "The Python on workers that makes layers: a name on `worker_path`, or a path. It "
+                "must have the minor version of the Python that runs Pants. Default: `python3.9` "
+                "where Pants runs with CPython 3.9, and so on."
+            ),
+        )
+        module_downloads = StrOption(
+            default="local",
+            help=(
+                "Where Go modules are downloaded for the toolchain `worker`: `local` "
+                "(by the Go of this machine, with its credentials), or `worker`."
+            ),
+        )
+
     config_path = StrOption(
         default=None,
         help=(

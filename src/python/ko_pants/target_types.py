@@ -52,6 +52,10 @@ from ko_pants.config_fields import (
     GoOciImageWorkdirField,
     ImageConfigFieldSet,
 )
+from ko_pants.environment_fields import (
+    GoExecutableEnvironmentField,
+    GoOciImageEnvironmentField,
+)
 from ko_pants.files_fields import (
     GoOciImageFilesField,
     OciFilesAtField,
@@ -197,6 +201,7 @@ class GoOciImageTarget(NamedTarget):
         GoOciImageDelveField,
         GoOciImageDisableOptimizationsField,
         GoOciImagePlatformsField,
+        GoOciImageEnvironmentField,
         GoOciImageBaseImageField,
         GoOciImageRepositoryField,
         GoOciImageRegistriesField,
@@ -253,6 +258,7 @@ class GoOciImageFieldSet(ImageConfigFieldSet):
     delve: GoOciImageDelveField
     disable_optimizations: GoOciImageDisableOptimizationsField
     platforms: GoOciImagePlatformsField
+    environment: GoOciImageEnvironmentField
     base_image: GoOciImageBaseImageField
     repository: GoOciImageRepositoryField
     registries: GoOciImageRegistriesField
@@ -373,6 +379,7 @@ class GoExecutableTarget(NamedTarget):
         GoExecutableFlagsField,
         GoExecutableLdflagsField,
         GoExecutableEnvField,
+        GoExecutableEnvironmentField,
         GoExecutableDependenciesField,
     )
     help = (

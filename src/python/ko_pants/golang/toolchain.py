@@ -1,8 +1,9 @@
-"""Versions of Go toolchains."""
+"""Toolchains of Go: where a process has it from, and versions."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from ko_pants.oci.platform import Platform
 
@@ -12,7 +13,30 @@ MINIMUM_VERSION = (1, 21, 0)
 # What a Go that does not know the variable compiles for.
 _LOWEST_LEVELS = {"GOARM64": "v8.0", "GORISCV64": "rva20u64"}
 
+# Where a process has its toolchain from: the values of the option [ko].toolchain.
+LINKED = "linked"
+WORKER = "worker"
+INPUT = "input"
+SOURCES = (LINKED, WORKER)
+
 _VERSION = re.compile(r"\bgo([0-9]+)\.([0-9]+)(?:\.([0-9]+))?(?![0-9.])")
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A toolchain as a process knows it. Nothing here is a path of the client.
+
+    :param name: begins with `go<version>`. Of a link, all of its name: the version and a hash of
+        the go command's build id.
+    :param source: `LINKED`, `WORKER` or `INPUT`.
+    :param build_id: that the go command on the worker must have; empty for any.
+    :param search_path: the directories of the worker's PATH.
+    """
+
+    name: str
+    source: str = LINKED
+    build_id: str = ""
+    search_path: tuple[str, ...] = ()
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:

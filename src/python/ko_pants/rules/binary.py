@@ -10,6 +10,7 @@ from pants.engine.target import Target
 
 from ko_pants.build_fields import GoExecutablePackageField
 from ko_pants.engine import analyzed_directories, targets_of, yielded_files
+from ko_pants.environment_fields import GoExecutableEnvironmentField
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import parse_env_field
 from ko_pants.golang.build_flags import check_flags
@@ -45,7 +46,7 @@ async def find_program(value: str, relative_to: Address, owner: str) -> GoBuild 
     """
     target = await _one_target(value, relative_to, owner)
     if target.has_field(GoExecutableMainField):
-        return await executable_build(
+        build = await executable_build(
             target.address,
             target[GoExecutableMainField],
             target[GoExecutableFlagsField],
@@ -53,6 +54,8 @@ async def find_program(value: str, relative_to: Address, owner: str) -> GoBuild 
             target[GoExecutableEnvField],
             target[GoExecutablePackageField],
         )
+        environment = target[GoExecutableEnvironmentField].value
+        return dataclasses.replace(build, environment=environment) if environment else build
     main = next((f for f in target.field_values.values() if f.alias == "main"), None)
     if target.alias == "go_binary" and main is not None:
         directory = target.address.spec_path

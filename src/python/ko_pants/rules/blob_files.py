@@ -8,7 +8,7 @@ from pants.engine.fs import CreateDigest, FileDigest, FileEntry
 from pants.engine.process import Process, ProcessCacheScope
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import create_digest, run_process
+from ko_pants.engine import create_digest, run_process_here
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
 
@@ -38,7 +38,7 @@ async def write_blob_files(owner: str, files: Mapping[Descriptor, str]) -> None:
         CreateDigest(FileEntry(f, FileDigest(f, blob.size)) for blob, f in fingerprints.items())
     )
     pairs = [word for blob, path in files.items() for word in (fingerprints[blob], path)]
-    result = await run_process(
+    result = await run_process_here(
         Process(
             ("/bin/sh", "-c", _LINK_OR_COPY, "spool", *pairs),
             input_digest=digest,

@@ -13,7 +13,7 @@ from pants.engine.fs import CreateDigest, Digest, FileContent, FileDigest, FileE
 from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import create_digest, digest_contents, host_tools, run_processes
+from ko_pants.engine import create_digest, digest_contents, host_tools, run_processes_here
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_info import BuildInfo, parse_build_info
 from ko_pants.products import GoExecutable, HostToolsRequest
@@ -54,7 +54,7 @@ async def _read_files(executables: Sequence[GoExecutable]) -> tuple[bytes, ...]:
     tools = await host_tools(HostToolsRequest(python_only=True))
     content = pkgutil.get_data("ko_pants", "golang/build_info_tool.py") or b""
     tool = await create_digest(CreateDigest([FileContent("build_info_tool.py", content)]))
-    results = await run_processes(_read_process(e, tools.python, tool) for e in executables)
+    results = await run_processes_here(_read_process(e, tools.python, tool) for e in executables)
     for executable, result in zip(executables, results):
         if result.exit_code:
             raise KoPantsError(

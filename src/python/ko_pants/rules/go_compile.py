@@ -13,19 +13,19 @@ import dataclasses
 import posixpath
 from dataclasses import dataclass
 
-from pants.engine.fs import Digest, MergeDigests
-from pants.engine.process import FallibleProcessResult, Process
+from pants.engine.fs import EMPTY_DIGEST, Digest, MergeDigests
+from pants.engine.process import FallibleProcessResult
 from pants.util.frozendict import FrozenDict
-from pants.util.logging import LogLevel
 
 from ko_pants.disk.disk import HiddenFile
-from ko_pants.engine import merge_digests, module_files, run_process
+from ko_pants.engine import merge_digests, module_files
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import build_environment
 from ko_pants.golang.closure import missing_imports
 from ko_pants.golang.go_build import BUILD_INFO_PATH, OUTPUT_DIRECTORY, build_argv
 from ko_pants.golang.go_errors import explain_go_errors
 from ko_pants.golang.import_path import app_name
+from ko_pants.golang.toolchain import LINKED
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     GoBuild,
@@ -36,8 +36,8 @@ from ko_pants.products import (
     ModuleFilesRequest,
 )
 from ko_pants.rules.complete_closure import complete_closure
+from ko_pants.rules.go_process import go_process, run_go
 from ko_pants.rules.hidden_files import with_hidden
-from ko_pants.rules.host_tools import GO_CACHES
 from ko_pants.rules.repo_files import digest_of_files
 
 # Third-party modules that import packages of the repo are rare, and chains of them rarer. So are
@@ -77,14 +77,16 @@ async def _module_part(
     request: GoExecutableRequest, build: GoBuild, attempt: _Attempt
 ) -> ModuleFiles:
     """The part of go.mod and go.sum that the try is given; none if it gets all of them."""
-    if not attempt.platforms:
+    assert request.go is not None
+    linked = request.go.toolchain.source == LINKED
+    if not attempt.platforms and linked:
         return ModuleFiles()
-    return await module_files(
+    part = await module_files(
         ModuleFilesRequest(
             attempt.closure.closure.import_path,
             attempt.closure.workspace,
             attempt.closure.closure.third_party,
-            attempt.platforms,
+            attempt.platforms or (request.platform,),
             attempt.closure_request.tags,
             attempt.closure_request.mod,
             request.go,
@@ -92,6 +94,7 @@ async def _module_part(
             _hidden_module_files(attempt.closure),
         )
     )
+    return part if attempt.platforms else ModuleFiles(modules=part.modules)
 
 
 def _hidden_module_files(closure: GoClosure) -> tuple[HiddenFile, ...]:
@@ -119,9 +122,17 @@ def _relative_package(directory: str, module: str) -> str:
     return package if package == "." else f"./{package}"
 
 
+def _may_lack_modules(request: GoExecutableRequest, attempt: _Attempt, part: ModuleFiles) -> bool:
+    """True if all of go.mod is there, and only the modules of some platforms."""
+    has_modules = not part.paths and part.modules != EMPTY_DIGEST
+    return has_modules and attempt.platforms not in ((), (request.platform,))
+
+
 async def _run_go_build(
-    request: GoExecutableRequest, build: GoBuild, closure: GoClosure, part: ModuleFiles
+    request: GoExecutableRequest, build: GoBuild, attempt: _Attempt, part: ModuleFiles
 ) -> FallibleProcessResult:
+    closure = attempt.closure
+    may_lack_modules = bool(part.paths) or _may_lack_modules(request, attempt, part)
     import_path = closure.closure.import_path
     name = _output_name(import_path, request.platform)
     module = closure.workspace.main_module.directory
@@ -130,24 +141,20 @@ async def _run_go_build(
     if build.ldflags:
         flags += (f"-ldflags={' '.join(build.ldflags)}",)
     sources = await _sources(closure, part)
-    return await run_process(
-        Process(
-            build_argv(
-                request.go,
-                module or ".",
-                package,
-                name,
-                flags,
-                reduced=bool(part.paths),
-            ),
-            input_digest=sources,
-            env=build_environment(request.platform, request.environment, dict(build.env)),
-            append_only_caches=GO_CACHES,
-            output_files=(BUILD_INFO_PATH, f"{OUTPUT_DIRECTORY}/{name}"),
-            description=f"Compile {import_path} for {request.platform}",
-            level=LogLevel.INFO,
-        )
+    assert request.go is not None
+    argv = build_argv(
+        request.go.toolchain, module or ".", package, name, flags, reduced=may_lack_modules
     )
+    process = go_process(
+        request.go,
+        argv,
+        input_digest=sources,
+        modules=part.modules,
+        env=build_environment(request.platform, request.environment, dict(build.env)),
+        output_files=(BUILD_INFO_PATH, f"{OUTPUT_DIRECTORY}/{name}"),
+        description=f"Compile {import_path} for {request.platform}",
+    )
+    return await run_go(build.owner, request.go, process)
 
 
 def _found_all_packages(stderr: str) -> bool:
@@ -192,7 +199,9 @@ async def _next_attempt(
     if closure_request is not None:
         return _Attempt(*await complete_closure(closure_request, root), attempt.platforms)
     if not part.paths:
-        return None
+        if not _may_lack_modules(request, attempt, part):
+            return None
+        return dataclasses.replace(attempt, platforms=(request.platform,))
     failed = bool(result.exit_code)
     platforms = _platforms_of_next_try(attempt, request.platform, failed, stderr)
     return None if platforms is None else dataclasses.replace(attempt, platforms=platforms)
@@ -217,7 +226,7 @@ async def compile_package(
     attempt = _first_attempt(request, closure_request, closure)
     for _ in range(_MAX_TRIES):
         part = await _module_part(request, build, attempt)
-        result = await _run_go_build(request, build, attempt.closure, part)
+        result = await _run_go_build(request, build, attempt, part)
         if result.stdout:
             return result
         following = await _next_attempt(request, attempt, part, result, root)

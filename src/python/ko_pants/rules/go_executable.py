@@ -49,13 +49,13 @@ async def _split_outputs(outputs: Digest) -> tuple[FileEntry, Digest, FileEntry]
 async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> GoExecutable:
     found = await build_closure(
         BuildClosureRequest(
-            dataclasses.replace(build, ldflags=()),
+            dataclasses.replace(build, ldflags=(), environment=""),
             request.platforms,
             request.environment,
             request.hidden,
         )
     )
-    problem = level_problem(request.go, request.platform)
+    problem = level_problem(request.go.toolchain.name if request.go else "", request.platform)
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")
     result = await compile_package(request, build, found.request, found.closure, root)

@@ -19,14 +19,30 @@ import sys
 from dataclasses import dataclass
 from typing import Tuple
 
+from pants.engine.internals.native_engine import ProcessExecutionEnvironment
 from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
+from ko_pants.engine import environment_name, environment_options, environment_options_in
 from ko_pants.errors import KoPantsError
 from ko_pants.golang import go_build
 from ko_pants.golang.executable import HEAD_SIZE_BYTES, inspect_executable
-from ko_pants.golang.toolchain import meets_minimum, parse_version
-from ko_pants.products import HostTools, HostToolsRequest
+from ko_pants.golang.toolchain import (
+    LINKED,
+    WORKER,
+    Toolchain,
+    meets_minimum,
+    parse_version,
+)
+from ko_pants.local_execution import local_execution
+from ko_pants.products import (
+    EnvironmentOptions,
+    EnvironmentOptionsRequest,
+    GoTools,
+    HostTools,
+    HostToolsRequest,
+    WorkerPython,
+)
 from ko_pants.rules.settings import GoEnvironment, Settings
 
 GO_CACHE_NAME = "ko_pants_go"
@@ -72,26 +88,86 @@ _known: BoundedMemory[tuple[str, _Stamp], _Go | None] = BoundedMemory(
 )
 
 
+async def _options(request: HostToolsRequest) -> EnvironmentOptions:
+    """The options of the environment that is named, or of its fallback."""
+    if not request.environment:
+        return await environment_options(EnvironmentOptionsRequest())
+    name = await environment_name(request.environment, request.owner)
+    return await environment_options_in(EnvironmentOptionsRequest(), name)
+
+
 @_uncacheable_rule
 async def host_tools(
-    request: HostToolsRequest, settings: Settings, outside: GoEnvironment
+    request: HostToolsRequest,
+    settings: Settings,
+    outside: GoEnvironment,
 ) -> HostTools:
     """Link Python and Go, and name their links. Write what processes of Go read beside them.
 
+    Of toolchains that are not linked, it says where processes find them.
+
     :raises KoPantsError: the search path has no Go of at least 1.21.
     """
+    options = await _options(request)
     python = f"cp{sys.version_info[0]}{sys.version_info[1]}"
     executable = getattr(sys, "_base_executable", None) or sys.executable
     _link(settings.named_caches, PYTHON_CACHE_NAME, python, os.path.realpath(executable))
+    # Without the field, the engine knows where processes run.
+    execution = options.execution if request.environment else None
+    layer_python = None if options.toolchain == LINKED else _layer_python(options, execution)
     if request.python_only:
-        return HostTools(go="", python=python)
+        return HostTools(None, python, layer_python)
+    if options.toolchain == LINKED:
+        return HostTools(GoTools(Toolchain(_link_go(settings, outside))), python)
+    go = _go_of_worker(settings, outside, options, execution)
+    return HostTools(go, python, layer_python)
+
+
+def _layer_python(
+    options: EnvironmentOptions, execution: ProcessExecutionEnvironment | None
+) -> WorkerPython:
+    """What makes layers for processes on workers.
+
+    The compressor is an extension module for this machine. So workers of another platform make no
+    layers.
+    """
+    here = local_execution()
+    if options.execution.platform != here.platform:
+        return WorkerPython("", (), here)
+    return WorkerPython(options.python, options.search_path, execution)
+
+
+def _link_go(settings: Settings, outside: GoEnvironment) -> str:
+    """Link the Go of this machine; the name of the link.
+
+    :raises KoPantsError: there is none.
+    """
     go = _find_go(settings.search_path)
     _link(settings.named_caches, GO_CACHE_NAME, go.key, go.goroot)
     directory = os.path.join(settings.named_caches, GO_CACHE_NAME)
     _write(os.path.join(directory, go.key + go_build.IDENTITY_SUFFIX), go.identity, 0o644)
     if outside.private_file:
         _write(os.path.join(directory, outside.private_file), outside.private_content, 0o600)
-    return HostTools(go=go.key, python=python)
+    return go.key
+
+
+def _go_of_worker(
+    settings: Settings,
+    outside: GoEnvironment,
+    options: EnvironmentOptions,
+    execution: ProcessExecutionEnvironment | None,
+) -> GoTools:
+    downloader = problem = ""
+    if options.module_downloads == "local":
+        # Whether it is needed, only a program with modules can tell.
+        try:
+            downloader = _link_go(settings, outside)
+        except KoPantsError as e:
+            problem = str(e)
+    toolchain = Toolchain(
+        f"go{options.go_version}", WORKER, options.go_build_id, options.search_path
+    )
+    return GoTools(toolchain, execution=execution, downloader=downloader, problem=problem)
 
 
 def _find_go(search_path: tuple[str, ...]) -> _Go:

@@ -122,7 +122,10 @@ async def build_image(
         layer_settings(settings, programs.tools),
     )
     parts = tuple(map(PlatformImage, programs.platforms, programs.executables, added))
-    labels = await filled_labels(owner, field_set.labels, programs.platforms, outside, settings)
+    environment = field_set.environment.value or ""
+    labels = await filled_labels(
+        owner, field_set.labels, programs.platforms, outside, settings, environment
+    )
     config = replace(
         config,
         app_name=parts[0].executables[0].app_name,

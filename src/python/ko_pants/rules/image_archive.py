@@ -10,7 +10,7 @@ from pants.engine.fs import CreateDigest, Digest, FileContent, FileDigest, FileE
 from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import create_digest, host_tools, run_process
+from ko_pants.engine import create_digest, host_tools, run_process_here
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.archives import ImageFile
 from ko_pants.products import HostToolsRequest
@@ -44,7 +44,7 @@ async def write_archive(owner: str, path: str, files: Sequence[ImageFile]) -> Di
     content = pkgutil.get_data("ko_pants", "oci/archive_tool.py") or b""
     tool = await create_digest(CreateDigest([FileContent("archive_tool.py", content)]))
     inputs = await write_image_files(files)
-    result = await run_process(
+    result = await run_process_here(
         Process(
             (
                 f"{_PYTHON_LINKS}/{tools.python}",

@@ -11,7 +11,7 @@ from pants.engine.process import Process, ProcessCacheScope
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import layer_blobs, run_process
+from ko_pants.engine import layer_blobs, run_process_here
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import BaseImage
@@ -55,7 +55,7 @@ async def _bring_base(
         pairs: list[str] = []
         for layer in layers:
             pairs += [_fetch(access, base, layer, spool), layer.digest.partition(":")[2]]
-        result = await run_process(
+        result = await run_process_here(
             Process(
                 ("/bin/sh", "-c", _COPY, "copy", *pairs),
                 env={"PATH": "/usr/bin:/bin"},

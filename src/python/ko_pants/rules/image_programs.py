@@ -64,17 +64,27 @@ async def programs_of_image(
     found = for_debugging(field_set, found, settings, debug=debug)
     if debug:
         found.append(await delve_program(field_set, found[0][0]))
-    tools = await host_tools(HostToolsRequest(python_only=all(b is None for b, _ in found)))
+    owner = f"{field_set.address}, field `{field_set.environment.alias}`"
+    environment = field_set.environment.value or ""
+    tools = await host_tools(
+        HostToolsRequest(all(b is None for b, _ in found), environment, owner=owner)
+    )
     hidden = await hidden_files(HiddenFilesRequest())
     platforms = tuple(m.platform for m in base.manifests)
     requests: list[GoExecutableRequest] = []
     for build, prebuilt in found:
         builds: Sequence[GoBuild | None] = [None] * len(platforms)
+        go = tools.go
+        if build is not None and build.environment not in ("", environment):
+            # That of the program, where it has one.
+            go = (await host_tools(HostToolsRequest(False, build.environment, build.owner))).go
+        elif build is not None and environment:
+            build = replace(build, environment=environment)
         if build is not None:
             builds = await filled_builds(build, platforms, outside, settings)
         requests += [
             GoExecutableRequest(
-                platform, platforms, of_platform, prebuilt, tools.go, outside.variables, hidden
+                platform, platforms, of_platform, prebuilt, go, outside.variables, hidden
             )
             for platform, of_platform in zip(platforms, builds)
         ]

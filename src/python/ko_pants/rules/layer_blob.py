@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from pants.engine.fs import CreateDigest, FileContent
 from pants.engine.process import FallibleProcessResult, Process
@@ -10,16 +11,26 @@ from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
 from ko_pants.daemon_memory import BoundedMemory
-from ko_pants.engine import create_digest, run_process
+from ko_pants.engine import create_digest, run_process, run_process_in
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor, sorted_pairs
 from ko_pants.process_log import note_layer
-from ko_pants.products import LayerBlob, LayerBlobRequest, ResultSource
+from ko_pants.products import LayerBlob, LayerBlobRequest, ResultSource, WorkerPython
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
 from ko_pants.rules.single_file import single_file
 
 _PYTHON_LINKS = ".ko_pants/python"
 _TOOL = ".ko_pants/tool"
+
+# $1: the Python of a worker, then its arguments.
+_FIND_PYTHON = """\
+command -v "$1" > /dev/null || {
+  echo "the worker has no \\`$1\\` in $PATH: install it there, or name one of the same version in \\
+[ko].worker_python" >&2
+  exit 1
+}
+exec "$@"
+"""
 
 _tools: BoundedMemory[str, CreateDigest] = BoundedMemory(
     name="rules.layer_blob: tools",
@@ -42,13 +53,38 @@ def _tool(encoding: str) -> CreateDigest:
     )
 
 
-async def _read_result(result: FallibleProcessResult, name: str, media_type: str) -> LayerBlob:
+def python_argv(
+    link: str, worker: WorkerPython | None, arguments: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The arguments of a process of Python."""
+    if worker is None or not worker.command:
+        return (f"{_PYTHON_LINKS}/{link}", *arguments)
+    return ("/bin/sh", "-c", _FIND_PYTHON, "python", worker.command, *arguments)
+
+
+def _explain(stderr: str, worker: WorkerPython) -> str:
+    """What the layer process says of another Python, for one that is no link."""
+    found = re.search(r"this is Python cp(\d)(\d+) in the place of cp(\d)(\d+)", stderr)
+    if found is None:
+        return stderr
+    return (
+        f"`{worker.command}` on the worker is Python {found[1]}.{found[2]}; expected "
+        f"{found[3]}.{found[4]}, with which Pants runs, because the compressor is an extension "
+        "module for that. Install it there, and name it in [ko].worker_python"
+    )
+
+
+async def _read_result(
+    result: FallibleProcessResult, name: str, media_type: str, worker: WorkerPython | None
+) -> LayerBlob:
     """The layer that the process wrote.
 
     :raises KoPantsError: the process failed; its own message.
     """
     if result.exit_code:
         stderr = result.stderr.decode("utf-8", "replace").strip()
+        if worker is not None:
+            stderr = _explain(stderr, worker)
         raise KoPantsError(f"the layer of {name} cannot be made: {stderr}")
     entry = await single_file(result.output_digest)
     written = json.loads(result.stdout)
@@ -86,21 +122,21 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
         "output": "layer",
     }
     tool = await create_digest(_tool(encoding.name))
-    result = await run_process(
-        Process(
-            (
-                f"{_PYTHON_LINKS}/{layer.settings.python}",
-                "-I",
-                "-S",
-                f"{_TOOL}/{ENTRY_POINT}",
-                json.dumps(spec, sort_keys=True),
-            ),
-            input_digest=content.inputs,
-            immutable_input_digests={_TOOL: tool},
-            append_only_caches={PYTHON_CACHE_NAME: _PYTHON_LINKS},
-            output_files=("layer",),
-            description=f"Make layer of {name}",
-            level=LogLevel.INFO,
-        )
+    worker = layer.settings.worker_python
+    arguments = ("-I", "-S", f"{_TOOL}/{ENTRY_POINT}", json.dumps(spec, sort_keys=True))
+    is_linked = worker is None or not worker.command
+    process = Process(
+        python_argv(layer.settings.python, worker, arguments),
+        input_digest=content.inputs,
+        immutable_input_digests={_TOOL: tool},
+        env={"PATH": ":".join(worker.search_path)} if worker and worker.command else {},
+        append_only_caches={PYTHON_CACHE_NAME: _PYTHON_LINKS} if is_linked else {},
+        output_files=("layer",),
+        description=f"Make layer of {name}",
+        level=LogLevel.INFO,
     )
-    return await _read_result(result, name, encoding.media_type)
+    if worker is None or worker.execution is None:
+        result = await run_process(process)
+    else:
+        result = await run_process_in(process, worker.execution)
+    return await _read_result(result, name, encoding.media_type, worker)

@@ -18,8 +18,14 @@ from pants.engine.internals.session import RunId
 from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
-from ko_pants.engine import environment_vars, pause
-from ko_pants.products import PauseRequest, QuestionsAnswered, QuestionsAnsweredRequest
+from ko_pants.engine import environment_options, environment_vars, pause
+from ko_pants.errors import KoPantsError
+from ko_pants.products import (
+    EnvironmentOptionsRequest,
+    PauseRequest,
+    QuestionsAnswered,
+    QuestionsAnsweredRequest,
+)
 from ko_pants.publishing.checking import RepositoryMemory
 from ko_pants.publishing.image_refs import ReferencesFile
 from ko_pants.publishing.run import PublishRun
@@ -162,7 +168,17 @@ async def publish_run(
     ko: KoSubsystem,
     run_id: RunId,
 ) -> RunOfImages:
-    """One for all images of a run."""
+    """One for all images of a run.
+
+    :raises KoPantsError: Pants can run no process on this machine.
+    """
+    options = await environment_options(EnvironmentOptionsRequest())
+    if options.execution.remote_execution:
+        raise KoPantsError(
+            "tags move in a process on this machine, and with [GLOBAL].remote_execution and no "
+            "[environments-preview].names Pants can run none here. Expected a name for the workers "
+            "and the field `environment` of the images: see docs/remote-execution.md"
+        )
     open_kocache(settings.kocache).begin_run()
     started = await _run_started()
     root = build_root.path

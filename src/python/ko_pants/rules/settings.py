@@ -138,6 +138,7 @@ def layer_settings(settings: Settings, tools: HostTools) -> LayerSettings:
         python=tools.python,
         kocache=settings.kocache,
         trust_foreign=settings.trust_foreign_layers,
+        worker_python=tools.layer_python,
     )
 
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Iterable, Mapping, Sequence
 
 from pants.engine.env_vars import EnvironmentVarsRequest
-from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
 from ko_pants.config_fields import GoOciImageLabelsField
-from ko_pants.engine import environment_vars, git_answers, host_tools, run_process, run_time
+from ko_pants.engine import environment_vars, git_answers, host_tools, run_time
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import build_environment, parse_env_field
 from ko_pants.golang.build_flags import check_flags
@@ -28,10 +27,11 @@ from ko_pants.oci.platform import PLATFORM_VARIABLES, Platform
 from ko_pants.products import (
     GitAnswerRequest,
     GoBuild,
+    GoTools,
     HostToolsRequest,
     RunTimeRequest,
 )
-from ko_pants.rules.host_tools import GO_CACHES
+from ko_pants.rules.go_process import go_process, run_go
 from ko_pants.rules.settings import GoEnvironment, Settings
 
 
@@ -95,16 +95,15 @@ def _fixed(platform: Platform) -> dict[str, str]:
     return {"CGO_ENABLED": "0", **platform.go_env()}
 
 
-async def _go_env(go: str, platform: Platform, outside: GoEnvironment) -> dict[str, str]:
-    result = await run_process(
-        Process(
-            env_argv(go),
-            env=build_environment(platform, outside.variables, {}),
-            append_only_caches=GO_CACHES,
-            description=f"Ask `go env` for {platform}",
-            level=LogLevel.DEBUG,
-        )
+async def _go_env(go: GoTools, platform: Platform, outside: GoEnvironment) -> dict[str, str]:
+    process = go_process(
+        go,
+        env_argv(go.toolchain),
+        env=build_environment(platform, outside.variables, {}),
+        description=f"Ask `go env` for {platform}",
+        level=LogLevel.DEBUG,
     )
+    result = await run_go("`go env`", go, process)
     if result.exit_code:
         raise KoPantsError(f"`go env` failed: {result.stderr.decode('utf-8', 'replace').strip()}")
     return {str(name): str(value) for name, value in json.loads(result.stdout).items()}
@@ -141,16 +140,20 @@ async def _values(
     platforms: Sequence[Platform],
     outside: GoEnvironment,
     settings: Settings,
+    environment: str = "",
 ) -> list[_Values]:
-    """What the templates of the texts want, for each platform."""
+    """What the templates of the texts want, for each platform.
+
+    :param environment: the name of the one of Pants' environments whose Go is asked.
+    """
     keys = template_keys(texts)
     general, problems = await _general_values(keys, settings)
     names = sorted(key.name for key in keys if key.group == "Env")
     env = await environment_vars(EnvironmentVarsRequest(names)) if names else {}
     passed = {name: value for name, value in outside.variables.items() if name in names}
-    go = ""
+    go = None
     if any(key.group == "GoEnv" for key in keys):
-        go = (await host_tools(HostToolsRequest())).go
+        go = (await host_tools(HostToolsRequest(environment=environment))).go
     values = []
     for platform in platforms:
         go_env = await _go_env(go, platform, outside) if go else {}
@@ -194,7 +197,7 @@ async def filled_builds(
     texts = (*build.flags, *build.ldflags, *(value for _, value in build.env))
     if not has_template(texts):
         return (build,) * len(platforms)
-    values = await _values(texts, platforms, outside, settings)
+    values = await _values(texts, platforms, outside, settings, build.environment)
     return tuple(_filled_build(build, p, of_p) for p, of_p in zip(platforms, values))
 
 
@@ -204,6 +207,7 @@ async def filled_labels(
     platforms: Sequence[Platform],
     outside: GoEnvironment,
     settings: Settings,
+    environment: str,
 ) -> Mapping[str, str]:
     """Labels with their templates filled in.
 
@@ -214,7 +218,8 @@ async def filled_labels(
     if not has_template(labels.values()):
         return labels
     filled: dict[str, str] = {}
-    values = await _values(tuple(labels.values()), platforms, outside, settings)
+    texts = tuple(labels.values())
+    values = await _values(texts, platforms, outside, settings, environment)
     for name, text in labels.items():
         where = f"{owner}, field `{field.alias}`, {name!r}"
         found = {str(p): _filled([text], v, where)[0] for p, v in zip(platforms, values)}

@@ -1,0 +1,228 @@
+"""Whole runs with remote execution: workers compile and make layers, and see no client."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+from integration.go_proxy import GoProxy
+from integration.workspace import SMALL, Run, Workspace, go_mod
+from remote.execution import RemoteExecution
+
+PLATFORMS = "platforms=['linux/amd64', 'linux/arm64']"
+TARGETS = ("app/cmd:cmd", "modules/cmd:cmd", "small:small", "vendored:vendored")
+
+
+def path_of_worker() -> list[str]:
+    """Go and the Python that runs Pants, and what scripts need."""
+    go = shutil.which("go")
+    assert go is not None
+    python = getattr(sys, "_base_executable", None) or sys.executable
+    return [os.path.dirname(os.path.realpath(p)) for p in (go, python)] + ["/usr/bin", "/bin"]
+
+
+def go_version() -> str:
+    """Of the Go on the PATH."""
+    done = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True)
+    return done.stdout.strip()[len("go") :].split()[0]
+
+
+def environment(**fields: object) -> str:
+    """A BUILD file with the environment of the workers."""
+    values = {
+        "fallback_environment": "__local__",
+        "ko_toolchain": "worker",
+        "ko_go_version": go_version(),
+        "ko_worker_path": path_of_worker(),
+        **fields,
+    }
+    lines = "".join(f"    {name}={value!r},\n" for name, value in values.items() if value)
+    return (
+        f"remote_environment(\n    name='far',\n{lines})\n"
+        "__defaults__({go_oci_image: dict(environment='far')})\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> GoProxy:
+    proxy = GoProxy(tmp_path_factory.mktemp("proxy"))
+    deep = {"deep.go": 'package deep\n\nconst Text = "deep"\n'}
+    proxy.add("example.org/deep", "v0.1.0", deep)
+    files = {
+        "dep.go": "package dep\n\n"
+        'import "example.org/deep"\n\nconst Text = "dep and " + deep.Text\n',
+        # Only a build for arm64 needs the other module.
+        "arch_arm64.go": 'package dep\n\nimport _ "example.org/arch"\n',
+        "unused/unused.go": 'package unused\n\nimport _ "example.org/unused"\n',
+    }
+    required = (
+        ("example.org/deep", "v0.1.0"),
+        ("example.org/arch", "v1.0.0"),
+        ("example.org/unused", "v1.0.0"),
+    )
+    proxy.add("example.org/dep", "v1.0.0", files, *required)
+    proxy.add("example.org/arch", "v1.0.0", {"arch.go": "package arch\n"})
+    proxy.add("example.org/unused", "v1.0.0", {"unused.go": "package unused\n"})
+    return proxy
+
+
+def using(path: str, constant: str) -> str:
+    """A program that prints a constant of another package."""
+    return f'package main\n\nimport "{path}"\n\nfunc main() {{ println({constant}) }}\n'
+
+
+@pytest.fixture(scope="module")
+def repo(
+    make_workspace: Callable[..., Workspace],
+    proxy: GoProxy,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Workspace:
+    workspace = make_workspace("execution", env=proxy.env)
+    image = f"go_oci_image({PLATFORMS})\n"
+    uses_dep = using("example.org/dep", "dep.Text")
+    workspace.write(
+        {
+            "BUILD": environment(),
+            "small/go.mod": go_mod("example.com/small"),
+            "small/main.go": SMALL,
+            "small/kodata/file": "data",
+            "small/BUILD": image,
+            "modules/go.mod": go_mod("example.com/modules", "", "require example.org/dep v1.0.0"),
+            "modules/cmd/main.go": uses_dep,
+            "modules/cmd/BUILD": image,
+            "go.work": "go 1.21\n\nuse ./app\nuse ./lib\n",
+            "lib/go.mod": go_mod("example.com/lib", "", "require example.org/dep v1.0.0"),
+            "lib/lib.go": 'package lib\n\nimport "example.org/dep"\n\nconst Text = dep.Text\n',
+            "app/go.mod": go_mod("example.com/app"),
+            "app/cmd/main.go": using("example.com/lib", "lib.Text"),
+            "app/cmd/BUILD": f"go_oci_image({PLATFORMS}, image_tags=['app'])\n",
+            "vendored/go.mod": go_mod("example.com/vendored", "", "require example.org/dep v1.0.0"),
+            "vendored/main.go": uses_dep,
+            "vendored/BUILD": f"go_oci_image({PLATFORMS})\n",
+        }
+    )
+    cache = tmp_path_factory.mktemp("go")
+    for module in ("modules", "vendored", "lib"):
+        proxy.go("mod", "tidy", cwd=workspace.root / module, cache=cache)
+    proxy.go("mod", "vendor", cwd=workspace.root / "vendored", cache=cache)
+    # These are no modules of the go.work.
+    for name in ("small", "modules", "vendored"):
+        build = workspace.root / name / ("cmd/BUILD" if name == "modules" else "BUILD")
+        build.write_text(
+            "go_executable(name='bin', env=['GOWORK=off'])\n"
+            f"go_oci_image(binary=':bin', {PLATFORMS})\n"
+        )
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def service(
+    repo: Workspace, caches: Path, proxy: GoProxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RemoteExecution]:
+    hidden = [repo.root.parent, caches, Path(proxy.env["GOPROXY"][len("file://") :])]
+    with RemoteExecution(tmp_path_factory.mktemp("service"), hidden=hidden) as running:
+        yield running
+
+
+def global_options(service: RemoteExecution, *more: str) -> str:
+    """Lines of `[GLOBAL]`."""
+    address = f"grpc://{service.address}"
+    return "\n".join(
+        (
+            "remote_execution = true",
+            f'remote_execution_address = "{address}"',
+            f'remote_store_address = "{address}"',
+            *more,
+        )
+    )
+
+
+NAMES = '[environments-preview.names]\nfar = "//:far"\n'
+
+
+@pytest.fixture(scope="module")
+def here(repo: Workspace) -> Run:
+    """The images as this machine makes them; the environment falls back to it."""
+    repo.configure(NAMES)
+    return repo.publish("::").ok()
+
+
+@pytest.fixture(scope="module")
+def there(here: Run, repo: Workspace, service: RemoteExecution, caches: Path) -> Run:
+    """The images as workers make them: another layout, an empty KOCACHE, an empty store."""
+    repo.stop()
+    for path in (repo.store, repo.kocache, repo.root / "dist"):
+        shutil.rmtree(path)
+    repo.configure(NAMES, pants=global_options(service))
+    return repo.publish("::").ok()
+
+
+def test_images_are_the_same(here: Run, there: Run) -> None:
+    assert sorted(there.images) == sorted(TARGETS)
+    assert {t: i["digest"] for t, i in there.images.items()} == {
+        t: i["digest"] for t, i in here.images.items()
+    }
+    assert all(image["published"] for image in there.images.values())
+
+
+def test_workers_do_the_work(there: Run, service: RemoteExecution) -> None:
+    commands = service.commands()
+    steps = [command.step for command in commands]
+    # Twice, a build for arm64 tells that it needs another module.
+    assert (steps.count("go-build"), steps.count("python")) == (10, 10)
+    assert set(steps) == {"go-build", "python"}, "modules are downloaded by the client"
+
+
+def test_no_command_knows_the_client(there: Run, repo: Workspace, service: RemoteExecution) -> None:
+    for command in service.commands():
+        text = " ".join((*command.argv, *map("=".join, command.env.items())))
+        assert str(repo.root.parent) not in text
+        assert "HOME=" not in " ".join(command.env)
+        assert "KO_PANTS_PRIVATE_ENVIRONMENT" not in command.env
+
+
+def test_a_second_run_does_nothing(there: Run, repo: Workspace, service: RemoteExecution) -> None:
+    service.forget()
+    again = repo.publish("::").ok()
+    assert service.commands() == []
+    assert {image["requests"] for image in again.images.values()} <= {0, 1}
+
+
+def test_the_worker_has_another_go(there: Run, repo: Workspace) -> None:
+    repo.write({"BUILD": environment(ko_go_version="1.21.0")})
+    try:
+        run = repo.publish("small:small")
+    finally:
+        repo.write({"BUILD": environment()})
+    assert run.exit_code != 0
+    (error,) = run.errors
+    assert f"the worker has go{go_version()} in " in error
+    assert "expected go1.21.0, which [ko].go_version says" in error
+    assert "small:" in error
+
+
+def test_the_worker_has_no_python(there: Run, repo: Workspace) -> None:
+    repo.write({"BUILD": environment(ko_worker_python="python9.9"), "small/kodata/file": "new"})
+    try:
+        run = repo.publish("small:small")
+    finally:
+        repo.write({"BUILD": environment(), "small/kodata/file": "data"})
+    assert run.exit_code != 0
+    (error,) = run.errors
+    assert "the worker has no `python9.9` in /" in error
+
+
+def test_a_linked_toolchain_is_for_this_machine(there: Run, repo: Workspace) -> None:
+    repo.write({"BUILD": environment(ko_toolchain="")})
+    try:
+        run = repo.publish("small:small")
+    finally:
+        repo.write({"BUILD": environment()})
+    assert run.exit_code != 0
+    (error,) = run.errors
+    assert "processes run in remote workers, and option [ko].toolchain is `linked`" in error
