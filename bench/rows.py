@@ -163,16 +163,19 @@ class Bench:
             workspace.close()
             remove(workspace.place)
 
-    def standard_library(self) -> Path:
-        """A Go build cache with the compiled standard library for every platform of the base."""
+    def standard_library(self, platforms: Sequence[str]) -> Path:
+        """A Go build cache with the compiled standard library for these platforms at least."""
         target = self.options.work / "standard-library" / "gocache"
-        done = target.parent / "done"
-        if not done.exists():
-            self.say("    compiling the standard library for every platform")
-            remove(target)
+        names = list(platforms)
+        if "all" in names:
             names = [_platform_name(*platform) for platform in BASE_PLATFORMS]
-            compile_standard_library(target, names)
-            done.touch()
+        done = {name: target.parent / name.replace("/", "-") for name in names}
+        lacking = [name for name in names if not done[name].exists()]
+        if lacking:
+            self.say(f"    compiling the standard library for {', '.join(lacking)}")
+            compile_standard_library(target, lacking)
+        for name in lacking:
+            done[name].touch()
         return target
 
     def make(
@@ -205,7 +208,7 @@ class Bench:
         setting = workspace.setting
         setting.platforms = tuple(platforms)
         if warm_go:
-            setting.standard_library = self.standard_library()
+            setting.standard_library = self.standard_library(platforms)
         if shape.third_party:
             write_proxy(place / "proxy", _VERSIONS_OF_THIRD_PARTY)
             setting.goproxy = f"file://{place / 'proxy'}"

@@ -337,7 +337,7 @@ def compile_standard_library(target: Path, platforms: Sequence[str]) -> None:
     With KOCACHE, ko runs `go tool buildid`, which Go >= 1.25 compiles when it is first used. This
     is done here too, because it is no part of publishing.
     """
-    target.mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
     run(
         ["go", "tool", "buildid", shutil.which("go") or "go"],
         cwd=target.parent,
