@@ -30,6 +30,8 @@ class Line:
     #: Connections that were opened, and bytes that clients sent, since the proxy started.
     connections: int = 0
     bytes_sent: int = 0
+    #: Bytes that the server sent.
+    bytes_received: int = 0
     _free_at: float = 0.0
 
     def leaves_at(self, now: float, length: int) -> float:
@@ -112,6 +114,7 @@ class _Proxy:
                 data = await reader.read(_PIECE_BYTES)
             except OSError:
                 data = b""
+            self._line.bytes_received += 0 if up else len(data)
             sent = self._line.leaves_at(loop.time(), len(data)) if up else loop.time()
             # Never before an earlier piece, if the delay has changed meanwhile.
             arrives = max(arrives + _TICK_SECONDS, sent + self._line.round_trip_seconds / 2)

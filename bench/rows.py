@@ -497,7 +497,7 @@ def _fresh_remote(bench: Bench) -> Outcome:
     workspace = _fresh_source(bench)
     clone = _Clone(workspace)
     outcome = Outcome()
-    with _remote_cache(bench) as (address, what):
+    with remote_cache(bench) as (address, what):
         outcome.notes.append(f"remote cache: {what}; ko has none, it starts from nothing")
         seeder = Ours(clone.setting(), remote_cache=address)
         seeder.publish_all(workspace.services)
@@ -537,7 +537,11 @@ sys.stdin.read()
 
 
 @contextlib.contextmanager
-def _remote_cache(bench: Bench) -> Iterator[tuple[str, str]]:
+def remote_cache(bench: Bench) -> Iterator[tuple[str, str]]:
+    """The address of a remote cache, and what it is.
+
+    :raises Skip: there is none.
+    """
     given = bench.options.remote_cache
     if given:
         yield given, given
@@ -579,6 +583,12 @@ def _first_run(bench: Bench) -> Outcome:
 
 def _cold_sbom(bench: Bench) -> Outcome:
     from bench.sbom_row import measure
+
+    return measure(bench)
+
+
+def _ci(bench: Bench) -> Outcome:
+    from bench.ci_row import measure
 
     return measure(bench)
 
@@ -768,6 +778,16 @@ ROWS = (
         "publish, with the start of pantsd",
         f"{_KO} from nothing: it has no remote cache",
         _fresh_remote,
+    ),
+    Row(
+        "ci",
+        f"CI jobs, {_FRESH_SERVICES} services",
+        "services that import os only, published by a job before; a new machine for each job, "
+        "which gets nothing, KOCACHE, Pants' named caches, its lmdb_store too, or a remote cache",
+        "publish, with the start of pantsd; once where nothing has changed, and once where one "
+        "service has",
+        "none",
+        _ci,
     ),
 )
 

@@ -27,6 +27,15 @@ class Failure(Exception):
     """A measured program failed. The text has its name and the end of its output."""
 
 
+def environments_home() -> Path:
+    """Where the launcher keeps environments with Pants; see `pants` at the root."""
+    home = os.environ.get("PANTS_KO_HOME")
+    if home:
+        return Path(home).absolute()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "ko_pants"
+
+
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The environment without variables of Go, ko and Pants, and with `extra`."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_DROPPED)}
@@ -100,12 +109,25 @@ class Ours:
     name = "ko_pants"
     options = ""
 
-    def __init__(self, setting: Setting, *, remote_cache: str = "", prefix: str = "ours") -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        remote_cache: str = "",
+        remote_options: Sequence[str] = (),
+        prefix: str = "ours",
+    ) -> None:
         self.setting = setting
         self.prefix = prefix
         self._remote_cache = remote_cache
+        self._remote_options = remote_options
         self._number = 0
         self.forget()
+
+    @property
+    def state(self) -> Path:
+        """The directory of all caches: `kocache`, `named` and `store`."""
+        return self._state
 
     @property
     def kocache(self) -> Path:
@@ -172,6 +194,7 @@ class Ours:
             remote = (
                 "remote_cache_read = true\nremote_cache_write = true\n"
                 f"remote_store_address = {json.dumps(self._remote_cache)}\n"
+                + "".join(f"{line}\n" for line in self._remote_options)
             )
         # GONOSUMDB and the like have their defaults; the plugin sets GOENV itself.
         (setting.repo / "pants.toml").write_text(

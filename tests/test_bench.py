@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import report, tools
+from bench.ci_row import bytes_on_disk
+from bench.delay import Line, behind
 from bench.measure import OURS, Outcome, Sample, median_ratio, take_turns, typical_requests
 from bench.monorepo import Monorepo, Shape, go_sum_lines, sources, write_proxy
 from bench.registry import (
@@ -255,3 +259,33 @@ def test_the_floor_is_one_go_build_per_platform(
     go.forget()
     go.build(["services/a"])
     assert (tmp_path / "state" / "go-1" / "gocache" / "compiled").is_file()
+
+
+def test_a_proxy_counts_the_bytes_of_both_directions() -> None:
+    line = Line(0.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                assert connection.recv(100) == b"question"
+                connection.sendall(b"a longer answer")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with behind(f"127.0.0.1:{server.getsockname()[1]}", line) as address:
+            host, _, port = address.partition(":")
+            with socket.create_connection((host, int(port)), timeout=10) as client:
+                client.sendall(b"question")
+                assert client.makefile("rb").read(15) == b"a longer answer"
+        thread.join(10)
+    assert (line.connections, line.bytes_sent, line.bytes_received) == (1, 8, 15)
+
+
+def test_holes_of_files_are_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "directory" / "full").write_bytes(os.urandom(100_000))
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(100_000_000)
+    (tmp_path / "link").symlink_to("directory/full")
+    assert 100_000 <= bytes_on_disk(tmp_path) < 1_000_000

@@ -316,6 +316,43 @@ def test_code_can_be_read(page: Path) -> None:
             assert all(isinstance(script, str) for script in scripts_in(yaml.safe_load(code)))
 
 
+# Of pantsbuild/actions/init-pants, from its action.yaml; an input that it does not know is ignored.
+INPUTS_OF_INIT_PANTS = {
+    *("setup-commit", "get-pants-version", "base-branch", "gha-cache-key", "named-caches-hash"),
+    *("named-caches-location", "pants-ci-config", "cache-lmdb-store", "lmdb-store-location"),
+    *("experimental-remote-cache-via-gha", "setup-python-for-plugins", "gh-host"),
+    "working-directory",
+}
+
+
+def steps_in(document: object) -> Iterator[Dict[str, object]]:
+    """The steps of a workflow of GitHub that use an action."""
+    if isinstance(document, dict):
+        if "uses" in document:
+            yield document
+        for value in document.values():
+            yield from steps_in(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from steps_in(value)
+
+
+def test_workflows_use_the_action_of_pants_as_it_is() -> None:
+    code = re.findall(r"^```yaml\n(.*?)^```", read(REPO / "docs/ci.md"), re.DOTALL | re.MULTILINE)
+    steps = [step for text in code for step in steps_in(yaml.safe_load(text))]
+    ours = [step for step in steps if "init-pants" in str(step["uses"])]
+    assert len({step["uses"] for step in ours}) == 1
+    for step in ours:
+        # A tag can be moved, and the newest one lacks an input that the recipes need.
+        assert re.fullmatch(r"pantsbuild/actions/init-pants@[0-9a-f]{40}", str(step["uses"]))
+        inputs = step["with"]
+        assert isinstance(inputs, dict)
+        assert "named-caches-hash" in inputs
+        assert set(inputs) <= INPUTS_OF_INIT_PANTS
+        # Inputs are strings; YAML's `true` would become another text.
+        assert all(isinstance(value, str) for value in inputs.values())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_named_exist(page: Path) -> None:
     """Paths of this repository in backticks, such as `scripts/test` or `publishing/stores.py`."""
