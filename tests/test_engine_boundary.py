@@ -171,6 +171,10 @@ def steps() -> List[ast.If]:
 
 GET: List[ast.stmt] = [node for step in steps() for node in step.body]
 CALL: List[ast.stmt] = [node for step in steps() for node in step.orelse]
+# Helpers of all versions, made of steps.
+COMMON: List[ast.stmt] = [
+    node for node in MODULES["engine"].body if isinstance(node, ast.AsyncFunctionDef)
+]
 
 
 def signature(function: Function) -> str:
@@ -195,7 +199,16 @@ def test_the_spellings_of_a_step_are_beside_each_other_and_alike() -> None:
         }
         assert all(isinstance(function, ast.AsyncFunctionDef) for function in get.values())
     assert functions(GET)
-    assert set(functions(MODULES["engine"].body)) == {HOOK}
+    assert set(functions(MODULES["engine"].body)) == {HOOK, *functions(COMMON)}
+
+
+def test_a_helper_of_all_versions_awaits_steps_above_it() -> None:
+    for name, function in functions(COMMON).items():
+        assert isinstance(function, ast.AsyncFunctionDef)
+        assert awaited(function)
+        for what in awaited(function):
+            assert functions(GET)[what].lineno < functions(CALL)[what].lineno < function.lineno
+        assert not any(called(node) in ENGINE_WORDS for node in ast.walk(function)), name
 
 
 def test_a_helper_asks_for_what_its_signature_says() -> None:
@@ -268,7 +281,7 @@ def helpers_imported(module: str) -> Dict[str, str]:
     for node in MODULES[module].body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ko_pants."):
             source = (node.module or "").partition(".")[2]
-            there = functions(GET if source == "engine" else MODULES[source].body)
+            there = functions(GET + COMMON if source == "engine" else MODULES[source].body)
             for alias in node.names:
                 function = there.get(alias.name)
                 if isinstance(function, ast.AsyncFunctionDef) and not is_rule(function):
@@ -334,7 +347,7 @@ def test_names_from_the_engine_are_helpers_or_the_hook() -> None:
     for module in OUTSIDE:
         for imported, names in imports(MODULES[module]):
             if imported == "ko_pants.engine":
-                assert {a.name for a in names} <= {*functions(GET), HOOK}, module
+                assert {a.name for a in names} <= {*functions(GET + COMMON), HOOK}, module
 
 
 # Loading

@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from remote.buildgrid import BuildGrid, buildgrid_environment
+from remote.buildgrid import CONFIG, REPO, BuildGrid, buildgrid_environment
 
 
 def _bgd(server: BuildGrid, *args: str) -> subprocess.CompletedProcess[str]:
@@ -32,3 +32,10 @@ def test_blobs_outlive_the_server(tmp_path: Path) -> None:
         got = _bgd(server, "download-file", digest, str(tmp_path / "back"))
         assert got.returncode == 0, got.stderr
         assert (tmp_path / "back").read_bytes() == b"content"
+
+
+def test_the_docs_show_the_config_of_the_tests() -> None:
+    page = (REPO / "docs" / "remote-cache.md").read_text()
+    assert f"```\n{CONFIG.read_text()}```\n" in page
+    version = (REPO / "requirements-buildgrid.txt").read_text().splitlines()[1]
+    assert f"pip install {version}\n" in page

@@ -91,6 +91,8 @@ from ko_pants.products import (
     LayerRequest,
     LockFile,
     LockFileRequest,
+    Losses,
+    LossesRequest,
     Manifests,
     ManifestsRequest,
     ModuleFiles,
@@ -116,6 +118,7 @@ from ko_pants.products import (
     YieldedFiles,
     YieldedFilesRequest,
 )
+from ko_pants.rules.lost_results import is_cached, patient, run_anew, say_lost
 from ko_pants.target_types import GoOciImageFieldSet, OciFilesFieldSet
 
 # Which spelling this Pants reads. mypy takes it for true (pyproject.toml), for the Pants that is
@@ -267,22 +270,44 @@ else:
 
 if HAS_GET:
 
-    async def run_process(process: Process) -> FallibleProcessResult:
+    async def losses_of_run(request: LossesRequest) -> Losses:
+        return await Get(Losses, LossesRequest, request)
+
+else:
+    from ko_pants.rules.lost_results import losses_of_run as _losses_of_run
+
+    async def losses_of_run(request: LossesRequest) -> Losses:
+        return await _losses_of_run(request)
+
+
+if HAS_GET:
+
+    async def _run_process(process: Process) -> FallibleProcessResult:
         return noted(await Get(FallibleProcessResult, Process, process))
 
 else:
     from pants.engine.intrinsics import execute_process
 
-    async def run_process(process: Process) -> FallibleProcessResult:
+    async def _run_process(process: Process) -> FallibleProcessResult:
         return noted(await execute_process(process, **implicitly()))
+
+
+async def run_process(process: Process) -> FallibleProcessResult:
+    """Run a process; once more, without caches, if its result is lost: see `rules.lost_results`."""
+    try:
+        return await _run_process(patient(process))
+    except Exception as e:
+        if not is_cached(process):
+            raise
+        say_lost(await losses_of_run(LossesRequest()), e)
+    return await _run_process(run_anew(process))
 
 
 if HAS_GET:
 
-    async def run_process_in(
+    async def _run_process_in(
         process: Process, execution: ProcessExecutionEnvironment
     ) -> FallibleProcessResult:
-        """Run a process where `execution` says."""
         return noted(
             await Get(
                 FallibleProcessResult, {process: Process, execution: ProcessExecutionEnvironment}
@@ -291,11 +316,23 @@ if HAS_GET:
 
 else:
 
-    async def run_process_in(
+    async def _run_process_in(
         process: Process, execution: ProcessExecutionEnvironment
     ) -> FallibleProcessResult:
-        """Run a process where `execution` says."""
         return noted(await execute_process(process, execution))
+
+
+async def run_process_in(
+    process: Process, execution: ProcessExecutionEnvironment
+) -> FallibleProcessResult:
+    """Run a process where `execution` says; once more if its result is lost, as `run_process`."""
+    try:
+        return await _run_process_in(patient(process), execution)
+    except Exception as e:
+        if not is_cached(process):
+            raise
+        say_lost(await losses_of_run(LossesRequest()), e)
+    return await _run_process_in(run_anew(process), execution)
 
 
 if HAS_GET:

@@ -8,13 +8,16 @@ shape, a function in `layers/contents.py`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from pants.engine.fs import EMPTY_DIGEST, Digest
 
 from ko_pants.kocache.keys import LayerKey
 from ko_pants.oci.platform import Platform
+
+if TYPE_CHECKING:
+    from ko_pants.products import GoExecutableRequest
 
 #: Where ko puts the tree beside a main package; `$KO_DATA_PATH` in the container.
 KODATA_PATH = "/var/run/ko"
@@ -36,6 +39,11 @@ class LayerContent(ABC):
     @abstractmethod
     def inputs(self) -> Digest:
         """The files that the layer process reads."""
+
+    @property
+    def compiled_for(self) -> GoExecutableRequest | None:
+        """What compiles `inputs` again if they are lost; None if no compile made them."""
+        return None
 
     @abstractmethod
     def spec(self) -> dict[str, Any]:
@@ -64,6 +72,7 @@ class ExecutableContent(LayerContent):
     :param digest: the executable is the file `path` in it.
     :param build_key: identifies its bytes; see `kocache.keys.build_key`.
     :param capabilities: the attribute `security.capability` in hex; Linux only, empty for none.
+    :param request: what it was compiled for; None for a prebuilt file.
     """
 
     digest: Digest
@@ -72,6 +81,7 @@ class ExecutableContent(LayerContent):
     import_path: str
     build_key: str
     capabilities: str = ""
+    request: GoExecutableRequest | None = field(compare=False, default=None)
 
     @property
     def kind(self) -> str:
@@ -80,6 +90,10 @@ class ExecutableContent(LayerContent):
     @property
     def inputs(self) -> Digest:
         return self.digest
+
+    @property
+    def compiled_for(self) -> GoExecutableRequest | None:
+        return self.request
 
     def spec(self) -> dict[str, Any]:
         spec = {"type": "executable", "file": self.path, "app_name": self.app_name}

@@ -405,6 +405,7 @@ class GoExecutableRequest:
     :param platforms: all that the image wants; they share the closure.
     :param go: `HostTools.go`.
     :param environment: what `go build` gets from the outside.
+    :param anew: no cache of Pants is asked, for what it has is lost; see `rules.lost_results`.
     """
 
     platform: Platform
@@ -414,6 +415,7 @@ class GoExecutableRequest:
     go: GoTools | None = None
     environment: FrozenDict[str, str] = field(default_factory=FrozenDict)
     hidden: HiddenFiles = HiddenFiles()
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -458,6 +460,7 @@ class GoExecutable:
     :param compiled: it came straight from `go build`, so that its build id can be relied on.
     :param build_info: the file with what `go version -m` prints of the executable. None for a
         prebuilt file, which has to be read for that.
+    :param request: what it was compiled for; None for a prebuilt file.
     """
 
     digest: Digest
@@ -471,6 +474,7 @@ class GoExecutable:
     compiled: bool
     source: ResultSource = field(compare=False, default=ResultSource(None))
     build_info: FileEntry | None = None
+    request: GoExecutableRequest | None = field(compare=False, default=None)
 
     @property
     def build_key(self) -> str:
@@ -521,9 +525,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayerBlobRequest:
-    """Ask for the bytes of a layer, whatever KOCACHE says of it."""
+    """Ask for the bytes of a layer, whatever KOCACHE says of it.
+
+    :param anew: no cache of Pants is asked, for what it has is lost; see `rules.lost_results`.
+    """
 
     request: LayerRequest
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -864,3 +872,20 @@ class Manifests:
     owner: str
     files: tuple[ManifestFile, ...]
     images: FrozenDict[str, Address]
+
+
+@dataclass(frozen=True)
+class LossesRequest:
+    """Ask for the `Losses` of this run."""
+
+
+class Losses:
+    """What the engine's store could not hand over in this run. Said once."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def is_first(self) -> bool:
+        """True for the first loss of the run."""
+        said, self._said = self._said, True
+        return not said

@@ -168,9 +168,11 @@ async def _write_files(
 ) -> dict[str, str]:
     """Have the missing layers as files; digest -> path."""
     brought = {blob.descriptor.digest: blob.descriptor for blob in blobs.values()}
+    layers = {blob.descriptor: layer.request for layer, blob in blobs.items()}
     missing = dict.fromkeys(d for f in found for d in f.missing_layers if d in brought)
     files = {digest: run.files.path(digest) for digest in missing}
-    await write_blob_files(built.owner, {brought[d]: path for d, path in files.items()})
+    paths = {brought[digest]: path for digest, path in files.items()}
+    await write_blob_files(built.owner, paths, layers)
     return files
 
 

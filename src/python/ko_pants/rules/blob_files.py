@@ -8,9 +8,11 @@ from pants.engine.fs import CreateDigest, FileDigest, FileEntry
 from pants.engine.process import Process, ProcessCacheScope
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import create_digest, run_process_here
+from ko_pants.engine import create_digest, layer_blobs, losses_of_run, run_process_here
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.descriptor import Descriptor
+from ko_pants.products import LayerBlobRequest, LayerRequest, LossesRequest
+from ko_pants.rules.lost_results import say_lost
 
 # The arguments are pairs: a name in the sandbox, and the path where the file shall be. Another
 # image may have the same layer, and bring it at the same time. The file may be a link. Linux's `ln`
@@ -26,13 +28,11 @@ done
 """
 
 
-async def write_blob_files(owner: str, files: Mapping[Descriptor, str]) -> None:
-    """Write blobs of the store to the paths `files`: as hard links, or else as copies.
+async def _link_or_copy(owner: str, files: Mapping[Descriptor, str]) -> None:
+    """Write blobs of the store to paths.
 
     :raises KoPantsError: they cannot be written; the text names `owner`.
     """
-    if not files:
-        return
     fingerprints = {blob: blob.digest.partition(":")[2] for blob in files}
     digest = await create_digest(
         CreateDigest(FileEntry(f, FileDigest(f, blob.size)) for blob, f in fingerprints.items())
@@ -53,3 +53,33 @@ async def write_blob_files(owner: str, files: Mapping[Descriptor, str]) -> None:
             f"{owner}: its layers cannot be copied for the upload: "
             + result.stderr.decode("utf-8", "replace").strip()
         )
+
+
+async def write_blob_files(
+    owner: str, files: Mapping[Descriptor, str], layers: Mapping[Descriptor, LayerRequest]
+) -> None:
+    """Write layers to the paths `files`: as hard links, or else as copies.
+
+    If the store cannot hand them over, they are made again.
+
+    :param layers: how each of `files` is made.
+    :raises KoPantsError: they cannot be written or made; the text names `owner`.
+    """
+    if not files:
+        return
+    try:
+        await _link_or_copy(owner, files)
+        return
+    except KoPantsError:
+        raise
+    except Exception as e:
+        say_lost(await losses_of_run(LossesRequest()), e)
+    made = await layer_blobs(LayerBlobRequest(layers[blob], anew=True) for blob in files)
+    for wanted, blob in zip(files, made):
+        if blob.descriptor.digest != wanted.digest:
+            raise KoPantsError(
+                f"{owner}: the layer {wanted.digest} is lost on the remote cache, and was made "
+                f"again as {blob.descriptor.digest}: its build is not reproducible. Nothing of "
+                "this image is published; run again"
+            )
+    await _link_or_copy(owner, files)

@@ -6,6 +6,7 @@ remote cache. A prebuilt file is read by a process, once for its content.
 
 from __future__ import annotations
 
+import dataclasses
 import pkgutil
 from typing import Collection, Sequence
 
@@ -13,11 +14,19 @@ from pants.engine.fs import CreateDigest, Digest, FileContent, FileDigest, FileE
 from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import create_digest, digest_contents, host_tools, run_processes_here
+from ko_pants.engine import (
+    create_digest,
+    digest_contents,
+    go_executables,
+    host_tools,
+    losses_of_run,
+    run_processes_here,
+)
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_info import BuildInfo, parse_build_info
-from ko_pants.products import GoExecutable, HostToolsRequest
+from ko_pants.products import GoExecutable, HostToolsRequest, LossesRequest
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
+from ko_pants.rules.lost_results import say_lost
 
 _PYTHON_LINKS = ".ko_pants/python"
 _TOOL = ".ko_pants/tool"
@@ -37,10 +46,21 @@ def _read_process(executable: GoExecutable, python: str, tool: Digest) -> Proces
     )
 
 
-async def _read_printed(files: Collection[FileDigest]) -> dict[Digest | FileDigest, bytes]:
-    """The bytes of the files that compiles have written."""
+async def _read_printed(executables: Sequence[GoExecutable]) -> dict[Digest | FileDigest, bytes]:
+    """The bytes of the files that compiles have written; compiled again if they are lost."""
+    files = {e.build_info.file_digest for e in executables if e.build_info is not None}
     if not files:
         return {}
+    try:
+        return await _contents(files)
+    except Exception as e:
+        say_lost(await losses_of_run(LossesRequest()), e)
+    requests = [e.request for e in executables if e.request is not None]
+    anew = await go_executables(dataclasses.replace(r, anew=True) for r in requests)
+    return await _contents({e.build_info.file_digest for e in anew if e.build_info is not None})
+
+
+async def _contents(files: Collection[FileDigest]) -> dict[Digest | FileDigest, bytes]:
     names = {file.fingerprint: file for file in files}
     digest = await create_digest(CreateDigest(FileEntry(n, names[n]) for n in sorted(names)))
     return {names[file.path]: file.content for file in await digest_contents(digest)}
@@ -73,9 +93,8 @@ async def build_infos(executables: Sequence[GoExecutable]) -> tuple[BuildInfo | 
 
     :raises KoPantsError: a prebuilt file cannot be read; the text names it.
     """
-    printed = {e.build_info.file_digest for e in executables if e.build_info is not None}
     prebuilt = {e.digest: e for e in executables if e.build_info is None}
-    texts = await _read_printed(printed)
+    texts = await _read_printed(executables)
     if prebuilt:
         texts.update(zip(prebuilt, await _read_files(tuple(prebuilt.values()))))
     infos = {

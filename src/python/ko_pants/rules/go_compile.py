@@ -153,6 +153,7 @@ async def _run_go_build(
         env=build_environment(request.platform, request.environment, dict(build.env)),
         output_files=(BUILD_INFO_PATH, f"{OUTPUT_DIRECTORY}/{name}"),
         description=f"Compile {import_path} for {request.platform}",
+        anew=request.anew,
     )
     return await run_go(build.owner, request.go, process)
 

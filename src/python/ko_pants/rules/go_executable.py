@@ -79,6 +79,7 @@ async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> 
         compiled=True,
         source=ResultSource(result.metadata),
         build_info=build_info,
+        request=request,
     )
 
 

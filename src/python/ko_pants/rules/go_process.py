@@ -15,6 +15,7 @@ from ko_pants.golang.private_environment import FILE_VARIABLE
 from ko_pants.golang.toolchain import LINKED
 from ko_pants.products import GoTools
 from ko_pants.rules.host_tools import GO_CACHES
+from ko_pants.rules.lost_results import scope_of
 
 # Where the named caches of a linked toolchain are absent or have another content. GOPATH is none of
 # them: what a worker downloads with credentials of one user is not for another.
@@ -32,10 +33,12 @@ def go_process(
     output_files: tuple[str, ...] = (),
     output_directories: tuple[str, ...] = (),
     level: LogLevel = LogLevel.INFO,
+    anew: bool = False,
 ) -> Process:
     """A process of `golang.go_build`.
 
     :param modules: the module cache, if the process is not to download modules.
+    :param anew: no cache of Pants is asked.
     """
     toolchain = tools.toolchain
     caches = GO_CACHES
@@ -58,6 +61,7 @@ def go_process(
         output_directories=output_directories,
         description=description,
         level=level,
+        cache_scope=scope_of(anew),
     )
 
 

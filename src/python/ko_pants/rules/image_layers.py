@@ -162,6 +162,7 @@ def executable_content(executable: GoExecutable, capabilities: bytes = b"") -> E
         executable.import_path,
         executable.build_key,
         capabilities.hex() if executable.platform.os == "linux" else "",
+        executable.request,
     )
 
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
-from pants.engine.fs import CreateDigest, FileContent
+from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
 from ko_pants.daemon_memory import BoundedMemory
-from ko_pants.engine import create_digest, run_process, run_process_in
+from ko_pants.engine import (
+    create_digest,
+    go_executables,
+    losses_of_run,
+    run_process,
+    run_process_in,
+)
 from ko_pants.errors import KoPantsError
+from ko_pants.layer_contents import LayerContent
 from ko_pants.oci.descriptor import Descriptor, sorted_pairs
 from ko_pants.process_log import note_layer
-from ko_pants.products import LayerBlob, LayerBlobRequest, ResultSource, WorkerPython
+from ko_pants.products import (
+    LayerBlob,
+    LayerBlobRequest,
+    LossesRequest,
+    ResultSource,
+    WorkerPython,
+)
 from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
+from ko_pants.rules.lost_results import run_anew, say_lost
 from ko_pants.rules.single_file import single_file
 
 _PYTHON_LINKS = ".ko_pants/python"
@@ -100,6 +115,63 @@ async def _read_result(
     )
 
 
+async def _depend_on_compile(content: LayerContent) -> None:
+    """Make a step of the engine depend on the compile of the executable that it reads.
+
+    The compile has long been done. If a remote cache has lost both layer and executable, the engine
+    runs the layer process again, misses the executable, and marks the compile as not done. But it
+    does again only what a step depends on: without this it tried the layer process for ever.
+    """
+    if content.compiled_for is None:
+        return
+    try:
+        await go_executables([content.compiled_for])
+    except Exception:
+        # An equal executable, compiled for another target, which does not compile any more.
+        return
+
+
+async def _compiled_anew(content: LayerContent) -> Digest:
+    """The input of the layer process, compiled again if that is how it was made."""
+    if content.compiled_for is None:
+        return content.inputs
+    request = dataclasses.replace(content.compiled_for, anew=True)
+    (executable,) = await go_executables([request])
+    return executable.digest
+
+
+async def _run(process: Process, worker: WorkerPython | None) -> FallibleProcessResult:
+    if worker is None or worker.execution is None:
+        return await run_process(process)
+    return await run_process_in(process, worker.execution)
+
+
+async def _run_layer_process(
+    request: LayerBlobRequest, process: Process, name: str
+) -> FallibleProcessResult:
+    """Run it, and if its input cannot be read, make that again.
+
+    :raises KoPantsError: the input is no result of ours, and is lost.
+    """
+    content, worker = request.request.content, request.request.settings.worker_python
+    if not request.anew:
+        await _depend_on_compile(content)
+        try:
+            return await _run(process, worker)
+        except Exception as e:
+            say_lost(await losses_of_run(LossesRequest()), e)
+    inputs = await _compiled_anew(content)
+    try:
+        return await _run(run_anew(dataclasses.replace(process, input_digest=inputs)), worker)
+    except Exception as e:
+        lost = " ".join(str(e).split())
+    raise KoPantsError(
+        f"the layer of {name} cannot be made: Pants cannot read the files that go into it: {lost}. "
+        "If a process of another backend made them, and Pants has left them on a remote cache, run "
+        "again when the cache is back, or once without it: --no-local-cache --no-remote-cache-read"
+    )
+
+
 @rule(desc="Make layer", level=LogLevel.DEBUG)
 async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     """Run the layer process.
@@ -135,8 +207,5 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
         description=f"Make layer of {name}",
         level=LogLevel.INFO,
     )
-    if worker is None or worker.execution is None:
-        result = await run_process(process)
-    else:
-        result = await run_process_in(process, worker.execution)
+    result = await _run_layer_process(request, process, name)
     return await _read_result(result, name, encoding.media_type, worker)
