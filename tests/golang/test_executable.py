@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ko_pants.golang.executable import (
     HEAD_SIZE_BYTES,
+    PRINTED_HEAD_SIZE_BYTES,
     ExecutableHeader,
     executable_problem,
     inspect_executable,
@@ -554,6 +555,7 @@ def test_build_ids_are_what_go_says(platform: str, tmp_path: Path) -> None:
         if said.returncode:
             pytest.skip(f"`go tool buildid` does not run here: {said.stderr.strip()}")
         header = inspect_executable(path.read_bytes()[:HEAD_SIZE_BYTES])
+        assert header == inspect_executable(path.read_bytes()[:PRINTED_HEAD_SIZE_BYTES])
         assert header.build_id == said.stdout.strip()
         assert (header.os, header.architecture) == (wanted.os, wanted.architecture)
         assert executable_problem(header, wanted, needs_static=True) is None

@@ -106,7 +106,7 @@ def test_a_build(sandbox: Sandbox) -> None:
     root = os.path.realpath(sandbox.root)
     assert done.returncode == 0
     assert done.stderr == b"a warning\n"
-    assert done.stdout == (b"executable" * HEAD_SIZE_BYTES)[: 32 * 1024]
+    assert done.stdout == (b"executable" * HEAD_SIZE_BYTES)[: 8 * 1024]
     assert (sandbox.root / OUTPUT_DIRECTORY / "app").is_file()
     assert sandbox.recorded("pwd") == [f"{root}/module"]
     assert sandbox.recorded("arguments") == [
@@ -285,7 +285,7 @@ def test_the_arguments_are_part_of_cache_keys() -> None:
         *head_argv("f"),
     )
     assert hashlib.sha256("\0".join(argv).encode()).hexdigest() == (
-        "39d2cffad19406812fa53624b2a87c673aae34668958a8d3487e51638aa750a2"
+        "fcd68dfb711edfb4ae9fcd595c7cac30a5dc6e2f4573ed141f3b682fa3a4233e"
     )
     assert build_argv(GO, "m", ".", "n", ())[6] == "whole"
 

@@ -18,7 +18,7 @@ from remote.front import Fault, Front, reapi_server
 
 SERVICES, PLATFORMS = 2, 1
 NAMES = [f"svc-{number:03}" for number in range(SERVICES)]
-# Executables and layers are larger, everything else is smaller: heads have 32 KiB.
+# Executables and layers are larger, everything else is smaller: heads have 8 KiB.
 LARGE = 200_000
 LOST = "Pants cannot bring the result of a process: "
 

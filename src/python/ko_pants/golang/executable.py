@@ -16,6 +16,10 @@ from ko_pants.oci.platform import Platform
 
 # As much of a file as `go tool buildid` reads.
 HEAD_SIZE_BYTES = 32 * 1024
+# As much as a compile prints. It is fetched for each hit in a remote cache, so it is small. Go's
+# linker writes headers and build id into the first 4096 bytes of an ELF file, and at most 200 bytes
+# further into others. Where it is not found, the digest of the file is the key in its place.
+PRINTED_HEAD_SIZE_BYTES = 8 * 1024
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ _MARKER = re.compile(rb'\xff Go build ID: "((?:[^"\\\n]|\\.)*)"\n \xff')
 
 
 def inspect_executable(head: bytes) -> ExecutableHeader:
-    """Read the first `HEAD_SIZE_BYTES` bytes of a file (fewer if it is shorter). Never raises."""
+    """Read the first `HEAD_SIZE_BYTES` bytes of a file, or fewer. Never raises."""
     head = head[:HEAD_SIZE_BYTES]
     try:
         if head.startswith(b"\x7fELF"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ko_pants.golang.executable import HEAD_SIZE_BYTES
+from ko_pants.golang.executable import HEAD_SIZE_BYTES, PRINTED_HEAD_SIZE_BYTES
 from ko_pants.golang.private_environment import FILE_VARIABLE
 from ko_pants.golang.toolchain import INPUT, LINKED, WORKER, Toolchain
 
@@ -152,7 +152,7 @@ if [ "$built" = yes ]; then
 fi
 check_toolchain
 if [ "$built" = yes ]; then
-  head -c {HEAD_SIZE_BYTES} "$root/{OUTPUT_DIRECTORY}/$name"
+  head -c {PRINTED_HEAD_SIZE_BYTES} "$root/{OUTPUT_DIRECTORY}/$name"
 else
   [ "$mode" = reduced ] && LC_ALL=C grep -q -e 'no required module provides package' \\
     -e 'missing go.sum entry' -e 'updates to go.mod needed'"""
@@ -291,5 +291,5 @@ def env_argv(toolchain: Toolchain) -> tuple[str, ...]:
 
 
 def head_argv(path: str) -> tuple[str, ...]:
-    """The arguments of a process that prints the head of a file, as much as `build_argv` prints."""
+    """The arguments of a process that prints the head of a file, `HEAD_SIZE_BYTES` of it."""
     return ("/bin/sh", "-c", _HEAD, "head", path)
