@@ -13,7 +13,9 @@ from typing import List, Optional, Sequence
 
 from bench import report
 from bench.cloud_rows import CLOUD_ROWS
+from bench.many_rows import MANY_ROWS
 from bench.measure import Outcome
+from bench.monorepo import PLATFORMS
 from bench.registry import running_registry
 from bench.rows import ROWS as LOOPBACK_ROWS
 from bench.rows import Bench, Options, Row, Skip
@@ -21,7 +23,7 @@ from bench.token_server import SEVERAL_SCOPES
 from bench.tools import Failure, remove, versions
 
 _OUT = Path(__file__).resolve().parent / "out"
-ROWS = (*LOOPBACK_ROWS, *CLOUD_ROWS)
+ROWS = (*LOOPBACK_ROWS, *MANY_ROWS, *CLOUD_ROWS)
 _QUICK = ("noop-one", "registry-lost", "cold-fleet", "noop-fleet", "new-tag", "leaf", "readme")
 
 
@@ -87,6 +89,9 @@ def _options(arguments: argparse.Namespace) -> Options:
         work=Path(arguments.work or tempfile.mkdtemp(prefix="ko_pants_bench_")).resolve(),
         services=arguments.services or (5 if arguments.quick else 50),
         many=arguments.many,
+        many_platforms=arguments.many_platforms,
+        changed_services=arguments.changed_services,
+        changed_files=arguments.changed_files,
         runs=arguments.runs or (2 if arguments.quick else 5),
         cold_runs=arguments.cold_runs,
         with_ko=not arguments.without_ko,
@@ -127,6 +132,9 @@ def _write(
     settings = {
         "services": options.services,
         "many": options.many,
+        "many_platforms": list(options.many_platforms),
+        "changed_services": options.changed_services,
+        "changed_files": options.changed_files,
         "runs": options.runs,
         "cold_runs": options.cold_runs,
         "round_trip_ms": options.round_trip_ms,
@@ -149,7 +157,7 @@ def _parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--rows", help="names, separated by commas; default: all (see --list)")
     parser.add_argument("--list", action="store_true", help="print the rows and what they do")
     parser.add_argument("--services", type=int, help="main packages of the monorepo (50)")
-    parser.add_argument("--many", type=int, default=500, help="images of the row `many` (500)")
+    _add_many_options(parser.add_argument_group("many images (rows many*, changed*)"))
     parser.add_argument("--runs", type=int, help="timed runs of a row, after one to warm up (5)")
     parser.add_argument("--cold-runs", type=int, default=1, help="runs of cold rows (1)")
     parser.add_argument("--quick", action="store_true", help="few rows, 5 services, 2 runs")
@@ -160,6 +168,22 @@ def _parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--work", help="keep the work here; default: a temporary directory")
     parser.add_argument("--json", type=Path, help="the result (default: bench/out/<time>.json)")
     return parser.parse_args(argv)
+
+
+def _add_many_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--many", type=int, default=500, help="images that are published (500)")
+    group.add_argument(
+        "--many-platforms",
+        type=lambda text: tuple(text.split(",")),
+        default=PLATFORMS,
+        help="their platforms (five)",
+    )
+    group.add_argument(
+        "--changed-services", type=int, default=1000, help="images of rows changed* (1000)"
+    )
+    group.add_argument(
+        "--changed-files", type=int, default=10000, help="Go files of rows changed* (10000)"
+    )
 
 
 def _add_cloud_options(group: argparse._ArgumentGroup) -> None:

@@ -54,11 +54,13 @@ class Shape:
     :param services: how many main packages.
     :param tiny: services that import nothing but `os`, for runs with hundreds of them.
     :param third_party: go.mod requires a module that no service uses.
+    :param go_work: each service is a module of its own, which a go.work uses.
     """
 
     services: int = 50
     tiny: bool = False
     third_party: bool = False
+    go_work: bool = False
 
 
 class Monorepo:
@@ -137,10 +139,15 @@ def copy_as_repository(source: Path, root: Path) -> Path:
             if not os.path.islink(path):
                 os.chmod(path, os.stat(path).st_mode | 0o200)
     if not (root / ".git").exists():
-        _git(root, "init", "--quiet", "--initial-branch=main")
-        _git(root, "add", "--all")
-        _git(root, "commit", "--quiet", "--message", "copied")
+        commit_all(root)
     return root
+
+
+def commit_all(root: Path) -> None:
+    """Make a git repository of a directory, with all its files in one commit."""
+    _git(root, "init", "--quiet", "--initial-branch=main")
+    _git(root, "add", "--all")
+    _git(root, "commit", "--quiet", "--message", "all")
 
 
 def _git(root: Path, *arguments: str) -> None:
@@ -166,8 +173,13 @@ def sources(shape: Shape) -> dict[str, str]:
         directory = f"services/svc-{i:03}"
         files[f"{directory}/main.go"] = _main(shape, i, 0)
         files[f"{directory}/BUILD"] = "go_oci_image()\n"
+        if shape.go_work:
+            files[f"{directory}/go.mod"] = f"module {MODULE}/{directory}\n\ngo 1.21\n"
     for i in range(_leaves(shape)):
         files[_leaf_path(i)] = _leaf(i, 0)
+    if shape.go_work:
+        uses = "".join(f"\t./services/svc-{i:03}\n" for i in range(shape.services))
+        files["go.work"] = f"go 1.21\n\nuse (\n\t.\n{uses})\n"
     if shape.third_party:
         files["cmd/tool/main.go"] = (
             f'package main\n\nimport "{THIRD_PARTY}"\n\nfunc main() {{ println(unrelated.Name) }}\n'

@@ -54,6 +54,9 @@ class Options:
     work: Path
     services: int = 50
     many: int = 500
+    many_platforms: Sequence[str] = PLATFORMS
+    changed_services: int = 1000
+    changed_files: int = 10000
     runs: int = 5
     cold_runs: int = 1
     with_ko: bool = True
@@ -414,24 +417,6 @@ def _all_platforms(bench: Bench) -> Outcome:
     return bench.published("all", make).turns()
 
 
-def _many(bench: Bench) -> Outcome:
-    """Both sizes have the same tiny services, so that only the number of them differs."""
-    options = bench.options
-    medians = {}
-    outcome = Outcome()
-    for count in (max(1, options.many // 10), options.many):
-        name = f"tiny-{count}"
-        shape = Shape(services=count, tiny=True)
-        workspace = bench.published(name, partial(bench.make, name, shape, with_ko=False))
-        samples = workspace.turns().samples[OURS]
-        outcome.samples[f"{OURS}, {count} images"] = samples
-        medians[count] = sorted(s.seconds for s in samples)[len(samples) // 2]
-        bench.drop(name)
-    few, many = sorted(medians)
-    outcome.figures[f"time for {many} / time for {few}"] = round(medians[many] / medians[few], 2)
-    return outcome
-
-
 def _layer(bench: Bench) -> Outcome:
     report = bench.options.work / "layer.json"
     run(
@@ -744,14 +729,6 @@ ROWS = (
         "publish",
         _KO,
         _bump,
-    ),
-    Row(
-        "many",
-        "no-op, ten times as many images",
-        "services that import os only, published",
-        "publish again, for a tenth of them and for all",
-        "none",
-        _many,
     ),
     Row(
         "layer",

@@ -166,6 +166,31 @@ class Ours:
                 pids.append(int(path.read_text()))
         return pids
 
+    def ask(self, *arguments: str) -> None:
+        """Run another goal of Pants."""
+        self._pants(*arguments)
+
+    def cpu_seconds(self) -> float:
+        """What the daemon has used since its start, in user and system mode; 0.0 without /proc."""
+        if not os.path.exists("/proc/self/stat"):
+            return 0.0
+        # The name in parentheses can have spaces; utime and stime are the 14th and 15th field.
+        fields = Path(f"/proc/{self._daemon()}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        """The memory that the daemon has now (resident, in MB of a million bytes)."""
+        if not os.path.exists("/proc/self/statm"):
+            return 0.0
+        pages = int(Path(f"/proc/{self._daemon()}/statm").read_text().split()[1])
+        return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+    def _daemon(self) -> int:
+        pids = self.daemons()
+        if len(pids) != 1:
+            raise Failure(f"expected one pantsd of {self.setting.repo}, found {pids}")
+        return pids[0]
+
     def stop(self) -> None:
         """End the pantsd of this repo."""
         for pid in self.daemons():

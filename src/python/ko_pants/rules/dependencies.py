@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 from dataclasses import dataclass
-from typing import Collection, Iterable
+from typing import Collection, Iterable, Sequence
 
 from pants.base.build_root import BuildRoot
 from pants.engine.addresses import Address, UnparsedAddressInputs
@@ -307,6 +307,18 @@ async def _embedded_sources(generator: Target, embeds: list[EmbedFilter]) -> set
     return {path for path in found if any(embed.matches(path) for embed in embeds)}
 
 
+# The engine holds some 100 KB for a directory while it reads it.
+_AT_A_TIME = 64
+
+
+async def _analyzed(directories: Sequence[str]) -> list[GoDirectory]:
+    found: list[GoDirectory] = []
+    for start in range(0, len(directories), _AT_A_TIME):
+        requests = [GoDirectoryRequest(d) for d in directories[start : start + _AT_A_TIME]]
+        found += [analyzed.directory for analyzed in await analyzed_directories(requests)]
+    return found
+
+
 @rule
 async def generate_go_sources(
     request: GenerateGoSources, union_membership: UnionMembership
@@ -315,8 +327,7 @@ async def generate_go_sources(
     generator = request.generator
     paths = await _matching_sources(generator)
     directories = {posixpath.dirname(path) for path in paths.files if path.endswith(".go")}
-    analyzed = await analyzed_directories(GoDirectoryRequest(d) for d in sorted(directories))
-    embeds = _embeds(a.directory for a in analyzed)
+    embeds = _embeds(await _analyzed(sorted(directories)))
     files = set(paths.files)
     if embeds:
         files |= await _embedded_sources(generator, embeds)
