@@ -33,7 +33,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to requests of `methods` about blobs of at least `min_size` bytes.
+    """What happens to requests of `methods` about blobs of `min_size` to `max_size` bytes.
 
     :param code: the status that is answered; `FindMissingBlobs` says that these blobs are missing.
     :param delay: seconds before the answer.
@@ -47,12 +47,14 @@ class Fault:
     damage: bool = False
     kill: bool = False
     min_size: int = 0
+    max_size: int = 1 << 40
 
     def as_json(self) -> dict[str, Any]:
         """As the front reads it."""
         values = {"delay": self.delay, "damage": self.damage, "kill": self.kill}
         code = {"code": self.code} if self.code else {}
-        return {"methods": self.methods, "min_size": self.min_size, **values, **code}
+        sizes = {"min_size": self.min_size, "max_size": self.max_size}
+        return {"methods": self.methods, **sizes, **values, **code}
 
 
 @dataclass(frozen=True)

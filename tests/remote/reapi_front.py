@@ -99,7 +99,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]
         with self._lock:
             for fault in self._faults:
                 if method in fault["methods"] and (
-                    size >= fault.get("min_size", 0) or method == "FindMissingBlobs"
+                    method == "FindMissingBlobs" or fault["min_size"] <= size <= fault["max_size"]
                 ):
                     return fault
         return {}
@@ -120,7 +120,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]
         time.sleep(fault.get("delay", 0))
         if fault and method == "FindMissingBlobs":
             call["status"] = "OK"
-            yield _missing(first, fault.get("min_size", 0))
+            yield _missing(first, fault["min_size"])
             return
         if "code" in fault:
             call["status"] = fault["code"]

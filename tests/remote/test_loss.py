@@ -37,12 +37,17 @@ class World:
     numbers: Iterator[int]
 
     @contextlib.contextmanager
-    def fresh(self, behaviour: str = "defer") -> Iterator[Workspace]:
+    def fresh(self, behaviour: str = "defer", options: str = "") -> Iterator[Workspace]:
         """A machine that has the sources, and whatever Go has compiled before."""
         place = self.root / f"fresh-{next(self.numbers)}"
         pants = cache_options(self.front.address, behaviour)
         with machine(
-            place, self.caches, checkout_of=self.builder, env=self.env, pants=pants
+            place,
+            self.caches,
+            checkout_of=self.builder,
+            env=self.env,
+            options=options,
+            pants=pants,
         ) as made:
             yield made
 
@@ -144,6 +149,18 @@ def test_blobs_are_gone_and_pants_asks_for_them(world: World) -> None:
     assert warnings(run) == []
     made = [name for name in run.processes if name.startswith(("Compile", "Make layer of ex"))]
     assert len(made) == 2 * SERVICES * PLATFORMS
+
+
+def test_build_info_for_sboms_cannot_be_read(world: World) -> None:
+    """It is larger than the output of a layer process, and smaller than the head of a program."""
+    seen = []
+    for faults in [(), (Fault(("Read",), code="PERMISSION_DENIED", min_size=250, max_size=4000),)]:
+        world.front.fail(*faults)
+        with world.fresh(options='sbom = ["spdx"]') as pants:
+            run = world.on(pants, pants.root.parent.name).ok()
+        seen.append([entry["artifacts"] for _, entry in sorted(run.images.items())])
+        assert [LOST in line for line in warnings(run)] == [True] * len(faults)
+    assert seen[0] == seen[1] != [[]] * SERVICES
 
 
 def test_results_are_damaged(world: World) -> None:
