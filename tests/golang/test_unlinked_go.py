@@ -176,4 +176,4 @@ def test_linked_processes_are_as_ever() -> None:
             env_argv(linked),
         )
     ]
-    assert found == ["9ac99a4a2d5cda85", "b579f911c4fe1d7f", "a034ce739eb1b0fe"]
+    assert found == ["0cbafa9ca46627b5", "b579f911c4fe1d7f", "a034ce739eb1b0fe"]

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -33,7 +34,7 @@ def go_version() -> str:
 
 
 def environment(**fields: object) -> str:
-    """A BUILD file with the environment of the workers."""
+    """A BUILD file with two environments of the workers: they have a Go, or are given one."""
     values = {
         "fallback_environment": "__local__",
         "ko_toolchain": "worker",
@@ -44,6 +45,9 @@ def environment(**fields: object) -> str:
     lines = "".join(f"    {name}={value!r},\n" for name, value in values.items() if value)
     return (
         f"remote_environment(\n    name='far',\n{lines})\n"
+        "remote_environment(\n    name='given',\n    ko_toolchain='input',\n"
+        "    ko_goroot='third_party:go',\n"
+        f"    ko_worker_path={path_of_worker()[1:]},\n)\n"
         "__defaults__({go_oci_image: dict(environment='far')})\n"
     )
 
@@ -142,7 +146,7 @@ def global_options(service: RemoteExecution, *more: str) -> str:
     )
 
 
-NAMES = '[environments-preview.names]\nfar = "//:far"\n'
+NAMES = '[environments-preview.names]\nfar = "//:far"\ngiven = "//:given"\n'
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +221,53 @@ def test_the_worker_has_no_python(there: Run, repo: Workspace) -> None:
     assert "the worker has no `python9.9` in /" in error
 
 
+def test_the_build_cache_of_a_worker(
+    there: Run,
+    repo: Workspace,
+    service: RemoteExecution,
+    tmp_path: Path,
+) -> None:
+    caches = tmp_path / "caches"
+    option = f'remote_execution_append_only_caches_base_path = "{caches}"'
+    repo.configure(NAMES, pants=global_options(service, option))
+    repo.write({"small/main.go": SMALL.replace("small", "cached")})
+    try:
+        repo.publish("small:small").ok()
+    finally:
+        repo.write({"small/main.go": SMALL})
+        repo.configure(NAMES, pants=global_options(service))
+    assert any((caches / "ko_pants_gocache").rglob("*-d"))
+
+
+def test_without_environments_all_processes_are_remote(
+    there: Run, repo: Workspace, service: RemoteExecution
+) -> None:
+    options = "\n".join(
+        (
+            "toolchain = 'worker'",
+            f"go_version = '{go_version()}'",
+            f"worker_path = {path_of_worker()}",
+            "package_formats = ['oci-layout']",
+        )
+    )
+    repo.write({"BUILD": "", "small/main.go": SMALL.replace("small", "other")})
+    repo.configure(options, pants=global_options(service))
+    service.forget()
+    try:
+        packaged = repo.pants("package", "small:small").ok()
+        published = repo.publish("small:small")
+    finally:
+        repo.write({"BUILD": environment(), "small/main.go": SMALL})
+        repo.configure(NAMES, pants=global_options(service))
+    steps = {command.step for command in service.commands()}
+    assert steps <= {"go-build", "python", "env"}, "what needs this machine ran there"
+    assert {"go-build", "python"} <= steps
+    assert "Compile example.com/small for linux/amd64" in packaged.processes
+    assert published.exit_code != 0
+    (error,) = published.errors
+    assert "with [GLOBAL].remote_execution and no [environments-preview].names" in error
+
+
 def test_a_linked_toolchain_is_for_this_machine(there: Run, repo: Workspace) -> None:
     repo.write({"BUILD": environment(ko_toolchain="")})
     try:
@@ -226,3 +277,42 @@ def test_a_linked_toolchain_is_for_this_machine(there: Run, repo: Workspace) -> 
     assert run.exit_code != 0
     (error,) = run.errors
     assert "processes run in remote workers, and option [ko].toolchain is `linked`" in error
+
+
+def goroot_archive(path: Path) -> None:
+    """A tar with what is needed of this machine's Go, as those of go.dev have it."""
+    goroot = Path(path_of_worker()[0]).parent
+
+    def needed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        name = member.name
+        unneeded = name.endswith("_test.go") or "/testdata" in name
+        return None if unneeded else member
+
+    with tarfile.open(path, "w") as archive:
+        for part in ("VERSION", "go.env", "bin", "pkg", "src"):
+            archive.add(goroot / part, f"go/{part}", filter=needed)
+
+
+def test_a_toolchain_that_is_an_input(
+    here: Run, there: Run, repo: Workspace, service: RemoteExecution
+) -> None:
+    (repo.root / "third_party").mkdir()
+    goroot_archive(repo.root / "third_party/go.tar")
+    build = repo.root / "small/BUILD"
+    before = build.read_text()
+    repo.write(
+        {
+            "third_party/BUILD": "file(name='go', source='go.tar')\n",
+            "small/BUILD": before.replace("binary=", "environment='given', binary="),
+        }
+    )
+    service.forget()
+    try:
+        run = repo.publish("small:small").ok()
+    finally:
+        build.write_text(before)
+    assert run.images["small:small"]["digest"] == here.images["small:small"]["digest"]
+    compiles = [command for command in service.commands() if command.step == "go-build"]
+    assert [command.exit_code for command in compiles] == [0, 0]
+    assert all(command.env["PATH"] == ":".join(path_of_worker()[1:]) for command in compiles)
+    assert run.processes[-1] == "Unpack third_party/go.tar"

@@ -71,6 +71,8 @@ from ko_pants.products import (
     GoModuleSet,
     GoModuleSetRequest,
     GoModulesRequest,
+    Goroot,
+    GorootRequest,
     HiddenDigest,
     HiddenDigestRequest,
     HiddenFiles,
@@ -560,6 +562,30 @@ else:
 
 if HAS_GET:
 
+    async def yielded_files(requests: Iterable[YieldedFilesRequest]) -> tuple[YieldedFiles, ...]:
+        return await MultiGet(Get(YieldedFiles, YieldedFilesRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.yielded_files import find_yielded_files
+
+    async def yielded_files(requests: Iterable[YieldedFilesRequest]) -> tuple[YieldedFiles, ...]:
+        return await concurrently(find_yielded_files(r, **implicitly()) for r in requests)
+
+
+if HAS_GET:
+
+    async def goroot(request: GorootRequest) -> Goroot:
+        return await Get(Goroot, GorootRequest, request)
+
+else:
+    from ko_pants.rules.goroot import find_goroot
+
+    async def goroot(request: GorootRequest) -> Goroot:
+        return await find_goroot(request)
+
+
+if HAS_GET:
+
     async def host_tools(request: HostToolsRequest) -> HostTools:
         return await Get(HostTools, HostToolsRequest, request)
 
@@ -787,18 +813,6 @@ else:
 
     async def lock_file(request: LockFileRequest) -> LockFile:
         return await read_lock_file(request, **implicitly())
-
-
-if HAS_GET:
-
-    async def yielded_files(requests: Iterable[YieldedFilesRequest]) -> tuple[YieldedFiles, ...]:
-        return await MultiGet(Get(YieldedFiles, YieldedFilesRequest, r) for r in requests)
-
-else:
-    from ko_pants.rules.yielded_files import find_yielded_files
-
-    async def yielded_files(requests: Iterable[YieldedFilesRequest]) -> tuple[YieldedFiles, ...]:
-        return await concurrently(find_yielded_files(r, **implicitly()) for r in requests)
 
 
 if HAS_GET:

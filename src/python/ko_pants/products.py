@@ -49,6 +49,7 @@ class EnvironmentOptions:
     """The options of `[ko]` that one of Pants' environments can change, and where it runs things.
 
     :param toolchain: `golang.toolchain.SOURCES`.
+    :param goroot: the address of the target with a toolchain, for `INPUT`.
     :param python: the Python of the layer process on a worker: a name on the path, or a path.
     :param module_downloads: where modules are downloaded: `local` or `worker`.
     """
@@ -56,6 +57,7 @@ class EnvironmentOptions:
     toolchain: str
     go_version: str
     go_build_id: str
+    goroot: str
     search_path: tuple[str, ...]
     python: str
     module_downloads: str
@@ -83,6 +85,25 @@ class GoTools:
     execution: ProcessExecutionEnvironment | None = None
     downloader: str = ""
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class GorootRequest:
+    """Ask for the Go toolchain that the target at `address` yields: an archive, or its files.
+
+    :param python: `HostTools.python`, which unpacks it.
+    """
+
+    address: str
+    python: str
+
+
+@dataclass(frozen=True)
+class Goroot:
+    """The files of a toolchain, VERSION and `bin/go` among them; `version` is `go1.26.8`."""
+
+    digest: Digest
+    version: str
 
 
 @dataclass(frozen=True)

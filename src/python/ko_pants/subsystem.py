@@ -98,8 +98,8 @@ class KoSubsystem(Subsystem):
             default="linked",
             help=(
                 "Where processes have Go and Python from: `linked` (those of this machine, for "
-                "processes that run here), or `worker` (those on the PATH of the worker or "
-                "container, see `worker_path`)."
+                "processes that run here), `worker` (those on the PATH of the worker or container, "
+                "see `worker_path`), or `input` (the Go of `goroot`, and the worker's Python)."
             ),
         )
         go_version = StrOption(
@@ -121,8 +121,8 @@ class KoSubsystem(Subsystem):
         worker_path = StrListOption(
             default=["/usr/local/go/bin", "/usr/local/bin", "/usr/bin", "/bin"],
             help=(
-                "The PATH of processes on workers, as a list of directories, for the toolchain "
-                "`worker`."
+                "The PATH of processes on workers, as a list of directories, for the toolchains "
+                "`worker` and `input`."
             ),
         )
         worker_python = StrOption(
@@ -136,8 +136,15 @@ class KoSubsystem(Subsystem):
         module_downloads = StrOption(
             default="local",
             help=(
-                "Where Go modules are downloaded for the toolchain `worker`: `local` "
+                "Where Go modules are downloaded for the toolchains `worker` and `input`: `local` "
                 "(by the Go of this machine, with its credentials), or `worker`."
+            ),
+        )
+        goroot = StrOption(
+            default=None,
+            help=(
+                "The address of a target with a Go toolchain for the platform of the workers, for "
+                "the toolchain `input`."
             ),
         )
 

@@ -17,7 +17,7 @@ _LOWEST_LEVELS = {"GOARM64": "v8.0", "GORISCV64": "rva20u64"}
 LINKED = "linked"
 WORKER = "worker"
 INPUT = "input"
-SOURCES = (LINKED, WORKER)
+SOURCES = (LINKED, WORKER, INPUT)
 
 _VERSION = re.compile(r"\bgo([0-9]+)\.([0-9]+)(?:\.([0-9]+))?(?![0-9.])")
 

@@ -8,7 +8,7 @@ from pants.engine.internals.native_engine import ProcessExecutionEnvironment
 from pants.engine.rules import rule
 
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.toolchain import LINKED, SOURCES, WORKER, parse_version
+from ko_pants.golang.toolchain import INPUT, LINKED, SOURCES, WORKER, parse_version
 from ko_pants.products import EnvironmentOptions, EnvironmentOptionsRequest
 from ko_pants.subsystem import KoSubsystem
 
@@ -29,6 +29,7 @@ async def find_environment_options(
         toolchain=ko.toolchain,
         go_version=ko.go_version or "",
         go_build_id=ko.go_build_id or "",
+        goroot=ko.goroot or "",
         search_path=tuple(ko.worker_path),
         python=ko.worker_python or f"python{sys.version_info[0]}.{sys.version_info[1]}",
         module_downloads=ko.module_downloads,
@@ -51,6 +52,11 @@ def _check(options: EnvironmentOptions) -> None:
             "expected the version of the Go on the workers, such as 1.26.8. It is part of the "
             "cache key, so another Go is another result"
         )
+    if options.toolchain == INPUT and not options.goroot:
+        raise KoPantsError(
+            "option [ko].toolchain is `input`, and [ko].goroot is not set; expected the address of "
+            "a target with a Go toolchain, such as //third_party/go:linux_amd64"
+        )
 
 
 def _check_linked(options: EnvironmentOptions) -> None:
@@ -60,7 +66,7 @@ def _check_linked(options: EnvironmentOptions) -> None:
     where = "a container" if options.execution.docker_image else "remote workers"
     raise KoPantsError(
         f"processes run in {where}, and option [ko].toolchain is `linked`, which reaches Go and "
-        "Python through links on this machine; expected `worker` (in pants.toml, or as "
+        "Python through links on this machine; expected `worker` or `input` (in pants.toml, or as "
         "the field `ko_toolchain` of the environment's target): see docs/remote-execution.md"
     )
 

@@ -25,8 +25,8 @@ from ko_pants.engine import (
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_info import BuildInfo, parse_build_info
 from ko_pants.products import GoExecutable, HostToolsRequest, LossesRequest
-from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
 from ko_pants.rules.lost_results import say_lost
+from ko_pants.rules.named_caches import PYTHON_CACHE_NAME
 
 _PYTHON_LINKS = ".ko_pants/python"
 _TOOL = ".ko_pants/tool"

@@ -14,8 +14,8 @@ from ko_pants.golang import go_build
 from ko_pants.golang.private_environment import FILE_VARIABLE
 from ko_pants.golang.toolchain import LINKED
 from ko_pants.products import GoTools
-from ko_pants.rules.host_tools import GO_CACHES
 from ko_pants.rules.lost_results import scope_of
+from ko_pants.rules.named_caches import GO_CACHES
 
 # Where the named caches of a linked toolchain are absent or have another content. GOPATH is none of
 # them: what a worker downloads with credentials of one user is not for another.

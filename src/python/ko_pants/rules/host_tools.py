@@ -13,6 +13,7 @@ compares its Python with the name of the link.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -23,11 +24,12 @@ from pants.engine.internals.native_engine import ProcessExecutionEnvironment
 from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
-from ko_pants.engine import environment_name, environment_options, environment_options_in
+from ko_pants.engine import environment_name, environment_options, environment_options_in, goroot
 from ko_pants.errors import KoPantsError
 from ko_pants.golang import go_build
 from ko_pants.golang.executable import HEAD_SIZE_BYTES, inspect_executable
 from ko_pants.golang.toolchain import (
+    INPUT,
     LINKED,
     WORKER,
     Toolchain,
@@ -38,24 +40,16 @@ from ko_pants.local_execution import local_execution
 from ko_pants.products import (
     EnvironmentOptions,
     EnvironmentOptionsRequest,
+    GorootRequest,
     GoTools,
     HostTools,
     HostToolsRequest,
     WorkerPython,
 )
+from ko_pants.rules.named_caches import GO_CACHE_NAME, PYTHON_CACHE_NAME
 from ko_pants.rules.settings import GoEnvironment, Settings
 
-GO_CACHE_NAME = "ko_pants_go"
-PYTHON_CACHE_NAME = "ko_pants_python"
 _SHIM_TIMEOUT_SECONDS = 60
-
-# The named caches of a process that runs Go -> where its sandbox has them.
-GO_CACHES = {
-    GO_CACHE_NAME: go_build.GO_LINKS,
-    "ko_pants_gocache": go_build.GO_CACHE,
-    "ko_pants_gopath": go_build.GO_PATH,
-}
-
 
 # Modification time and change time in nanoseconds, inode and size. A file that was replaced or
 # changed has another one, even if its modification time was set to the old one.
@@ -96,6 +90,26 @@ async def _options(request: HostToolsRequest) -> EnvironmentOptions:
     return await environment_options_in(EnvironmentOptionsRequest(), name)
 
 
+async def _with_goroot(go: GoTools, options: EnvironmentOptions, python: str) -> GoTools:
+    """The same, with a toolchain that is an input.
+
+    :raises KoPantsError: the target has none, or one of another version than the one that is
+        wanted.
+    """
+    found = await goroot(GorootRequest(options.goroot, python))
+    wanted = f"go{options.go_version}" if options.go_version else found.version
+    if wanted != found.version:
+        raise KoPantsError(
+            f"option [ko].goroot, {options.goroot}: found {found.version}; expected {wanted}, "
+            "which [ko].go_version says. Change one of them"
+        )
+    return dataclasses.replace(
+        go,
+        toolchain=Toolchain(found.version, INPUT, search_path=options.search_path),
+        goroot=found.digest,
+    )
+
+
 @_uncacheable_rule
 async def host_tools(
     request: HostToolsRequest,
@@ -120,6 +134,8 @@ async def host_tools(
     if options.toolchain == LINKED:
         return HostTools(GoTools(Toolchain(_link_go(settings, outside))), python)
     go = _go_of_worker(settings, outside, options, execution)
+    if options.toolchain == INPUT:
+        go = await _with_goroot(go, options, python)
     return HostTools(go, python, layer_python)
 
 
@@ -164,10 +180,12 @@ def _go_of_worker(
             downloader = _link_go(settings, outside)
         except KoPantsError as e:
             problem = str(e)
-    toolchain = Toolchain(
-        f"go{options.go_version}", WORKER, options.go_build_id, options.search_path
+    return GoTools(
+        Toolchain(f"go{options.go_version}", WORKER, options.go_build_id, options.search_path),
+        execution=execution,
+        downloader=downloader,
+        problem=problem,
     )
-    return GoTools(toolchain, execution=execution, downloader=downloader, problem=problem)
 
 
 def _find_go(search_path: tuple[str, ...]) -> _Go:

@@ -14,7 +14,7 @@ from ko_pants.engine import create_digest, host_tools, run_process_here
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.archives import ImageFile
 from ko_pants.products import HostToolsRequest
-from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
+from ko_pants.rules.named_caches import PYTHON_CACHE_NAME
 
 _PYTHON_LINKS = ".ko_pants/python"
 _TOOL = ".ko_pants/tool"

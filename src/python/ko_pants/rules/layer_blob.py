@@ -30,8 +30,8 @@ from ko_pants.products import (
     ResultSource,
     WorkerPython,
 )
-from ko_pants.rules.host_tools import PYTHON_CACHE_NAME
 from ko_pants.rules.lost_results import run_anew, say_lost
+from ko_pants.rules.named_caches import PYTHON_CACHE_NAME
 from ko_pants.rules.single_file import single_file
 
 _PYTHON_LINKS = ".ko_pants/python"
