@@ -17,7 +17,8 @@ from integration.workspace import Workspace, go_mod, workspace
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7", "linux/ppc64le", "linux/s390x")
 MODULE = "example.com/fleet"
-THIRD_PARTY = "example.org/dep"
+# No other test may use the path: all tests share one module cache, and Go compares sums.
+THIRD_PARTY = "example.org/fleet/dep"
 
 _SERVICE = """package main
 
@@ -29,7 +30,7 @@ func main() {{
 """
 _USER_OF_A_MODULE = """package main
 
-import "example.org/dep"
+import "example.org/fleet/dep"
 
 func main() {
 	println(dep.Name)

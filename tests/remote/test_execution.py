@@ -56,22 +56,22 @@ def environment(**fields: object) -> str:
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> GoProxy:
     proxy = GoProxy(tmp_path_factory.mktemp("proxy"))
     deep = {"deep.go": 'package deep\n\nconst Text = "deep"\n'}
-    proxy.add("example.org/deep", "v0.1.0", deep)
+    proxy.add("example.org/x/deep", "v0.1.0", deep)
     files = {
         "dep.go": "package dep\n\n"
-        'import "example.org/deep"\n\nconst Text = "dep and " + deep.Text\n',
+        'import "example.org/x/deep"\n\nconst Text = "dep and " + deep.Text\n',
         # Only a build for arm64 needs the other module.
-        "arch_arm64.go": 'package dep\n\nimport _ "example.org/arch"\n',
-        "unused/unused.go": 'package unused\n\nimport _ "example.org/unused"\n',
+        "arch_arm64.go": 'package dep\n\nimport _ "example.org/x/arch"\n',
+        "unused/unused.go": 'package unused\n\nimport _ "example.org/x/unused"\n',
     }
     required = (
-        ("example.org/deep", "v0.1.0"),
-        ("example.org/arch", "v1.0.0"),
-        ("example.org/unused", "v1.0.0"),
+        ("example.org/x/deep", "v0.1.0"),
+        ("example.org/x/arch", "v1.0.0"),
+        ("example.org/x/unused", "v1.0.0"),
     )
-    proxy.add("example.org/dep", "v1.0.0", files, *required)
-    proxy.add("example.org/arch", "v1.0.0", {"arch.go": "package arch\n"})
-    proxy.add("example.org/unused", "v1.0.0", {"unused.go": "package unused\n"})
+    proxy.add("example.org/x/dep", "v1.0.0", files, *required)
+    proxy.add("example.org/x/arch", "v1.0.0", {"arch.go": "package arch\n"})
+    proxy.add("example.org/x/unused", "v1.0.0", {"unused.go": "package unused\n"})
     return proxy
 
 
@@ -88,7 +88,7 @@ def repo(
 ) -> Workspace:
     workspace = make_workspace("execution", env=proxy.env)
     image = f"go_oci_image({PLATFORMS})\n"
-    uses_dep = using("example.org/dep", "dep.Text")
+    uses_dep = using("example.org/x/dep", "dep.Text")
     workspace.write(
         {
             "BUILD": environment(),
@@ -96,16 +96,18 @@ def repo(
             "small/main.go": SMALL,
             "small/kodata/file": "data",
             "small/BUILD": image,
-            "modules/go.mod": go_mod("example.com/modules", "", "require example.org/dep v1.0.0"),
+            "modules/go.mod": go_mod("example.com/modules", "", "require example.org/x/dep v1.0.0"),
             "modules/cmd/main.go": uses_dep,
             "modules/cmd/BUILD": image,
             "go.work": "go 1.21\n\nuse ./app\nuse ./lib\n",
-            "lib/go.mod": go_mod("example.com/lib", "", "require example.org/dep v1.0.0"),
-            "lib/lib.go": 'package lib\n\nimport "example.org/dep"\n\nconst Text = dep.Text\n',
+            "lib/go.mod": go_mod("example.com/lib", "", "require example.org/x/dep v1.0.0"),
+            "lib/lib.go": 'package lib\n\nimport "example.org/x/dep"\n\nconst Text = dep.Text\n',
             "app/go.mod": go_mod("example.com/app"),
             "app/cmd/main.go": using("example.com/lib", "lib.Text"),
             "app/cmd/BUILD": f"go_oci_image({PLATFORMS}, image_tags=['app'])\n",
-            "vendored/go.mod": go_mod("example.com/vendored", "", "require example.org/dep v1.0.0"),
+            "vendored/go.mod": go_mod(
+                "example.com/vendored", "", "require example.org/x/dep v1.0.0"
+            ),
             "vendored/main.go": uses_dep,
             "vendored/BUILD": f"go_oci_image({PLATFORMS})\n",
         }
