@@ -20,14 +20,17 @@ _LAYERS = 4
 EDITED = "pkg/l0/p0001/c.go"
 
 
-def large_sources(services: int, files: int, *, go_work: bool) -> dict[str, str]:
+def large_sources(
+    services: int, files: int, *, go_work: bool, packages: bool = False
+) -> dict[str, str]:
     """The content of every file by path.
 
     :param files: how many Go files there shall be, at least seven for each service.
+    :param packages: a target for each package owns its files, and not one for each file.
     """
     per_layer = max(2, (files - _FILES_OF_A_SERVICE * services) // _FILES_OF_A_PACKAGE // _LAYERS)
     found = {
-        "BUILD": "go_sources(name='go')\n",
+        "BUILD": f"go_sources(name='go', one_target_per='{'package' if packages else 'file'}')\n",
         "go.mod": f"module {MODULE}\n\ngo 1.21\n",
         ".gitignore": "/.pids/\n/.pants.d/\n/dist/\n/pants.toml\n",
     }

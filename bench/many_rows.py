@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from bench.large_monorepo import EDITED, large_sources
 from bench.measure import OURS, Outcome
@@ -53,24 +53,25 @@ def _many(bench: Bench, *, go_work: bool) -> Outcome:
     return outcome
 
 
-def _changed(bench: Bench, *, go_work: bool) -> Outcome:
+def _changed(bench: Bench, *, go_work: bool, packages: bool = False) -> Outcome:
     """A tenth of the services and files, and all."""
     outcome = Outcome()
     options = bench.options
     for part in (10, 1):
         services, files = max(2, options.changed_services // part), options.changed_files // part
-        _measure_changed(bench, outcome, services, files, go_work=go_work)
+        name = f"changed-{'packages-' * packages}{'go-work-' * go_work}{services}"
+        sources = large_sources(services, files, go_work=go_work, packages=packages)
+        _measure_changed(bench, outcome, name, f"{services} services, {files} files", sources)
     return outcome
 
 
 def _measure_changed(
-    bench: Bench, outcome: Outcome, services: int, files: int, *, go_work: bool
+    bench: Bench, outcome: Outcome, name: str, size: str, sources: Mapping[str, str]
 ) -> None:
-    name = f"changed-{'go-work-' if go_work else ''}{services}"
     place = bench.options.work / name
     remove(place)
     repo = place / "repo"
-    for path, content in large_sources(services, files, go_work=go_work).items():
+    for path, content in sources.items():
         target = repo / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content)
@@ -78,7 +79,6 @@ def _measure_changed(
     workspace = Workspace(bench, name, repo, [])
     try:
         tool = Ours(workspace.setting)
-        size = f"{services} services, {files} files"
         for number, (what, arguments, new_daemon) in enumerate(_QUESTIONS):
             _edit(repo, number)
             if new_daemon:
@@ -153,5 +153,21 @@ MANY_ROWS = (
         _QUESTION,
         "none",
         partial(_changed, go_work=True),
+    ),
+    Row(
+        "changed-packages",
+        "first --changed-since, thousands of files, one target for each package",
+        _LARGE,
+        _QUESTION,
+        "none",
+        partial(_changed, go_work=False, packages=True),
+    ),
+    Row(
+        "changed-packages-go-work",
+        "first --changed-since, thousands of files, one target for each package, a go.work",
+        _LARGE,
+        _QUESTION,
+        "none",
+        partial(_changed, go_work=True, packages=True),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -14,10 +15,15 @@ OURS = "ko_pants"
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: its wall time in seconds, and the requests that the registry got."""
+    """One run: its wall time in seconds, and the requests that the registry got.
+
+    :param cpu_seconds: user and system time of the programs that ran, and of pantsd with its
+        processes; not of the registry.
+    """
 
     seconds: float
     requests: Requests
+    cpu_seconds: float = 0.0
 
 
 @dataclass
@@ -44,13 +50,36 @@ def typical_requests(samples: Sequence[Sample]) -> Requests:
     return sorted((s.requests for s in samples), key=lambda r: r.total)[len(samples) // 2]
 
 
-def once(registry: Registry, action: Callable[[], None]) -> Sample:
-    """Time one action and count its requests."""
+def no_daemon() -> float:
+    """Of a tool without a daemon; see `once`."""
+    return 0.0
+
+
+def once(
+    registry: Registry, action: Callable[[], None], daemon: Callable[[], float] = no_daemon
+) -> Sample:
+    """Time one action and count its requests.
+
+    :param daemon: what a daemon that works for the action has used of the CPU until now.
+    """
     position = registry.position()
+    cpu = _cpu_of_children() + daemon()
     started = time.perf_counter()
     action()
     seconds = time.perf_counter() - started
-    return Sample(seconds, registry.requests_since(position))
+    cpu = _cpu_of_children() + daemon() - cpu
+    return Sample(seconds, registry.requests_since(position), cpu)
+
+
+def _cpu_of_children() -> float:
+    """What the programs that this process ran, and waited for, have used."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def median_cpu_ratio(ours: Sequence[Sample], theirs: Sequence[Sample]) -> float:
+    """As `median_ratio`, of CPU seconds, which other work on the machine changes little."""
+    return statistics.median(a.cpu_seconds / b.cpu_seconds for a, b in zip(ours, theirs))
 
 
 def take_turns(
@@ -62,9 +91,11 @@ def take_turns(
     before_turn: Optional[Callable[[], None]] = None,
     before_each: Optional[Callable[[], None]] = None,
     say: Callable[[str], None] = print,
+    daemons: Optional[Mapping[str, Callable[[], float]]] = None,
 ) -> dict[str, list[Sample]]:
     """Run every action once per turn, in an order that is reversed from turn to turn.
 
+    :param daemons: for the actions that have a daemon, see `once`.
     :param before_turn: runs before each turn and changes something for all, such as an edit.
     :param before_each: runs before each action and resets its surroundings, such as the registry.
     """
@@ -75,7 +106,7 @@ def take_turns(
         for name in sorted(actions, key=list(actions).index, reverse=bool(turn % 2)):
             if before_each is not None:
                 before_each()
-            sample = once(registry, actions[name])
+            sample = once(registry, actions[name], (daemons or {}).get(name, no_daemon))
             say(f"    {name}: {sample.seconds:.2f} s, {sample.requests} requests")
             if turn >= warm_up:
                 samples[name].append(sample)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import statistics
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence, Union
 
-from bench.measure import OURS, Outcome, Sample, once, take_turns
+from bench.measure import OURS, Outcome, Sample, median_cpu_ratio, no_daemon, once, take_turns
 from bench.monorepo import (
     PLATFORMS,
     USERS_OF_A_LEAF,
@@ -81,7 +83,7 @@ class Workspace:
         registry: Optional[Registry] = None,
     ) -> None:
         self.bench = bench
-        self.place = bench.options.work / name
+        self.place: Path = bench.options.work / name
         self.repo = repo
         self.services: list[str] = list(services)
         self.registry: Registry = registry or Registry(self.place / "registry")
@@ -96,7 +98,9 @@ class Workspace:
         for tool in self.tools:
             tool.start()
             self.first[tool.name] = once(
-                tool.setting.registry, partial(tool.publish_all, self.services)
+                tool.setting.registry,
+                partial(tool.publish_all, self.services),
+                self.daemons().get(tool.name, no_daemon),
             )
             self.bench.say(
                 f"    {tool.name}, first publication: {self.first[tool.name].seconds:.1f} s"
@@ -133,8 +137,13 @@ class Workspace:
             runs=self.bench.options.runs,
             before_turn=before,
             say=self.bench.say,
+            daemons=self.daemons() if floor is not None else None,
         )
         return Outcome(samples)
+
+    def daemons(self) -> dict[str, Callable[[], float]]:
+        """What the daemons of the tools have used of the CPU, by the name of the tool."""
+        return {t.name: t.cpu_seconds_with_processes for t in self.tools if isinstance(t, Ours)}
 
     def close(self) -> None:
         """Stop pantsd and the registry."""
@@ -307,7 +316,25 @@ def _leaf(bench: Bench) -> Outcome:
     go = GoBuild(workspace.setting)
     users = workspace.services[:USERS_OF_A_LEAF]
     go.build(users)
-    return workspace.turns(edit=_monorepo(workspace).edit_leaf, floor=partial(go.build, users))
+    outcome = workspace.turns(edit=_monorepo(workspace).edit_leaf, floor=partial(go.build, users))
+    return _with_cpu(outcome, len(users) * len(workspace.setting.platforms))
+
+
+def _with_cpu(outcome: Outcome, executables: int) -> Outcome:
+    """The same with CPU seconds for each executable, of us and of the go tool alone.
+
+    Without /proc nothing is known of pantsd.
+    """
+    if not os.path.exists("/proc/self/stat"):
+        return outcome
+    for name in (OURS, GoBuild.name):
+        seconds = statistics.median(sample.cpu_seconds for sample in outcome.samples[name])
+        outcome.figures[f"CPU seconds for each executable, {name}"] = round(
+            seconds / executables, 3
+        )
+    ratio = median_cpu_ratio(outcome.samples[OURS], outcome.samples[GoBuild.name])
+    outcome.figures["CPU seconds, ko_pants / go build"] = round(ratio, 2)
+    return outcome
 
 
 def _service(bench: Bench) -> Outcome:
@@ -363,7 +390,7 @@ def _cold_fleet(bench: Bench) -> Outcome:
     sample = once(workspace.registry, partial(go.build, workspace.services))
     bench.say(f"    {go.name}: {sample.seconds:.1f} s")
     outcome.samples[go.name] = [sample]
-    return outcome
+    return _with_cpu(outcome, len(workspace.services) * len(workspace.setting.platforms))
 
 
 def _registry_lost(bench: Bench) -> Outcome:

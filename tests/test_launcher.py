@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import fcntl
 import os
 import platform
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import pytest
+from slow_server import slow_server
 
 ROOT = Path(__file__).resolve().parent.parent
 # The interpreter that the virtual environment of the tests was made with.
@@ -26,6 +30,8 @@ pytestmark = pytest.mark.skipif(
     sys.version_info[:2] not in ((3, 8), (3, 9)) or platform.python_implementation() != "CPython",
     reason="the launcher takes CPython 3.8 or 3.9, and these tests hand it their own interpreter",
 )
+
+SECONDS = 60.0
 
 # Stands for Pants' native client: says what it was given.
 CLIENT = """#!/bin/sh
@@ -263,6 +269,61 @@ def test_failed_installation_shows_why_and_hurts_nothing(used: Checkout) -> None
     assert used.environments() == before
     used.configure("1.2.3")
     assert used.run().err == []
+
+
+@pytest.fixture
+def slow_index() -> Iterator[Tuple[str, threading.Event]]:
+    """The URL of an index that answers when the event is set: it has nothing."""
+    answer = threading.Event()
+    with slow_server(lambda: answer.wait(SECONDS)) as url:
+        yield f"{url}/", answer
+        answer.set()
+
+
+def test_a_long_installation_says_what_it_does(
+    fresh: Checkout, slow_index: Tuple[str, threading.Event]
+) -> None:
+    url, answer = slow_index
+    fresh.env["PIP_FIND_LINKS"] += f" {url}"
+    fresh.env["PANTS_KO_PROGRESS_SECONDS"] = "0.2"
+    process = fresh.start("x")
+    assert process.stderr
+    first, second, third = (process.stderr.readline() for _ in range(3))
+    assert "making an environment" in first
+    assert "60 MB to download, from PyPI unless" in second
+    assert str(fresh.home) in second
+    assert third.startswith("ko_pants: pip has run for 0 s: ")
+    answer.set()
+    result = finish(process)
+    assert (result.code, result.out[-1]) == (0, "<x>"), result
+    assert all(line.startswith("ko_pants: ") for line in result.err)
+
+
+def test_on_a_terminal_pip_shows_its_own_progress(fresh: Checkout) -> None:
+    here, there = pty.openpty()
+    process = subprocess.Popen(
+        ["/bin/sh", str(fresh.root / "pants"), "x"],
+        cwd=fresh.root,
+        env=fresh.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=there,
+        text=True,
+    )
+    os.close(there)
+    seen = b""
+    with contextlib.suppress(OSError):
+        while True:
+            seen += os.read(here, 1 << 16)
+    os.close(here)
+    out, _ = process.communicate(timeout=120)
+    assert (process.returncode, out.splitlines()[-1]) == (0, "<x>"), seen
+    text = seen.decode()
+    assert "Processing " in text
+    assert "Successfully installed" in text
+    assert "pip has run" not in text
+    [log] = fresh.home.glob("env/*.log")
+    assert "Successfully installed" in log.read_text()
 
 
 @pytest.mark.parametrize("system", ["Darwin", "Linux"])

@@ -23,7 +23,7 @@ PACKAGE = REPO / "src" / "python" / "ko_pants"
 SCRIPTS = (
     "pants",
     *("scripts/buildgrid", "scripts/environment.sh", "scripts/own"),
-    *("scripts/test", "scripts/mutate"),
+    *("scripts/test", "scripts/mutate", "scripts/docs", "scripts/release", "scripts/lint"),
 )
 
 # Where a command begins.

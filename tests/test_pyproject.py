@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 import ko_pants
 from ko_pants.environment_check import REQUIRED, environment_problem, installed
+from ko_pants.layers.tool_files import tool_files
 
 REPO = Path(__file__).parent.parent
 
@@ -50,10 +52,35 @@ def test_the_version_stands_in_one_place() -> None:
     assert 'dynamic = ["version"]' in text
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", ko_pants.__version__)
     assert ko_pants.__version__ not in text
-    # What a reader copies is what the repository makes.
-    for name in ("README.md", "docs/guide.md"):
-        named = re.findall(r"ko-pants==([^\"]+)", (REPO / name).read_text())
-        assert set(named) == {ko_pants.__version__}
+
+
+def test_no_image_and_no_key_of_a_cache_has_the_version() -> None:
+    # SBOMs, provenance, the page of a run and the records of ko-explain have it. In the key of a
+    # cache, or in an image, it would make everything anew with each release.
+    package = REPO / "src" / "python" / "ko_pants"
+    named = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if re.search(
+            r"(?m)^from ko_pants import .*__version__|ko_pants\.__version__", path.read_text()
+        )
+    }
+    assert named == {"artifacts/inventory.py", "page_of_run.py", "rules/image_inputs.py"}
+    assert tool_files("gzip")["ko_pants/__init__.py"] == b""
+
+
+def test_the_changelog_has_an_entry_for_this_version() -> None:
+    text = (REPO / "CHANGELOG.md").read_text()
+    headings = re.findall(r"(?m)^## \[(.*)\](?: - (.*))?$", text)
+    assert headings[0] == ("Unreleased", "")
+    versions = [version for version, _ in headings[1:]]
+    # A version in between, such as 0.2.0.dev0, is what will be the next one.
+    final = re.sub(r"(\.dev|rc)\d+$", "", ko_pants.__version__)
+    assert final == versions[0] or (final != ko_pants.__version__ and final not in versions)
+    assert versions == sorted(versions, key=Version, reverse=True)
+    assert all(re.fullmatch(r"\d{4}-\d{2}-\d{2}", date) for _, date in headings[1:])
+    kinds = set(re.findall(r"(?m)^### (.*)$", text))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 def test_the_lockfile_has_what_the_requirements_say() -> None:

@@ -9,9 +9,11 @@ from ko_pants.golang.build_flags import (
     build_settings,
     check_flags,
     check_goflags,
+    check_vet_arguments,
     parse_flags,
     parse_goflags,
     profile_path,
+    vet_build_flags,
 )
 
 
@@ -184,3 +186,32 @@ def test_a_profile_outside_of_the_repo(profile: str, module: str) -> None:
 )
 def test_settings(flags: list[str], env: dict[str, str], expected: BuildSettings) -> None:
     assert build_settings(flags, env) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "kept"),
+    [
+        ((), ()),
+        (("-tags", "a,b", "-v", "-a"), ("-tags=a,b",)),
+        (("--tags=a", "-ldflags=-s", "-cover", "-p=3"), ("-tags=a",)),
+        (("-gcflags=all=-N -l", "-race"), ("-gcflags=all=-N -l", "-race=true")),
+        (("-mod=mod", "-pgo=off", "-buildmode=pie"), ("-mod=mod", "-pgo=off", "-buildmode=pie")),
+    ],
+)
+def test_go_vet_gets_the_flags_that_decide_what_is_built(
+    flags: tuple[str, ...], kept: tuple[str, ...]
+) -> None:
+    assert vet_build_flags(flags) == kept
+
+
+def test_arguments_of_go_vet_choose_checks() -> None:
+    check_vet_arguments(["-copylocks=false", "-printf.funcs=Logf,Wrapf", "-unreachable"], where="o")
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["", "x", "-", "-json", "-vettool=/bin/x", "-fix", "-o=x", "-tags=a", "-n", "-a b", "-x\n"],
+)
+def test_other_arguments_of_go_vet_are_refused(word: str) -> None:
+    with pytest.raises(KoPantsError, match=r"option o: found .*; expected flags that choose"):
+        check_vet_arguments([word], where="option o")

@@ -22,6 +22,7 @@ from ko_pants.golang.go_build import (
     build_argv,
     head_argv,
     list_argv,
+    vet_argv,
 )
 from ko_pants.golang.private_environment import split_environment
 from ko_pants.golang.toolchain import Toolchain
@@ -121,6 +122,25 @@ def test_a_build(sandbox: Sandbox) -> None:
     assert (env["GOENV"], env["GOTOOLCHAIN"]) == ("off", "local")
     assert env["TMPDIR"].startswith(root)
     assert env["HOME"].startswith(root)
+
+
+def test_the_packages_that_go_lists_are_vetted(sandbox: Sandbox) -> None:
+    sandbox.says(stdout="example.com/m/lib\nexample.com/m/cmd/app\n", stderr="a finding\n")
+    checks = ("-printf=false", "-copylocks")
+    argv = vet_argv(GO, "module", "./cmd/app", ("-tags=a b",), checks)
+    done = sandbox.run(argv)
+    assert (done.returncode, done.stderr) == (0, b"a finding\n")
+    assert sandbox.recorded("arguments") == [
+        *("vet", "-trimpath", "-buildvcs=false", "-tags=a b", *checks),
+        *("example.com/m/lib", "example.com/m/cmd/app"),
+    ]
+    assert sandbox.recorded("pwd") == [f"{os.path.realpath(sandbox.root)}/module"]
+    assert sandbox.run(argv, 1).returncode == 1
+
+
+def test_without_packages_of_the_repo_nothing_is_vetted(sandbox: Sandbox) -> None:
+    assert sandbox.run(vet_argv(GO, "module", "./cmd/app", (), ())).returncode == 0
+    assert sandbox.recorded("arguments")[0] == "list"
 
 
 def test_go_collects_garbage_half_as_often_unless_the_user_says_how_often(

@@ -32,7 +32,37 @@ def test_the_usage_of_the_linker_is_cut_and_its_field_named() -> None:
 
 def test_what_stands_behind_a_usage_stays() -> None:
     text = explain_go_errors(LINK + "# example.com/other\n./x.go:1:2: undefined: x\n\ty\n")
-    assert "# example.com/other\n./x.go:1:2: undefined: x\n\ty\n" in text
+    assert "# example.com/other\nx.go:1:2: undefined: x\n\ty\n" in text
+
+
+FILES = {"svc/main.go", "svc/lib/l.go", "other/o.go", "svc/go.mod"}
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("./main.go:3:5: undefined: x", "svc/main.go:3:5: undefined: x"),
+        ("lib/l.go:3:5: undefined: x", "svc/lib/l.go:3:5: undefined: x"),
+        ("../other/o.go:3:5: undefined: x", "other/o.go:3:5: undefined: x"),
+        ("vet: ./main.go:3:5: undefined: x", "vet: svc/main.go:3:5: undefined: x"),
+        ("go.mod:3: unknown directive: x", "svc/go.mod:3: unknown directive: x"),
+        ("go: go.mod file not found", "go: go.mod file not found"),
+        # What Go kept of a run in another sandbox, and paths of this one.
+        ("../../pants-sandbox-A/svc/lib/l.go:3:5: x", "svc/lib/l.go:3:5: x"),
+        ("../../../else/where/other/o.go:3:5: x", "other/o.go:3:5: x"),
+        ("../../nobody/knows.go:3:5: x", "../nobody/knows.go:3:5: x"),
+        ("/tmp/pants-sandbox-A/svc/lib/l.go:3:5: x", "svc/lib/l.go:3:5: x"),
+        ("found a (a.go) in /t/pants-sandbox-A/svc/lib", "found a (a.go) in svc/lib"),
+        # Modules of others.
+        ("../.ko_pants/gopath/pkg/mod/t.test/x@v1.0.0/l.go:3:5: x", "t.test/x@v1.0.0/l.go:3:5: x"),
+        ("../.ko_pants/modules/t.test/x@v1.0.0/l.go:3:5: x", "t.test/x@v1.0.0/l.go:3:5: x"),
+        ("/usr/lib/go/src/fmt/print.go:3:5: x", "/usr/lib/go/src/fmt/print.go:3:5: x"),
+        ("\thave (int)", "\thave (int)"),
+        ("\t./main.go:3:6: other declaration", "\tsvc/main.go:3:6: other declaration"),
+    ],
+)  # fmt: skip
+def test_paths_are_those_of_the_repo(line: str, shown: str) -> None:
+    assert explain_go_errors(f"# p\n{line}\n", "svc", FILES) == f"# p\n{shown}"
 
 
 @pytest.mark.parametrize(
@@ -67,9 +97,34 @@ def test_a_go_that_is_too_old_names_the_option(line: str) -> None:
 
 
 def test_other_errors_are_gos_own() -> None:
-    text = "# example.com/shop\n./main.go:4:2: undefined: missing\n\thave ()\n"
+    text = "# example.com/shop\nmain.go:4:2: undefined: missing\n\thave ()\n"
     assert explain_go_errors(text) == text.rstrip("\n")
     assert explain_go_errors("") == ""
+
+
+def printed_by_go(directory: Path, *flags: str) -> str:
+    """What `go build` prints where it fails."""
+    done = subprocess.run(
+        [find_go(), "build", *flags, "-o", str(directory / "out"), "."],
+        cwd=directory,
+        env=go_env(Platform("linux", "amd64")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    return done.stderr
+
+
+def test_two_programs_in_one_directory(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module example.com/shop\n\ngo 1.21\n")
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.go").write_text("package main\n\nfunc main() {}\n")
+    printed = printed_by_go(tmp_path)
+    text = explain_go_errors(printed)
+    assert text.startswith(printed.rstrip("\n").replace("./", ""))
+    assert text.count("a directory of its own") == 1
+    assert "//go:build ignore" in text
 
 
 @pytest.mark.parametrize(
@@ -88,15 +143,6 @@ def test_what_go_prints_is_understood(
 ) -> None:
     (tmp_path / "go.mod").write_text(f"module example.com/shop\n\ngo {go_version}\n")
     (tmp_path / "main.go").write_text("package main\n\nfunc main() {}\n")
-    done = subprocess.run(
-        [find_go(), "build", *flags, "-o", str(tmp_path / "out"), "."],
-        cwd=tmp_path,
-        env=go_env(Platform("linux", "amd64")),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0
-    text = explain_go_errors(done.stderr)
+    text = explain_go_errors(printed_by_go(tmp_path, *flags))
     assert hint in text
     assert len(text.splitlines()) <= 6

@@ -101,6 +101,11 @@ def test_candidates_stop_at_nested_modules() -> None:
     assert candidate_directories("m/n/a", workspace, boundaries=()) == ["n/a"]
 
 
+def test_a_doubled_slash_leads_to_no_absolute_path() -> None:
+    workspace = Tree({"go.mod": "module m\n"}).workspace("")
+    assert candidate_directories("m//x", workspace) == []
+
+
 def test_every_module_whose_path_is_a_prefix_is_a_candidate() -> None:
     files = {
         "go.work": "go 1.22\nuse ./a\nuse ./b\n",

@@ -18,6 +18,7 @@ from ko_pants.golang.go_build import (
     download_argv,
     env_argv,
     list_argv,
+    vet_argv,
 )
 from ko_pants.golang.toolchain import WORKER, Toolchain
 
@@ -105,7 +106,10 @@ def test_modules_that_are_an_input(worker: Worker) -> None:
     assert env["GOPROXY"] == "off"
 
 
-@pytest.mark.parametrize("argv", [BUILD, list_argv(toolchain(), "", (), ("x",))])
+@pytest.mark.parametrize(
+    "argv",
+    [BUILD, list_argv(toolchain(), "", (), ("x",)), vet_argv(toolchain(), "", ".", (), ())],
+)
 @pytest.mark.parametrize("version", ["go1.99.10", "go1.99", "devel go1.99.1-abc", "go1.21.0"])
 def test_another_version(worker: Worker, version: str, argv: tuple[str, ...]) -> None:
     worker.is_version(version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from integration.workspace import tool
+from integration.workspace import tool, wait_until
 
 # What runs on machines that allow little.
 _FREELY = ("--network=host", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
@@ -43,6 +44,56 @@ def podman_command(place: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def podman_service() -> Iterator[str]:
+    """What `DOCKER_HOST` has to be for the Docker API of podman, with an image store of its own.
+
+    Skips the test where podman cannot run a linux/amd64 container.
+    """
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        pytest.skip("not a linux/amd64 machine")
+    if os.geteuid() != 0:
+        pytest.skip("podman runs containers here as root alone")
+    tool("runc")
+    podman = tool("podman")
+    # podman refuses a path of more than 50 characters.
+    directory = Path(tempfile.mkdtemp(prefix="podman-"))
+    init = directory / "init"
+    # Called as the init of containers is, such as catatonit: with `--`, then the command.
+    init.write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    init.chmod(0o755)
+    config = directory / "containers.conf"
+    config.write_text(
+        f'[containers]\nnetns = "host"\ninit_path = "{init}"\n'
+        'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+    )
+    url = f"unix://{directory}/docker.sock"
+    argv = [podman, f"--root={directory}/root", f"--runroot={directory}/run"]
+    argv += ["--storage-driver=vfs", "--runtime=runc", "--cgroup-manager=cgroupfs"]
+    env = {**os.environ, "CONTAINERS_CONF": str(config)}
+    log = directory / "log"
+    with log.open("wb") as out:
+        service = subprocess.Popen(
+            [*argv, "system", "service", "--time=0", url],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        wait_until(
+            lambda: (directory / "docker.sock").exists() or service.poll() is not None, "podman"
+        )
+        if service.poll() is not None:
+            pytest.skip(f"podman has no service here: {log.read_text()[-300:]}")
+        yield url
+    finally:
+        subprocess.run([*argv, "rm", "--all", "--force", "--time=0"], env=env, check=False)
+        service.terminate()
+        service.wait(30)
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -56,17 +56,18 @@ def test_one_process_moves_the_tags_of_all_and_each_has_its_lines(
 ) -> None:
     run = publish(repo, "second").ok()
     assert processes(run) == 1
-    said = "(linux/amd64): it was there, only the tags were not."
+    said = "linux/amd64, only tags were missing."
     expected = []
     for name in NAMES:
         entry = run.images[f"//:{name}"]
         names = [f"{registry.host}/{name}:{tag}" for tag in ("second", "latest-second")]
         assert entry["names"] == names
         assert (entry["published"], entry["exit_code"]) == (True, 0)
-        assert entry["status"] == f"published to {registry.host} {said[:-1]}"
+        assert entry["status"] == f"published to {registry.host}: {said[:-1]}"
         assert entry["references"]
         assert registry.tags[name, "second"] == entry["digest"]
-        expected += [f"{n} as {entry['digest']} published to {registry.host} {said}" for n in names]
+        short = entry["digest"][: len("sha256:") + 12]
+        expected += [f"{n} as {short} published to {registry.host}: {said}" for n in names]
     assert lines(run, "✓") == sorted(expected)
     assert lines(run, "- ") == []
 

@@ -1,4 +1,7 @@
-"""The line at the end of `publish`, and the file of `[ko].report`, against a real registry."""
+"""What is said at the end of `publish`, against a real registry.
+
+The line on the terminal, the file of `[ko].report`, and the page of `[ko].page`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from typing import Any, Callable, Iterator
 import pytest
 from integration.traffic import Traffic
 from integration.workspace import SMALL, Workspace, go_mod
+from publish_page.parsed_page import Element, parse
 from real_registry import RealRegistry, docker_registry
 
 REPORT = "dist/ci/report.json"
+PAGE = "dist/ci/publish.html"
 PLATFORMS = ["linux/amd64", "linux/arm64"]
 _SECONDS = re.compile(r"[0-9.]+ s\.$")
 
@@ -122,6 +127,65 @@ def test_an_edit_and_a_new_daemon(repo: Workspace) -> None:
     )
 
 
+def page_of(repo: Workspace, *args: str, **env: str) -> tuple[Element, list[dict[str, Any]]]:
+    """The page of a run, and its `--publish-output`."""
+    (repo.root / PAGE).unlink(missing_ok=True)
+    run = repo.publish(flags=[f"--ko-page={PAGE}", *args], env=env).ok()
+    return parse((repo.root / PAGE).read_text()), [*run.images.values()]
+
+
+def outcomes(page: Element) -> dict[str, str]:
+    """Target -> outcome of each image, in the order of the page."""
+    images = [d for d in page.all("details", "image") if "data-outcome" in d.attributes]
+    return {image.one("h3").text: image.attributes["data-outcome"] for image in images}
+
+
+def test_the_page(repo: Workspace) -> None:
+    publish(repo)
+    repo.write({"one/main.go": SMALL.replace("small", "for the page")})
+    page, images = page_of(repo)
+    assert list(outcomes(page).items()) == [
+        ("one:one", "pushed"),
+        ("two:not", "not pushed"),
+        ("two:two", "up to date"),
+    ]
+    assert page.one("h1").text == "Publish of repo"
+    assert "Compiles: 2 run, " in page.one("p", "sentence").text
+    texts = {code.text for code in page.all("code")}
+    for image in images:
+        assert {image["digest"], *image["names"]} <= texts
+        assert {layer["digest"] for layer in image["layers"]} <= texts
+    rows = [
+        [cell.text for cell in row.children if isinstance(cell, Element)]
+        for row in next(page.all("details", "image")).all("tr")
+    ]
+    one = next(page.all("details", "image"))
+    (edit, *caused) = [li.text for li in one.one("div", "changes").all("li")]
+    assert edit == "source file one/main.go has changed"
+    assert caused == [
+        "compile for linux/amd64, linux/arm64 ran",
+        "the executable for linux/amd64, linux/arm64 is another, its layer was uploaded",
+    ]
+    programs = [row for row in rows if row[0] == "binary one"]
+    assert [row[2] for row in programs] == ["↑ uploaded"] * 2
+    for row in programs:
+        assert re.fullmatch(r"compiled in [0-9.]+ s; layer made in [0-9.]+ s", row[3])
+    (bars,) = (row for row in page.all("svg", "lanes"))
+    assert re.match(
+        r"compile from [0-9.]+ to [0-9.]+ s; layer from ", bars.attributes["aria-label"]
+    )
+
+    page, _ = page_of(repo)
+    assert outcomes(page) == {
+        "two:not": "not pushed",
+        "one:one": "up to date",
+        "two:two": "up to date",
+    }
+    assert not list(page.all("svg", "lanes"))
+    nothing = "Nothing that the image is made from has changed."
+    assert [p.text for p in page.all("p")].count(nothing) == 2
+
+
 def test_a_layout(repo: Workspace) -> None:
     line, totals = publish(repo, KO_DOCKER_REPO="")
     assert "3 images: 2 written, 1 not pushed. " in line
@@ -137,6 +201,10 @@ def test_runs_that_fail(repo: Workspace, registry: RealRegistry) -> None:
     run = repo.pants("--ko-report=blocked/report.json", "publish", "::")
     assert run.exit_code == 1
     assert "option [ko].report: cannot write" in run.stderr
+    assert "The images are published" in run.stderr
+    run = repo.pants("--ko-page=blocked/publish.html", "publish", "::")
+    assert run.exit_code == 1
+    assert "option [ko].page: cannot write" in run.stderr
     assert "The images are published" in run.stderr
     (repo.root / "blocked").unlink()
 

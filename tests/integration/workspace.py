@@ -260,12 +260,17 @@ def is_running(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Poll; fails the test if the condition does not come true."""
+def wait_until(
+    condition: Callable[[], object], what: str | Callable[[], str], seconds: float = 60
+) -> None:
+    """Poll; fails the test if the condition does not come true.
+
+    :param what: what is waited for; a function says it as it is at the end.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds:.0f} s for {what}")
+            pytest.fail(f"waited {seconds:.0f} s for {what() if callable(what) else what}")
         time.sleep(0.02)
 
 

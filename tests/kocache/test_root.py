@@ -14,7 +14,7 @@ from ko_pants.kocache import locks
 from ko_pants.kocache.locks import LockBusy
 from ko_pants.kocache.root import CacheRoot, KoCacheUnusable
 
-HINT = r"set KOCACHE \(or the option\) to a directory that can be created and written"
+HINT = r"set KOCACHE \(or option \[ko\]\.kocache\) to a directory that can be created and written"
 
 
 def test_an_absent_root_is_created_by_the_check(caches: Caches) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import subprocess
@@ -17,6 +18,19 @@ from ko_pants.layers import tool_files as tool_files_module
 from ko_pants.layers.tool_files import tool_files
 
 _MODULES = ("blob", "chunked", "compressor_pool", "contents", "encoders", "estargz", "tar")
+
+
+# Of the modules of this package that go into the sandbox. They are in the key of the process that
+# makes a layer. With another digest each layer is packed once more, on every machine and in every
+# remote cache: then that is a line in bold in CHANGELOG.md.
+_DIGEST = "f83be37108517dc9f11a665230d94c523d9b41394084b30dfe9773d7c86d8dc8"
+
+
+def test_the_key_of_a_layer_is_that_of_the_last_release() -> None:
+    digest = hashlib.sha256()
+    for name, content in sorted(tool_files("none").items()):
+        digest.update(name.encode() + b"\0" + content + b"\0")
+    assert digest.hexdigest() == _DIGEST
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,10 @@ def test_what_users_write(text: str, registry: str, repository: str, tag: str, d
         ("exa_mple.com:5000/app", "registry `host[:port]`"),
         ("registry.example.com:port/app", "registry `host[:port]`"),
         ("registry.example.com:/app", "registry `host[:port]`"),
-        ("https://registry.example.com/app", "registry `host[:port]`, found 'https:'"),
+        (
+            "https://registry.example.com/app",
+            "registry `host[:port]`, found a URL; leave out https://",
+        ),
         ("app@", "64 hex digits"),
         ("app@sha256:12", "found 'sha256:12'"),
         (f"app@sha256:{HEX.upper()}", "64 hex digits"),

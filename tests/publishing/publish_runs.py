@@ -78,6 +78,7 @@ class Run:
         registry: FaultRegistry | None = None,
         memory: Memory | None = None,
         signer: SignerSettings | None = None,
+        interval_seconds: float = 0,
     ) -> None:
         self.registry = registry
         self.root = root
@@ -86,6 +87,7 @@ class Run:
             layout_root=str(root),
             memory=new_memory() if memory is None else memory,
             signer=signer,
+            interval_seconds=interval_seconds,
         )
 
     def destination(self, repository: str, tags: Sequence[str]) -> Destination:

@@ -17,6 +17,7 @@ import pytest
 from posix_shells import command_of, in_every_shell
 
 from ko_pants.errors import KoPantsError
+from ko_pants.interruption import InterruptedRunError
 from ko_pants.publishing import commit_gate
 from ko_pants.publishing.commit_gate import KNOCK, CommitGate
 
@@ -280,6 +281,31 @@ def test_every_shell_can_knock(gate: CommitGate, commits: Commits, shell: str) -
     assert knock((*start, *over[1:])) == (1, "the run that this image belongs to is over\n")
 
 
+@in_every_shell
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_interrupts_the_process_is_told_what_is_where(shell: str, number: int) -> None:
+    begun = threading.Event()
+
+    def commit(image: int, report: Report) -> str | None:
+        begun.set()
+        try:
+            while True:
+                report("")
+        except InterruptedRunError:
+            return "interrupted: no tag has moved\n2 of 3 blobs are there"
+
+    gate = CommitGate(commit)
+    process = subprocess.Popen(
+        (*command_of(shell), *gate.enter(0)[1:]), stderr=subprocess.PIPE, text=True
+    )
+    assert begun.wait(SECONDS)
+    process.send_signal(number)
+    _, text = process.communicate(timeout=SECONDS)
+    assert text == "interrupted: no tag has moved\n2 of 3 blobs are there\n"
+    assert process.returncode == 1
+    gone(gate)
+
+
 def test_the_directory_has_the_name_that_later_runs_sweep(gate: CommitGate) -> None:
     assert os.path.basename(gate.directory).startswith(f"ko_pants_publish_{os.getpid()}_")
 
@@ -349,6 +375,16 @@ def test_a_longer_line_is_cut_so_that_each_part_is_written_as_a_whole(
     assert text.replace("\n", "") == commits.errors[0]
     # POSIX lets others write in between where a line is longer than 512 bytes.
     assert max(len(f"0 :{line}\n".encode()) for line in text.splitlines()) <= 500
+
+
+def test_a_longer_line_is_cut_between_words(gate: CommitGate, commits: Commits) -> None:
+    commits.errors = {0: " ".join(f"wörd-{number}" for number in range(200))}
+    status, text = knock(gate.enter(0))
+    assert status == 1
+    lines = text.splitlines()
+    assert " ".join(lines) == commits.errors[0]
+    assert max(len(f"0 :{line}\n".encode()) for line in lines) <= 500
+    assert len(lines) == 4
 
 
 def test_a_path_that_is_not_utf8_is_shown_with_question_marks(

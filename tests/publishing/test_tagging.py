@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Iterator, Sequence
 
 import pytest
-from fault_registry import FaultRegistry, fault_registry
+from fault_registry import FaultRegistry, Seen, fault_registry
 from publishing.publish_runs import Run, new_memory, silent
 from publishing.published_images import app
 
 from ko_pants.errors import KoPantsError
+from ko_pants.interruption import InterruptedRunError
 from ko_pants.oci.descriptor import sha256_digest
+from ko_pants.publishing import tagging
 from ko_pants.publishing.publication import Found
 from ko_pants.publishing.tagging import TagMoves
 from ko_pants.publishing.uploading import PendingUpload, Report
@@ -87,6 +90,41 @@ def test_a_tag_that_cannot_move_keeps_no_other_from_moving(
     (failure,) = run.commit(run.upload(new, tags=tags)).values()
     assert "app:1.0: HTTP 400" in failure
     assert failure.endswith("Up to date: latest")
+
+
+def test_who_ends_a_run_while_tags_move_is_told_which_have(
+    registry: FaultRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tagging, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(tagging, "_PATIENCE_SECONDS", 0.01)
+    names = ("held", "moved")
+    images = [app(tmp_path, name) for name in names]
+    asked, release = threading.Event(), threading.Event()
+
+    def hold(seen: Seen) -> None:
+        if seen.endpoint == "PUT tag" and "/held/" in seen.path:
+            asked.set()
+            assert release.wait(SECONDS)
+
+    def report(line: str) -> None:
+        if asked.is_set() and ("moved", "v1") in registry.tags:
+            raise InterruptedRunError
+
+    run = Run(tmp_path, registry)
+    uploads = [run.upload(image, name) for image, name in zip(images, names)]
+    registry.on_request = hold
+    failures = run.run.move_tags(uploads, report)
+    release.set()
+    assert failures == (
+        "interrupted: the tags of 1 of 2 images have moved; those of //:held were on their way, "
+        "and no answer has come; all images are there, and the next run moves the tags that have "
+        "not moved",
+        "",
+    )
+    registry.on_request = lambda seen: None
+    for image, name in zip(images, names):
+        Run(tmp_path, registry).publish(image, name)
+        assert registry.tags[name, "v1"] == image.image.descriptor.digest
 
 
 def test_a_layout_that_cannot_be_named_in_fails_all_its_images(tmp_path: Path) -> None:
@@ -177,16 +215,23 @@ def test_all_images_of_a_run_are_tagged_once_by_the_first_process(images: Images
 
 
 def test_what_failed_fails_and_the_others_do_not(images: Images) -> None:
-    moves = Moves({name("b"): "registry.example.com: denied"})
+    denied = "registry.example.com: denied\nmore about it"
+    moves = Moves({name("b"): denied, name("c"): "interrupted: no tag has moved"})
     tags = TagMoves(moves)
     entered = [tags.enter(images(n)) for n in "abc"]
     statuses = [run_process(process) for process, _, _ in entered]
-    assert statuses == [(0, ""), (1, "registry.example.com: denied\n"), (0, "")]
+    # The line of the image has the first line. Pants writes none if the run is interrupted, and may
+    # start no other process.
+    assert statuses == [
+        (0, "interrupted: no tag has moved\n"),
+        (1, "more about it\n"),
+        (1, ""),
+    ]
     assert len(moves.batches) == 1
     assert [result().failure for _, result, _ in entered] == [
         "",
-        "registry.example.com: denied",
-        "",
+        denied,
+        "interrupted: no tag has moved",
     ]
 
 
@@ -267,18 +312,17 @@ def test_what_follows_is_not_done_if_a_tag_of_its_images_could_not_be_moved(
 def test_lists_of_artifacts_that_stay_uncertain_fail_their_own_image(images: Images) -> None:
     tags, pool = TagMoves(Moves()), WorkerPool(1)
     uploads = {key: images(key) for key in "ab"}
-    processes = {key: tags.enter(upload)[0] for key, upload in uploads.items()}
+    entered = {key: tags.enter(upload) for key, upload in uploads.items()}
     uploads["b"].confirming = pool.group()
 
     def fail() -> None:
         raise KoPantsError("others keep changing the list")
 
     pool.submit(fail, uploads["b"].confirming)
-    assert run_process(processes["a"]) == (0, "")
-    code, text = run_process(processes["b"])
-    assert code == 1
-    assert text == (
-        "tagged, but others keep changing the list. Run again with `--ko-verify-artifacts`\n"
+    assert run_process(entered["a"][0]) == (0, "")
+    assert run_process(entered["b"][0]) == (1, "")
+    assert entered["b"][1]().failure == (
+        "tagged, but others keep changing the list. Run again with `--ko-verify-artifacts`"
     )
     tags.close()
 

@@ -15,6 +15,8 @@ from publishing.lost_blobs import lose
 from publishing.publish_runs import Run, outcome, silent
 from publishing.published_images import app
 
+from ko_pants.errors import KoPantsError
+from ko_pants.interruption import InterruptedRunError
 from ko_pants.oci import media_types as mt
 from ko_pants.publishing import uploading
 
@@ -280,20 +282,8 @@ def test_a_blob_that_two_images_of_a_layout_lack_is_written_once(tmp_path: Path)
     ]
 
 
-def test_a_line_of_progress_tells_megabytes_and_megabytes_per_second() -> None:
-    progress = uploading.Progress()
-    progress.expect(30_000_000)
-    progress.expect(70_000_000)
-    progress.sent(20_000_000)
-    assert progress.line(4.0) == "Uploading: 20.0 of 100.0 MB, 5.0 MB/s"
-    # A terabyte has a million of them.
-    progress.expect(4_000_000_000_000 - 100_000_000)
-    progress.sent(2_000_000_000_000 - 20_000_000)
-    assert progress.line(4.0) == "Uploading: 2000000.0 of 4000000.0 MB, 500000.0 MB/s"
-
-
 def test_a_long_upload_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploading, "_PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(uploading, "_LOOK_SECONDS", 0.01)
     image = app(tmp_path)
     content = Path(image.files[image.kodata]).read_bytes()
     # Nothing can be read from the pipe before the first line of progress.
@@ -303,22 +293,56 @@ def test_a_long_upload_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Mo
     lines: list[str] = []
 
     def report(line: str) -> None:
-        if not lines:
+        if line and not lines:
             threading.Thread(target=pipe.write_bytes, args=(content,)).start()
-        lines.append(line)
+        lines.extend([line] if line else [])
 
-    run = Run(tmp_path)
+    run = Run(tmp_path, interval_seconds=0.01)
     upload = run.upload(image)
     assert run.run.move_tags([upload], report) == ("",)
     assert lines
-    assert lines[0].startswith("Uploading: 0.0 of 0.0 MB, ")
-    assert lines[0].endswith(" MB/s")
+    assert lines[0].startswith("Uploading //:app (linux/amd64, linux/arm64): 0.0 of 0.0 MB, ")
+    assert " MB/s" in lines[0]
 
 
-def test_progress_counts_bytes_sent_of_bytes_to_be_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_who_ends_a_run_that_waits_for_an_upload_is_told_what_is_where(
+    registry: FaultRegistry, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(uploading, "_PROGRESS_SECONDS", 0.01)
+    image = app(tmp_path)
+    held, release = threading.Event(), threading.Event()
+
+    def hold(seen: Seen) -> None:
+        if seen.endpoint == "PUT upload" and image.kodata.partition(":")[2] in seen.path:
+            held.set()
+            assert release.wait(SECONDS)
+
+    registry.on_request = hold
+    run = Run(tmp_path, registry)
+    upload = run.upload(image)
+    assert held.wait(SECONDS)
+
+    def report(line: str) -> None:
+        if upload.progress is not None and len(upload.outcomes) == len(upload.found.missing) - 1:
+            raise InterruptedRunError
+
+    (failure,) = run.run.move_tags([upload], report)
+    count = len(upload.found.missing)
+    assert failure.startswith("interrupted: no tag has moved; ")
+    assert f"{count - 1} of {count} missing blobs are there by now" in failure
+    # The one that waits for the registry ends, though the registry does not answer.
+    with pytest.raises(KoPantsError):
+        upload.tasks.wait(SECONDS)
+    release.set()
+    registry.on_request = lambda seen: None
+    assert registry.tags == {}
+
+    # The next run sends what lacks.
+    done = Run(tmp_path, registry).publish(image)
+    assert set(done.found.missing) <= {image.kodata}
+    assert registry.complete("app", "v1")
+
+
+def test_progress_counts_bytes_sent_of_bytes_to_be_sent(tmp_path: Path) -> None:
     image = app(tmp_path)
     total = sum(d.size for d in image.image.blobs().values())
     run = Run(tmp_path)

@@ -16,6 +16,10 @@ from ko_pants.registry.errors import decode_errors, named_digests, printable
             b'{"errors":[{"code":"DENIED","message":"no","detail":{"a":1}}]}',
             ['DENIED: no: {"a": 1}'],
         ),
+        (
+            b'{"errors":[{"code":"UNAUTHORIZED","message":"no","detail":[{"Type":"repository"}]}]}',
+            ["UNAUTHORIZED: no"],
+        ),
         (b'{"details":"incorrect username or password"}', ["incorrect username or password"]),
         (b'{"error":"invalid_grant","error_description":"old"}', ["invalid_grant: old"]),
         (b"<html><body>busy</body></html>", []),

@@ -30,8 +30,9 @@ from ko_pants.oci import media_types
 from ko_pants.oci.descriptor import sha256_digest
 from ko_pants.oci.reference import Reference
 from ko_pants.registry import token_groups
-from ko_pants.registry.challenge import Challenge
+from ko_pants.registry.challenge import PUSH, Challenge, Scopes, repository_scopes
 from ko_pants.registry.client import RegistryClient, RegistryError
+from ko_pants.registry.token_groups import MAX_REPOSITORIES, TokenGroups
 
 COUNT = 50
 THREADS = 8
@@ -494,3 +495,28 @@ def test_another_challenge(
     counts(registry)
     assert all(look(client_for(env), registry))
     assert counts(registry) == (COUNT, 0, 0)
+
+
+def test_what_is_covered_takes_no_room_in_a_group() -> None:
+    """Otherwise the last repositories of hundreds would ask in small groups."""
+    groups = TokenGroups()
+    refs = [Reference("registry.example.com", f"team/service-{i:03}") for i in range(200)]
+    groups.expect(refs)
+    server = ("https://tokens.example.com/token", "registry")
+    covered: set[str] = set()
+    sizes = []
+
+    def is_covered(scopes: Scopes) -> bool:
+        return {name for _, name, _ in scopes} <= covered
+
+    # Each thread begins somewhere else.
+    for ref in [*refs[::8], *refs]:
+        if ref.repository in covered:
+            continue
+        own = repository_scopes(ref.repository, PUSH)
+        others = groups.others(server, ref, own)
+        wanted = groups.widen(server, ref, others, own, is_covered)
+        names = {name for _, name, _ in wanted}
+        covered |= names
+        sizes.append(len(names))
+    assert sizes == [MAX_REPOSITORIES] * (len(refs) // MAX_REPOSITORIES)

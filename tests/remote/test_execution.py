@@ -281,6 +281,28 @@ def test_a_linked_toolchain_is_for_this_machine(there: Run, repo: Workspace) -> 
     assert "processes run in remote workers, and option [ko].toolchain is `linked`" in error
 
 
+def test_workers_download_modules(
+    here: Run,
+    there: Run,
+    repo: Workspace,
+    service: RemoteExecution,
+    proxy: GoProxy,
+    tmp_path: Path,
+) -> None:
+    seen_by_workers = tmp_path / "proxy"
+    shutil.copytree(proxy.env["GOPROXY"][len("file://") :], seen_by_workers)
+    repo.write({"BUILD": environment(ko_module_downloads="worker")})
+    service.forget()
+    try:
+        run = repo.publish("modules/cmd:cmd", env={"GOPROXY": f"file://{seen_by_workers}"}).ok()
+    finally:
+        repo.write({"BUILD": environment()})
+    assert run.images["modules/cmd:cmd"]["digest"] == here.images["modules/cmd:cmd"]["digest"]
+    downloads = [c for c in service.commands() if c.step == "go-list"]
+    assert downloads
+    assert {c.env["GOPROXY"] for c in downloads} == {f"file://{seen_by_workers}"}
+
+
 def goroot_archive(path: Path) -> None:
     """A tar with what is needed of this machine's Go, as those of go.dev have it."""
     goroot = Path(path_of_worker()[0]).parent

@@ -16,6 +16,7 @@ from pants.core.goals import package, publish, run
 from pants.core.util_rules import archive, distdir
 from pants.engine.internals.parametrize import Parametrize
 from pants.engine.internals.scheduler import ExecutionError
+from pants.engine.target import Target
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
@@ -29,7 +30,7 @@ from ko_pants.rules.settings import Settings, layer_settings
 
 # Tests use neither the caches nor the environment of this machine.
 _CACHES = tempfile.TemporaryDirectory(prefix="ko_pants_test_caches_")
-_BOOTSTRAP = (
+BOOTSTRAP = (
     f"--named-caches-dir={_CACHES.name}/named",
     f"--local-store-dir={_CACHES.name}/store",
 )
@@ -54,11 +55,13 @@ def new_runner(
     *,
     rules: Iterable[Any] = (),
     options: Sequence[str] = (),
+    target_types: Iterable[type[Target]] = (),
 ) -> RuleRunner:
     """An engine that answers `queries` (product, requests).
 
     :param rules: more rules, those of a test.
     :param options: those that an engine cannot change later, such as `--pants-ignore=...`.
+    :param target_types: targets of other backends.
     """
     runner = RuleRunner(
         rules=[
@@ -75,8 +78,9 @@ def new_runner(
             core_targets.GenericTarget,
             core_targets.RelocatedFiles,
             core_targets.ResourceTarget,
+            *target_types,
         ],
-        bootstrap_args=(*_BOOTSTRAP, *options),
+        bootstrap_args=(*BOOTSTRAP, *options),
     )
     configure(runner)
     return runner
@@ -98,7 +102,7 @@ def configure(runner: RuleRunner, *options: str, **env: str) -> None:
     """Begin a new run with these options, and with no other variables than these."""
     # One for the whole process: that of the engine that was made last.
     BuildRoot().path = runner.build_root
-    runner.set_options([*_BOOTSTRAP, *options], env={**ENVIRONMENT, **env})
+    runner.set_options([*BOOTSTRAP, *options], env={**ENVIRONMENT, **env})
 
 
 def error_of(runner: RuleRunner, product: type, inputs: Sequence[Any]) -> str:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("pants.testutil.rule_runner", reason="needs Pants' test library")
+
+from pants.engine.fs import CreateDigest, Digest, DigestEntries, FileContent, FileEntry
+from pants.testutil.rule_runner import QueryRule, RuleRunner
 from posix_shells import command_of, in_every_shell
 
-from ko_pants.rules.blob_files import _LINK_OR_COPY
+from ko_pants.oci.descriptor import Descriptor
+from ko_pants.rules.blob_files import _LINK_OR_COPY, link_from_store
 
 # Notes that it ran, and knows the options that macOS 11 knows.
 TOOL = """#!/bin/sh
@@ -99,3 +106,46 @@ def test_what_cannot_be_written_fails(spool: Spool) -> None:
     (spool.root / "aa").write_text("a")
     assert spool.run("aa", str(spool.root / "missing/x"))[0] != 0
     assert spool.run("absent", str(spool.blobs / "x"))[0] != 0
+
+
+LARGE = b"large" * 200_000
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> tuple[str, Descriptor]:
+    """Pants' store with a large blob, as Pants itself keeps it."""
+    store = tmp_path / "pants store"
+    engine = RuleRunner(
+        rules=[QueryRule(Digest, [CreateDigest]), QueryRule(DigestEntries, [Digest])],
+        bootstrap_args=[f"--local-store-dir={store}"],
+    )
+    digest = engine.request(Digest, [CreateDigest([FileContent("layer", LARGE)])])
+    (entry,) = engine.request(DigestEntries, [digest])
+    assert isinstance(entry, FileEntry)
+    blob = Descriptor("x", f"sha256:{entry.file_digest.fingerprint}", len(LARGE))
+    return str(store), blob
+
+
+def test_a_large_blob_of_pants_store_is_linked_without_a_process(
+    kept: tuple[str, Descriptor], tmp_path: Path
+) -> None:
+    store, blob = kept
+    path = tmp_path / "blob"
+    assert link_from_store(store, {blob: str(path)}) == {}
+    assert path.read_bytes() == LARGE
+    assert path.stat().st_nlink > 1
+    # Another image has the same layer.
+    assert link_from_store(store, {blob: str(path)}) == {}
+
+
+def test_what_is_not_there_as_a_file_of_its_size_comes_another_way(
+    kept: tuple[str, Descriptor], tmp_path: Path
+) -> None:
+    store, blob = kept
+    path = str(tmp_path / "blob")
+    small = Descriptor("x", "sha256:" + "0" * 64, 10)
+    cut = replace(blob, size=blob.size + 1)
+    assert link_from_store(store, {small: path, cut: path}) == {small: path, cut: path}
+    nowhere = str(tmp_path / "no directory" / "blob")
+    assert link_from_store(store, {blob: nowhere}) == {blob: nowhere}
+    assert not os.path.exists(path)

@@ -96,13 +96,6 @@ def test_an_option_makes_debug_images_of_targets_that_say_nothing(runner: RuleRu
     assert config_of(built(runner, "debug=False"))["config"]["Entrypoint"] == ["/ko-app/server.bin"]
 
 
-@pytest.mark.parametrize("platform", ["linux/s390x", "windows/amd64", "linux/arm/v7"])
-def test_platforms_without_debugger(runner: RuleRunner, platform: str) -> None:
-    text = mistake(runner, "debug=True, delve=':delve'", f"'linux/amd64', '{platform}'")
-    assert text.startswith(f"app:image, field `debug`: found the platforms {platform}; ")
-    assert "for linux/amd64 and linux/arm64 alone" in text
-
-
 def test_platforms_without_debugger_by_option(runner: RuleRunner) -> None:
     configure(runner, "--ko-debug")
     text = mistake(runner, "delve=':delve'", "'linux/s390x'")

@@ -11,7 +11,7 @@ from pants.engine.addresses import Address, Addresses
 from pants.engine.internals.graph import Owners, OwnersRequest
 from pants.engine.target import DependenciesRequest
 from pants.testutil.rule_runner import RuleRunner
-from rules.engine_runner import error_of, new_runner
+from rules.engine_runner import configure, error_of, new_runner
 
 from ko_pants.target_types import GoExecutableDependenciesField, GoOciImageDependenciesField
 
@@ -29,7 +29,7 @@ FILES = {
         "file(name='prebuilt', source='server.bin')\n"
         "go_oci_image(name='of_file', binary=':prebuilt', platforms=['linux/amd64'])\n"
         "go_oci_image(name='nowhere', binary=':missing', platforms=['linux/amd64'])\n"
-        "go_oci_image(name='typo', platforms=['linux/amd46'])\n"
+        "go_oci_image(name='default')\n"
         "go_oci_image(name='more', binaries=[':exe', ':prebuilt'], platforms=['linux/amd64'])\n"
         "go_oci_image(name='no_kodata', platforms=['linux/amd64'], kodata=False)\n"
         "go_oci_image(name='assets', platforms=['linux/amd64'], kodata='../web/assets')\n"
@@ -139,9 +139,12 @@ def test_a_binary_that_does_not_exist_is_named(runner: RuleRunner) -> None:
         dependencies(runner, "nowhere")
 
 
-def test_a_misspelt_platform_is_named_with_target_and_field(runner: RuleRunner) -> None:
-    text = error_of(runner, Addresses, [image(runner, "typo")])
-    assert text.startswith("cmd:typo, field `platforms`: unknown platform 'linux/amd46'")
+def test_a_misspelt_platform_is_named_with_target_and_option(runner: RuleRunner) -> None:
+    configure(runner, "--ko-default-platforms=linux/amd46")
+    text = error_of(runner, Addresses, [image(runner, "default")])
+    configure(runner)
+    assert text.startswith("cmd:default, option [ko].default_platforms")
+    assert "unknown platform 'linux/amd46'" in text
 
 
 def test_a_directory_without_a_module_names_the_target() -> None:

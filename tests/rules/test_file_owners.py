@@ -59,11 +59,20 @@ async def find(request: _Request) -> _Found:
     return _Found(frozenset(await owners_of_files(request.files)))
 
 
+def runner_with(build_file: str) -> RuleRunner:
+    runner = new_runner([(_Found, [_Request]), (Owners, [OwnersRequest])], rules=[find])
+    runner.write_files({**FILES, "BUILD": build_file})
+    return runner
+
+
 @pytest.fixture(scope="module")
 def runner() -> RuleRunner:
-    runner = new_runner([(_Found, [_Request]), (Owners, [OwnersRequest])], rules=[find])
-    runner.write_files(FILES)
-    return runner
+    return runner_with(FILES["BUILD"])
+
+
+@pytest.fixture(scope="module")
+def runner_of_packages() -> RuleRunner:
+    return runner_with(FILES["BUILD"].replace("(", "(one_target_per='package', ", 1))
 
 
 def both(runner: RuleRunner, *files: str) -> tuple[set[Address], set[Address]]:
@@ -85,6 +94,14 @@ def test_each_file_has_the_owners_that_pants_finds(runner: RuleRunner, path: str
     ours, expected = both(runner, path)
     if path == "a/odd/x.js":
         expected = {a for a in expected if a.filename == path}
+    assert ours == expected
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "[" not in path])
+def test_each_file_of_a_package_has_the_owners_that_pants_finds(
+    runner_of_packages: RuleRunner, path: str
+) -> None:
+    ours, expected = both(runner_of_packages, path)
     assert ours == expected
 
 

@@ -131,6 +131,13 @@ def inputs(runner: RuleRunner) -> dict[str, str]:
     return {file.path: file.content.decode() for file in contents}
 
 
+def error_of_inputs(runner: RuleRunner) -> str:
+    """The error of a new run."""
+    configure(runner)
+    looked = runner.request(_Looked, [_Look()]).hidden
+    return error_of(runner, _Inputs, [_Request(looked)])
+
+
 def test_nothing_is_hidden(runner: RuleRunner) -> None:
     assert set(inputs(runner)) == {"go.mod", "cmd/main.go", "lib/lib.go"}
     looked = runner.request(_Looked, [_Look()]).hidden
@@ -226,6 +233,25 @@ def test_an_ignored_go_work(runner: RuleRunner) -> None:
     assert "other/other.go" not in found
     work.unlink()
     assert "go.work" not in inputs(runner)
+
+
+def test_modules_of_a_go_work_that_are_ignored(runner: RuleRunner) -> None:
+    uses = "use (\n\t.\n\t./ignored/one\n\t./ignored/two\n)\n"
+    runner.write_files({"cmd/main.go": MAIN.replace("app/lib", "one")})
+    write(runner, "go.work", f"go 1.21\n{uses}")
+    write(runner, "ignored/one/go.mod", "module example.com/one\ngo 1.21\n")
+    write(runner, "ignored/one/one.go", 'package one\nimport _ "example.com/two"\n')
+    missing = "`use` of './ignored/two', but ignored/two/go.mod does not exist"
+    assert missing in error_of_inputs(runner)
+
+    go_mod = write(runner, "ignored/two/go.mod", "module example.com/two\ngo 1.21\n")
+    write(runner, "ignored/two/two.go", "package two\n")
+    found = inputs(runner)
+    assert {f"ignored/{n}/{f}" for n in ("one", "two") for f in ("go.mod", f"{n}.go")} <= set(found)
+    go_mod.write_text("module example.com/two\ngo 1.22\n")
+    assert inputs(runner)["ignored/two/go.mod"].endswith("go 1.22\n")
+    go_mod.unlink()
+    assert missing in error_of_inputs(runner)
 
 
 def test_embedded_files_come_and_go(runner: RuleRunner) -> None:

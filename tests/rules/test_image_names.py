@@ -111,8 +111,6 @@ def test_tags_of_git(engine: RuleRunner, tmp_path: Path) -> None:
         ("{{.Env.BRACES}}", ["{{.Env.BRACES}}", "'{name}'", "no braces"]),
         ("{{.GoEnv.GOARCH}}", ["{{.GoEnv.GOARCH}}", "platform"]),
         ("{{.Env.GOARCH}}", ["{{.Env.GOARCH}}", "platform"]),
-        ("{{.Name}}", ["{{.Name}}", "{{.Git.NAME}}"]),
-        ("{{name}}", ["{{name}}"]),
     ],
 )
 def test_a_template_that_cannot_be_filled_in(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from pants.engine.fs import Digest, DigestContents
+from pants.engine.fs import DigestContents
 from pants.engine.rules import QueryRule, rule
 from pants.testutil.rule_runner import RuleRunner
 
 import ko_pants.rules  # noqa: F401  (chooses the engine's spelling)
+from ko_pants.engine import digest_contents
 from ko_pants.rules.repo_files import (
+    contents_of_matches,
     digest_of_files,
-    digest_of_matches,
     existing_files,
+    how_to_unignore,
     matching_files,
 )
 
@@ -34,21 +36,36 @@ class MatchesRequest:
 @dataclass(frozen=True)
 class Found:
     paths: tuple[str, ...]
-    digest: Digest
+    contents: DigestContents
 
 
 @rule
 async def files_found(request: FilesRequest) -> Found:
     return Found(
         await existing_files(request.files, trees=request.trees),
-        await digest_of_files(request.files, trees=request.trees),
+        await digest_contents(await digest_of_files(request.files, trees=request.trees)),
     )
+
+
+@dataclass(frozen=True)
+class UnignoreRequest:
+    path: str
+
+
+@dataclass(frozen=True)
+class Unignored:
+    line: str
+
+
+@rule
+async def unignored(request: UnignoreRequest) -> Unignored:
+    return Unignored(await how_to_unignore(request.path))
 
 
 @rule
 async def matches_found(request: MatchesRequest) -> Found:
     patterns = dict(request.patterns)
-    return Found(await matching_files(patterns), await digest_of_matches(patterns))
+    return Found(await matching_files(patterns), await contents_of_matches(patterns))
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +83,10 @@ def runner() -> RuleRunner:
 
 
 def paths(runner: RuleRunner, request: FilesRequest | MatchesRequest) -> set[str]:
-    """The paths that were found; the digest has the same files."""
+    """The paths that were found; the contents are those of the same files."""
     found = runner.request(Found, [request])
-    contents = runner.request(DigestContents, [found.digest])
-    assert {file.path: file.content for file in contents} == {p: p.encode() for p in found.paths}
+    contents = {file.path: file.content for file in found.contents}
+    assert contents == {path: path.encode() for path in found.paths}
     return set(found.paths)
 
 
@@ -124,3 +141,38 @@ def test_a_directory_is_no_pattern(runner: RuleRunner, directory: str) -> None:
     assert paths(runner, FilesRequest((), (directory,))) == {f"{directory}/in/x.txt"}
     found = paths(runner, MatchesRequest(((f"{directory}/in", ("*.txt",)),)))
     assert found == {f"{directory}/in/x.txt"}
+
+
+@pytest.mark.parametrize(
+    ("path", "patterns"),
+    [
+        ("app/made.bin", ["!/app/made.bin"]),
+        ("app/.well-known/a", ["!/app/.well-known/", "!/app/.well-known/a"]),
+        ("gen/deep/made.bin", ["!/gen/", "!/gen/deep/", "!/gen/deep/made.bin"]),
+        ("made.bin", ["!/made.bin"]),
+    ],
+)
+def test_the_line_with_which_pants_sees_an_ignored_file(path: str, patterns: list[str]) -> None:
+    """Rules of gitignore take no file out of a directory that is itself ignored."""
+
+    def engine(*more: str) -> RuleRunner:
+        ignored = [".*/", "/gen/", "*.bin", *more]
+        runner = RuleRunner(
+            rules=[
+                *(unignored, files_found),
+                *(QueryRule(Unignored, [UnignoreRequest]), QueryRule(Found, [FilesRequest])),
+            ],
+            bootstrap_args=[f"--pants-ignore={ignored}"],
+        )
+        runner.write_files({"app/main.go": "", path: ""})
+        return runner
+
+    runner = engine()
+    assert paths_of(runner, path) == set()
+    found = runner.request(Unignored, [UnignoreRequest(path)])
+    assert found.line == f"pants_ignore.add = {patterns}"
+    assert paths_of(engine(*patterns), path) == {path}
+
+
+def paths_of(runner: RuleRunner, path: str) -> set[str]:
+    return set(runner.request(Found, [FilesRequest((path,))]).paths)

@@ -1,4 +1,4 @@
 """ko_pants: OCI images from Go programs, without Docker, inside Pants."""
 
 #: The version of the distribution; pyproject.toml reads it here.
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"

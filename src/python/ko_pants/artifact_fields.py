@@ -16,8 +16,8 @@ class GoOciImageSbomField(StringSequenceField):
     help = (
         "The formats of the SBOMs (software bills of materials) that `publish` attaches to the "
         "image, and that `package` writes beside it: `spdx` (SPDX 2.3), `cyclonedx` (CycloneDX "
-        "1.6). `[]` means none. There is one for each platform, and one for the index.\n\n"
-        "Default: `[ko].sbom`."
+        "1.6). There is one SBOM for each platform, and one for the index. `[]` means none.\n\n"
+        "Default: `[ko].sbom`. Example: `sbom=['spdx']`."
     )
 
     @classmethod
@@ -33,5 +33,5 @@ class GoOciImageProvenanceField(TriBoolField):
     help = (
         "If true, `publish` attaches a provenance to the image, and `package` writes it: an "
         "in-toto statement with a SLSA v1 predicate, for each platform and for the index.\n\n"
-        "Default: `[ko].provenance`."
+        "Default: `[ko].provenance`. Example: `provenance=True`."
     )

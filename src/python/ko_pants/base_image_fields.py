@@ -13,6 +13,7 @@ from pants.engine.target import (
 )
 
 from ko_pants.errors import KoPantsError
+from ko_pants.oci.layout import parse_layout_reference
 from ko_pants.oci.reference import Reference, hide_credentials
 
 
@@ -25,13 +26,34 @@ def names_target(value: str) -> bool:
     return value.startswith(("//", ":"))
 
 
+def check_base_image(value: str) -> None:
+    """Make sure that a value can name a base image.
+
+    :raises KoPantsError: it is neither a reference, an address, `oci:<directory>` nor `scratch`.
+    """
+    if value.startswith("oci:"):
+        if not parse_layout_reference(value)[0]:
+            raise KoPantsError(
+                f"found {value!r}; expected a directory after `oci:`, relative to the build root, "
+                "such as 'oci:images/static'"
+            )
+    elif not value:
+        raise KoPantsError(
+            "found an empty text; expected a reference such as registry.example.com/static:latest, "
+            "an address, `oci:<directory>` or `scratch`; or leave the field out"
+        )
+    elif not names_target(value):
+        Reference.parse(value)
+
+
 class OciBaseImageReferenceField(StringField):
     alias = "image"
     required = True
     value: str
     help = (
-        "The base image, by tag: `registry.example.com/static:latest`. Its lock file says which "
-        "digest the images are built on; `./pants ko-lock` asks the registry and writes it."
+        "The base image, by tag. Its lock file says which digest the images are built on; `./pants "
+        "ko-lock` asks the registry and writes it.\n\n"
+        "Required. Example: `image='registry.example.com/static:latest'`."
     )
 
     @classmethod
@@ -76,7 +98,7 @@ class OciBaseImageLockfileField(OptionalSingleSourceField):
     uses_source_roots = False
     help = (
         "The lock file, relative to the BUILD file. `./pants ko-lock` writes it; commit it.\n\n"
-        "Default: `<name>.lock.json`."
+        "Default: `<name>.lock.json`. Example: `lockfile='locks/static.json'`."
     )
 
     @classmethod

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Dict, Iterable, Optional
 
 from pants.engine.addresses import Address
 from pants.engine.target import (
-    AsyncFieldMixin,
     DictStringToStringField,
     InvalidFieldException,
     StringField,
@@ -16,10 +16,15 @@ from pants.engine.target import (
 )
 from pants.util.frozendict import FrozenDict
 
+from ko_pants.address_fields import AddressField
 from ko_pants.errors import KoPantsError
+from ko_pants.field_checks import in_field
 from ko_pants.golang.templates import template_keys
+from ko_pants.oci.platform import Platform
 
 # The first element of what can be downloaded has a dot.
+# Source: `doesPlatformSupportDebugging` in ko's pkg/build/gobuild.go.
+_DEBUGGED_ARCHITECTURES = ("amd64", "arm64")
 _IMPORT_PATH = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9._~+-]+)*")
 
 TEMPLATES_HELP = (
@@ -33,11 +38,20 @@ class TemplateSequenceField(StringSequenceField):
     """A list of strings, in which templates are filled in."""
 
     @classmethod
+    def check(cls, values: tuple[str, ...], where: str) -> None:
+        """Refuse what cannot be used, as far as that is known before templates are filled in.
+
+        :raises KoPantsError: the text begins with `where`.
+        """
+
+    @classmethod
     def compute_value(
         cls, raw_value: Optional[Iterable[str]], address: Address
     ) -> Optional[tuple[str, ...]]:
         value = super().compute_value(raw_value, address)
-        _check_templates(value or (), f"{address}, field `{cls.alias}`")
+        where = f"{address}, field `{cls.alias}`"
+        _check_templates(value or (), where)
+        in_field(cls.check, value or (), where)
         return value
 
 
@@ -57,38 +71,39 @@ class TemplateDictField(DictStringToStringField):
 class GoOciImageDebugField(TriBoolField):
     alias = "debug"
     help = (
-        "If true, the image has the debugger Delve at `/ko-app/dlv`, which runs the program and "
-        "waits for a client on port 40000, as ko's `--debug`. Implies `disable_optimizations`. "
-        "Only for linux/amd64 and linux/arm64.\n\n"
-        "Default: `[ko].debug`."
+        "If true, the image has the debugger Delve at `/ko-app/dlv`, as with ko's `--debug`. Delve "
+        "runs the program and waits for a client on port 40000. The field implies "
+        "`disable_optimizations`, and works for linux/amd64 and linux/arm64 alone.\n\n"
+        "Default: `[ko].debug`. Example: `debug=True`."
     )
 
 
-class GoOciImageDelveField(StringField, AsyncFieldMixin):
+class GoOciImageDelveField(AddressField):
     alias = "delve"
     help = (
-        "The address of Delve for `debug`: a target that `binary` takes too, such as a "
-        "`go_executable`.\n\n"
-        "If left out, `github.com/go-delve/delve/cmd/dlv` is compiled in the version that the "
-        "go.mod of the program requires: `go get -tool github.com/go-delve/delve/cmd/dlv`."
+        "The address of the Delve that `debug` puts into the image: a target that `binary` takes "
+        "too.\n\n"
+        "Default: `github.com/go-delve/delve/cmd/dlv`, compiled in the version that the go.mod of "
+        "the program requires (`go get -tool github.com/go-delve/delve/cmd/dlv`). Example: "
+        "`delve='//tools:dlv'`."
     )
 
 
 class GoOciImageDisableOptimizationsField(TriBoolField):
     alias = "disable_optimizations"
     help = (
-        "If true, the programs of the image are compiled for a debugger, with "
-        "`-gcflags='all=-N -l'`, as with ko's `--disable-optimizations`.\n\n"
-        "Default: `[ko].disable_optimizations`."
+        "If true, the programs of the image are compiled for a debugger, with `-gcflags='all=-N "
+        "-l'`, as with ko's `--disable-optimizations`.\n\n"
+        "Default: `[ko].disable_optimizations`. Example: `disable_optimizations=True`."
     )
 
 
 class GoExecutablePackageField(StringField):
     alias = "package"
     help = (
-        "In place of `main`: the import path of a main package of a module that go.mod requires, "
-        "for example `github.com/grpc-ecosystem/grpc-health-probe`. The go.mod is that of the "
-        "directory of the BUILD file, or the nearest one above."
+        "The import path of a main package of another module, in place of `main`. The go.mod in "
+        "the directory of the BUILD file, or the nearest one above, has to require the module.\n\n"
+        "Default: none. Example: `package='github.com/grpc-ecosystem/grpc-health-probe'`."
     )
 
     @classmethod
@@ -100,6 +115,39 @@ class GoExecutablePackageField(StringField):
                 f"without a version, such as `example.com/tools/cmd/tool`; found {value!r}"
             )
         return value
+
+
+def check_main(directory: str, main: str) -> None:
+    """Make sure that `main` is a directory of the repository.
+
+    :param directory: that of the BUILD file.
+    :raises KoPantsError: it is not.
+    """
+    path = posixpath.normpath(posixpath.join(directory, main))
+    if main.startswith("/") or f"{path}/".startswith("../"):
+        raise KoPantsError(
+            "expected a directory relative to the BUILD file, within the build root; "
+            f"found {main!r}"
+        )
+
+
+def check_debug_platforms(platforms: Iterable[Platform], where: str) -> None:
+    """Make sure that there is a debugger for each platform.
+
+    :param where: target and field, or option.
+    :raises KoPantsError: there is none for some; the text begins with `where`.
+    """
+    others = [
+        str(platform)
+        for platform in platforms
+        if platform.os != "linux" or platform.architecture not in _DEBUGGED_ARCHITECTURES
+    ]
+    if others:
+        allowed = " and ".join(f"linux/{name}" for name in _DEBUGGED_ARCHITECTURES)
+        raise KoPantsError(
+            f"{where}: found the platforms {', '.join(others)}; a debug image can be for {allowed} "
+            "alone. Leave out the others in `platforms`, or make a target of its own for debugging"
+        )
 
 
 def _check_templates(texts: Iterable[str], where: str) -> None:

@@ -6,7 +6,7 @@ Each value is checked when the target is made: what is wrong names target, field
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterable, Optional
+from typing import Any, Iterable, Optional, Sequence
 
 from pants.core.goals.package import PackageFieldSet
 from pants.engine.addresses import Address
@@ -27,11 +27,14 @@ from ko_pants.oci.config_values import (
     check_arguments,
     check_directory,
     check_environment,
+    check_names_of_system,
+    check_paths_of_system,
     check_signal,
     check_user,
     check_volume,
     exposed_port,
 )
+from ko_pants.oci.platform import Platform
 
 
 class CheckedStringField(StringField):
@@ -92,7 +95,8 @@ class GoOciImageLabelsField(CheckedKeysField, TemplateDictField):
     alias = "image_labels"
     help = (
         "Labels of the image (`config.Labels`), added to those of the base image.\n\n"
-        f"{TEMPLATES_HELP}"
+        f"{TEMPLATES_HELP}\n\n"
+        "Default: none. Example: `image_labels={'org.opencontainers.image.title': 'shop'}`."
     )
 
 
@@ -101,19 +105,21 @@ class GoOciImageAnnotationsField(CheckedKeysField):
     reserved = BASE_ANNOTATIONS
     help = (
         "Annotations of the image's manifests and of its index, added to those that it keeps of "
-        "the base image; one with the same key takes the place of the base's.\n\n"
+        "the base image. One with the same key takes the place of the base's.\n\n"
         "An index on a base of Docker's media types has no annotations; there only the manifests "
         "get them. `org.opencontainers.image.base.name` and `.digest` are written from "
-        "`base_image` and cannot be set."
+        "`base_image` and cannot be set.\n\n"
+        "Default: none. Example: `image_annotations={'org.opencontainers.image.vendor': "
+        "'Example'}`."
     )
 
 
 class GoOciImageUserField(CheckedStringField):
     alias = "user"
     help = (
-        "The user that containers run as, and their group: names or numbers, for example `65532`, "
-        "`65532:65532` or `nonroot`.\n\n"
-        "Default: that of the base image."
+        "The user that containers run as, and the group: names or numbers.\n\n"
+        "Default: that of the base image. Examples: `user='65532'`, `user='65532:65532'`, "
+        "`user='nonroot'`."
     )
 
     @classmethod
@@ -124,10 +130,11 @@ class GoOciImageUserField(CheckedStringField):
 class GoOciImageLinuxCapabilitiesField(CheckedSequenceField):
     alias = "linux_capabilities"
     help = (
-        "Capabilities of the executable's file on Linux, as `setcap` would set them, for example "
-        "`['net_bind_service=ep']`. As `linux_capabilities` in ko's `.ko.yaml`: a name or number "
-        "alone is permitted; `cap1,cap2=ep` is a clause of cap_from_text(3).\n\n"
-        "They are for the program of `binary`, and part of its layer."
+        "Capabilities of the executable's file on Linux, as `setcap` would set them, and as "
+        "`linux_capabilities` in ko's `.ko.yaml`. A name or number alone is permitted; "
+        "`cap1,cap2=ep` is a clause of cap_from_text(3). They are for the program of `binary`, and "
+        "part of its layer.\n\n"
+        "Default: none. Example: `linux_capabilities=['net_bind_service=ep']`."
     )
 
     @classmethod
@@ -143,8 +150,9 @@ class GoOciImageLinuxCapabilitiesField(CheckedSequenceField):
 class GoOciImageEntrypointArgsField(CheckedSequenceField):
     alias = "entrypoint_args"
     help = (
-        "Arguments that the program always gets: they follow it in the image's entrypoint. "
-        "See `cmd` for those that can be replaced."
+        "Arguments that the program always gets: they follow it in the image's entrypoint. `cmd` "
+        "has those that can be replaced.\n\n"
+        "Default: none. Example: `entrypoint_args=['--config=/etc/app.yaml']`."
     )
 
     @classmethod
@@ -158,7 +166,8 @@ class GoOciImageCmdField(CheckedSequenceField):
     help = (
         "Arguments that the program gets by default, after those of `entrypoint_args`. Arguments "
         "of `docker run`, or `args` of a Kubernetes container, take their place. Those of the base "
-        "image are never used: they are for its own program."
+        "image are never used: they are for its own program.\n\n"
+        "Default: none. Example: `cmd=['serve']`."
     )
 
     @classmethod
@@ -170,12 +179,12 @@ class GoOciImageCmdField(CheckedSequenceField):
 class GoOciImageEnvField(CheckedSequenceField):
     alias = "image_env"
     help = (
-        "Environment of the image's containers as `NAME=value`, for example "
-        "`['LOG_LEVEL=info']`. It has nothing to do with the environment of `go build`: that is "
-        "`env` of `go_executable`.\n\n"
+        "Environment variables of the image's containers, as `NAME=value`. Those of `go build` are "
+        "in the field `env` of `go_executable`.\n\n"
         "The base image's variables are kept, with `/ko-app` at the end of `PATH` and "
         "`KO_DATA_PATH` added. A variable that is set here has just this value, whatever the base "
-        "image says, `PATH` and `KO_DATA_PATH` included."
+        "image says, also `PATH` and `KO_DATA_PATH`.\n\n"
+        "Default: none. Example: `image_env=['LOG_LEVEL=info']`."
     )
 
     @classmethod
@@ -187,9 +196,9 @@ class GoOciImageEnvField(CheckedSequenceField):
 class GoOciImageWorkdirField(CheckedStringField):
     alias = "workdir"
     help = (
-        "The directory that containers start in: an absolute path, such as `/app`, or "
-        "`C:\\app` on Windows.\n\n"
-        "Default: that of the base image."
+        "The directory that containers start in, as an absolute path: `/app`, or `C:\\app` on "
+        "Windows.\n\n"
+        "Default: that of the base image. Example: `workdir='/app'`."
     )
 
     @classmethod
@@ -201,7 +210,8 @@ class GoOciImagePortsField(CheckedSequenceField):
     alias = "ports"
     help = (
         "Ports that containers listen on, from 1 to 65535, with `/udp` or `/sctp` if it is not "
-        "TCP, for example `['8080', '5353/udp']`. Added to those of the base image."
+        "TCP. They are added to those of the base image.\n\n"
+        "Default: none. Example: `ports=[8080, '5353/udp']`."
     )
 
     @classmethod
@@ -221,8 +231,9 @@ class GoOciImagePortsField(CheckedSequenceField):
 class GoOciImageVolumesField(CheckedSequenceField):
     alias = "volumes"
     help = (
-        "Directories of the image whose data outlive its containers: absolute paths, for example "
-        "`['/data']`. Added to those of the base image."
+        "Directories of the image whose data outlive its containers, as absolute paths. They are "
+        "added to those of the base image.\n\n"
+        "Default: none. Example: `volumes=['/data']`."
     )
 
     @classmethod
@@ -235,14 +246,46 @@ class GoOciImageVolumesField(CheckedSequenceField):
 class GoOciImageStopSignalField(CheckedStringField):
     alias = "stop_signal"
     help = (
-        "The signal that asks a container to stop, for example `SIGINT`, `SIGRTMIN+3`, or a "
-        "number from 1 to 64.\n\n"
-        "Default: that of the base image; where it has none, runtimes send SIGTERM."
+        "The signal that asks a container to stop: a name, or a number from 1 to 64.\n\n"
+        "Default: that of the base image; where it has none, runtimes send SIGTERM. Examples: "
+        "`stop_signal='SIGINT'`, `stop_signal='SIGRTMIN+3'`."
     )
 
     @classmethod
     def check(cls, value: str) -> None:
         check_signal(value)
+
+
+def check_systems(
+    address: Address,
+    platforms: Sequence[Platform],
+    workdir: GoOciImageWorkdirField,
+    volumes: GoOciImageVolumesField,
+    image_env: GoOciImageEnvField,
+    capabilities: GoOciImageLinuxCapabilitiesField,
+) -> None:
+    """Make sure that fields fit the operating systems of an image.
+
+    :raises KoPantsError: a path or name is none on a platform, or no executable is for Linux.
+    """
+    for alias, check, values in (
+        (workdir.alias, check_paths_of_system, (workdir.value,) if workdir.value else ()),
+        (volumes.alias, check_paths_of_system, volumes.value or ()),
+        (image_env.alias, check_names_of_system, image_env.value or ()),
+        (capabilities.alias, _check_for_linux, capabilities.value or ()),
+    ):
+        try:
+            check(values, platforms)
+        except KoPantsError as e:
+            raise KoPantsError(f"{address}, field `{alias}`: {e}") from None
+
+
+def _check_for_linux(capabilities: Sequence[str], platforms: Sequence[Platform]) -> None:
+    if capabilities and all(platform.os != "linux" for platform in platforms):
+        raise KoPantsError(
+            f"found {list(capabilities)!r} for {', '.join(map(str, platforms))}; only executables "
+            "for Linux have capabilities. Leave the field out"
+        )
 
 
 @dataclass(frozen=True)

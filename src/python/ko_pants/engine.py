@@ -29,6 +29,7 @@ from pants.engine.fs import (
     DigestContents,
     DigestEntries,
     DigestSubset,
+    FileContent,
     MergeDigests,
     PathGlobs,
     Paths,
@@ -49,6 +50,7 @@ from pants.engine.target import (
     WrappedTargetRequest,
 )
 
+from ko_pants.golang.source_groups import EmbeddingPackages
 from ko_pants.local_execution import local_execution
 from ko_pants.process_log import noted
 from ko_pants.products import (
@@ -58,6 +60,9 @@ from ko_pants.products import (
     BuildClosureRequest,
     BuiltImage,
     ClientVariables,
+    DiskLook,
+    DiskLookRequest,
+    EmbeddingPackagesRequest,
     EnvironmentOptions,
     EnvironmentOptionsRequest,
     GitAnswer,
@@ -83,6 +88,11 @@ from ko_pants.products import (
     ImageArtifactsRequest,
     ImageBlobs,
     ImageBlobsRequest,
+    ImageCheck,
+    ImageCheckRequest,
+    ImageDocuments,
+    ImageDocumentsRequest,
+    ImageInputs,
     ImagePackages,
     ImagePackagesRequest,
     KoYaml,
@@ -91,6 +101,7 @@ from ko_pants.products import (
     LayerBlob,
     LayerBlobRequest,
     LayerRequest,
+    ListedInputs,
     LockFile,
     LockFileRequest,
     Losses,
@@ -108,6 +119,10 @@ from ko_pants.products import (
     PackedFiles,
     Paused,
     PauseRequest,
+    ProgramCheck,
+    ProgramCheckRequest,
+    ProgramInputs,
+    ProgramInputsRequest,
     ProgramPackage,
     ProgramPackageRequest,
     PublishPlan,
@@ -117,10 +132,14 @@ from ko_pants.products import (
     ResolvedBase,
     RunTime,
     RunTimeRequest,
+    UploadShown,
+    UploadShownRequest,
     YieldedFiles,
     YieldedFilesRequest,
 )
+from ko_pants.rules.containers import check_container
 from ko_pants.rules.lost_results import is_cached, patient, run_anew, say_lost
+from ko_pants.rules.process_progress import shown
 from ko_pants.target_types import GoOciImageFieldSet, OciFilesFieldSet
 
 # Which spelling this Pants reads. mypy takes it for true (pyproject.toml), for the Pants that is
@@ -191,6 +210,17 @@ else:
 
 if HAS_GET:
 
+    async def contents_of_globs(globs: PathGlobs) -> DigestContents:
+        return await Get(DigestContents, PathGlobs, globs)
+
+else:
+
+    async def contents_of_globs(globs: PathGlobs) -> DigestContents:
+        return await get_digest_contents(**implicitly(globs))
+
+
+if HAS_GET:
+
     async def digest_entries(digest: Digest) -> DigestEntries:
         return await Get(DigestEntries, Digest, digest)
 
@@ -211,6 +241,13 @@ else:
 
     async def create_digest(request: CreateDigest) -> Digest:
         return await _create_digest(request)
+
+
+# Up to Pants 2.24 all collections have the same hash: that of `typing.Tuple`, and not that of their
+# values. The engine keeps each request in a map, and would compare each with all that came before:
+# 4 million times 3 µs for 2,000 images. Newer versions have the same hash as this.
+if hash(CreateDigest()) == hash(CreateDigest([FileContent("a", b"")])):
+    CreateDigest.__hash__ = tuple.__hash__  # type: ignore[assignment, method-assign]
 
 
 if HAS_GET:
@@ -294,17 +331,6 @@ else:
         return noted(await execute_process(process, **implicitly()))
 
 
-async def run_process(process: Process) -> FallibleProcessResult:
-    """Run a process; once more, without caches, if its result is lost: see `rules.lost_results`."""
-    try:
-        return await _run_process(patient(process))
-    except Exception as e:
-        if not is_cached(process):
-            raise
-        say_lost(await losses_of_run(LossesRequest()), e)
-    return await _run_process(run_anew(process))
-
-
 if HAS_GET:
 
     async def _run_process_in(
@@ -324,17 +350,32 @@ else:
         return noted(await execute_process(process, execution))
 
 
-async def run_process_in(
-    process: Process, execution: ProcessExecutionEnvironment
+async def _run_anywhere(
+    process: Process, execution: ProcessExecutionEnvironment | None
 ) -> FallibleProcessResult:
-    """Run a process where `execution` says; once more if its result is lost, as `run_process`."""
+    if execution is None:
+        return await _run_process(process)
+    return await _run_process_in(process, execution)
+
+
+async def run_process(
+    process: Process, execution: ProcessExecutionEnvironment | None = None
+) -> FallibleProcessResult:
+    """Run a process; once more, without caches, if its result is lost: see `rules.lost_results`.
+
+    :param execution: where it runs; by default, where the options of the run say.
+    :raises KoPantsError: the container in which it should run cannot be had.
+    """
     try:
-        return await _run_process_in(patient(process), execution)
+        with shown(process.description):
+            return await _run_anywhere(patient(process), execution)
     except Exception as e:
+        check_container(process.description, execution, e)
         if not is_cached(process):
             raise
         say_lost(await losses_of_run(LossesRequest()), e)
-    return await _run_process_in(run_anew(process), execution)
+    with shown(process.description):
+        return await _run_anywhere(run_anew(process), execution)
 
 
 if HAS_GET:
@@ -646,6 +687,30 @@ else:
 
 if HAS_GET:
 
+    async def disk_look(request: DiskLookRequest) -> DiskLook:
+        return await Get(DiskLook, DiskLookRequest, request)
+
+else:
+    from ko_pants.rules.disk_look import look_at_disk
+
+    async def disk_look(request: DiskLookRequest) -> DiskLook:
+        return await look_at_disk(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def embedding_packages(request: EmbeddingPackagesRequest) -> EmbeddingPackages:
+        return await Get(EmbeddingPackages, EmbeddingPackagesRequest, request)
+
+else:
+    from ko_pants.rules.embedding_packages import find_embedding_packages
+
+    async def embedding_packages(request: EmbeddingPackagesRequest) -> EmbeddingPackages:
+        return await find_embedding_packages(request, **implicitly())
+
+
+if HAS_GET:
+
     async def owner_directories(request: OwnerDirectoriesRequest) -> OwnerDirectories:
         return await Get(OwnerDirectories, OwnerDirectoriesRequest, request)
 
@@ -746,6 +811,34 @@ else:
 
 if HAS_GET:
 
+    async def program_inputs(
+        requests: Iterable[ProgramInputsRequest],
+    ) -> tuple[ProgramInputs, ...]:
+        return await MultiGet(Get(ProgramInputs, ProgramInputsRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.program_inputs import find_program_inputs
+
+    async def program_inputs(
+        requests: Iterable[ProgramInputsRequest],
+    ) -> tuple[ProgramInputs, ...]:
+        return await concurrently(find_program_inputs(r) for r in requests)
+
+
+if HAS_GET:
+
+    async def listed_inputs(inputs: ImageInputs) -> ListedInputs:
+        return await Get(ListedInputs, ImageInputs, inputs)
+
+else:
+    from ko_pants.rules.listed_inputs import list_inputs
+
+    async def listed_inputs(inputs: ImageInputs) -> ListedInputs:
+        return await list_inputs(inputs)
+
+
+if HAS_GET:
+
     async def go_executables(requests: Iterable[GoExecutableRequest]) -> tuple[GoExecutable, ...]:
         return await MultiGet(Get(GoExecutable, GoExecutableRequest, r) for r in requests)
 
@@ -754,6 +847,18 @@ else:
 
     async def go_executables(requests: Iterable[GoExecutableRequest]) -> tuple[GoExecutable, ...]:
         return await concurrently(go_executable(r, **implicitly()) for r in requests)
+
+
+if HAS_GET:
+
+    async def program_checks(requests: Iterable[ProgramCheckRequest]) -> tuple[ProgramCheck, ...]:
+        return await MultiGet(Get(ProgramCheck, ProgramCheckRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.program_check import check_program
+
+    async def program_checks(requests: Iterable[ProgramCheckRequest]) -> tuple[ProgramCheck, ...]:
+        return await concurrently(check_program(r, **implicitly()) for r in requests)
 
 
 if HAS_GET:
@@ -830,24 +935,50 @@ else:
 if HAS_GET:
 
     async def built_image(field_set: GoOciImageFieldSet) -> BuiltImage:
-        return await Get(BuiltImage, GoOciImageFieldSet, field_set)
+        return await Get(BuiltImage, GoOciImageFieldSet, field_set.without_names())
 
 else:
     from ko_pants.rules.image import build_image
 
     async def built_image(field_set: GoOciImageFieldSet) -> BuiltImage:
-        return await build_image(field_set, **implicitly())
+        return await build_image(field_set.without_names(), **implicitly())
 
 
 if HAS_GET:
 
     async def built_images(field_sets: Iterable[GoOciImageFieldSet]) -> tuple[BuiltImage, ...]:
-        return await MultiGet(Get(BuiltImage, GoOciImageFieldSet, f) for f in field_sets)
+        wanted = [field_set.without_names() for field_set in field_sets]
+        return await MultiGet(Get(BuiltImage, GoOciImageFieldSet, f) for f in wanted)
 
 else:
 
     async def built_images(field_sets: Iterable[GoOciImageFieldSet]) -> tuple[BuiltImage, ...]:
-        return await concurrently(build_image(f, **implicitly()) for f in field_sets)
+        wanted = [field_set.without_names() for field_set in field_sets]
+        return await concurrently(build_image(f, **implicitly()) for f in wanted)
+
+
+if HAS_GET:
+
+    async def image_documents(request: ImageDocumentsRequest) -> ImageDocuments:
+        return await Get(ImageDocuments, ImageDocumentsRequest, request)
+
+else:
+    from ko_pants.rules.image_documents import write_image_documents
+
+    async def image_documents(request: ImageDocumentsRequest) -> ImageDocuments:
+        return await write_image_documents(request)
+
+
+if HAS_GET:
+
+    async def image_checks(requests: Iterable[ImageCheckRequest]) -> tuple[ImageCheck, ...]:
+        return await MultiGet(Get(ImageCheck, ImageCheckRequest, r) for r in requests)
+
+else:
+    from ko_pants.rules.image_check import check_image
+
+    async def image_checks(requests: Iterable[ImageCheckRequest]) -> tuple[ImageCheck, ...]:
+        return await concurrently(check_image(r, **implicitly()) for r in requests)
 
 
 if HAS_GET:
@@ -911,14 +1042,26 @@ else:
 
 if HAS_GET:
 
-    async def pause(request: PauseRequest) -> Paused:
-        return await Get(Paused, PauseRequest, request)
+    async def pauses(requests: Iterable[PauseRequest]) -> tuple[Paused, ...]:
+        return await MultiGet(Get(Paused, PauseRequest, r) for r in requests)
 
 else:
     from ko_pants.rules.pause import pause_rule
 
-    async def pause(request: PauseRequest) -> Paused:
-        return await pause_rule(request)
+    async def pauses(requests: Iterable[PauseRequest]) -> tuple[Paused, ...]:
+        return await concurrently(pause_rule(r) for r in requests)
+
+
+if HAS_GET:
+
+    async def upload_shown(request: UploadShownRequest) -> UploadShown:
+        return await Get(UploadShown, UploadShownRequest, request)
+
+else:
+    from ko_pants.rules.shown_uploads import show_upload
+
+    async def upload_shown(request: UploadShownRequest) -> UploadShown:
+        return await show_upload(request, **implicitly())
 
 
 if HAS_GET:

@@ -6,26 +6,32 @@ from typing import ClassVar, Iterable, Optional, Tuple
 
 from pants.engine.addresses import Address
 from pants.engine.target import (
-    AsyncFieldMixin,
     Dependencies,
     DictStringToStringField,
     InvalidFieldException,
     InvalidTargetException,
     MultipleSourcesField,
     StringField,
-    StringSequenceField,
     Target,
 )
 
+from ko_pants.address_fields import AddressesField
 from ko_pants.field_checks import checked
-from ko_pants.layers.placement import parse_mode, parse_owner, parse_place, parse_relative
+from ko_pants.layers.placement import (
+    check_renames,
+    parse_mode,
+    parse_owner,
+    parse_place,
+    parse_relative,
+)
 
 
-class GoOciImageFilesField(StringSequenceField, AsyncFieldMixin):
+class GoOciImageFilesField(AddressesField):
     alias = "files"
     help = (
-        "Addresses of `oci_files` targets: more files in the image. Each is a layer of its own, "
-        "in this order, below kodata and the program."
+        "Addresses of `oci_files` targets: more files in the image. Each target is a layer of its "
+        "own, in this order, below kodata and the program.\n\n"
+        "Default: none. Example: `files=['//config:app']`."
     )
 
 
@@ -39,8 +45,9 @@ class OciFilesSourcesField(MultipleSourcesField):
     default: ClassVar[Tuple[str, ...]] = ()
     uses_source_roots = False
     help = (
-        "Globs of files relative to the BUILD file, for example `['config/**', '!**/*.md']`. "
-        "Their paths in the image are those relative to the BUILD file, below `at`."
+        "Globs of files relative to the BUILD file. A file has its path relative to the BUILD file "
+        "in the image too, below `at`.\n\n"
+        "Default: none. Example: `sources=['config/**', '!**/*.md']`."
     )
 
     @classmethod
@@ -58,14 +65,14 @@ class OciFilesSourcesField(MultipleSourcesField):
         return value
 
 
-class OciFilesTargetsField(StringSequenceField, AsyncFieldMixin):
+class OciFilesTargetsField(AddressesField):
     alias = "targets"
     help = (
         "Addresses of targets whose files go in: what they package (`archive`, `pex_binary`, "
-        "`go_binary`, ...), or else their sources (`file`, `files`, `resources`, "
-        "`relocated_files`, `shell_command`, `adhoc_tool`, ...).\n\n"
-        "A package has its file name in the image. Sources have their path relative to the BUILD "
-        "file of their target."
+        "`go_binary` and others), or else their sources (`file`, `files`, `resources`, "
+        "`relocated_files`, `shell_command`, `adhoc_tool` and others). A package has its file name "
+        "in the image. A source has its path relative to the BUILD file of its target.\n\n"
+        "Default: none. Example: `targets=['//web:assets']`."
     )
 
 
@@ -74,8 +81,9 @@ class OciFilesAtField(StringField):
     required = True
     value: str
     help = (
-        "The directory in the image, an absolute path such as `/etc/app`. In a Windows image "
-        "`/etc/app` is `C:\\etc\\app`."
+        "The directory in the image that the files are put into, as an absolute path. In a Windows "
+        "image `/etc/app` is `C:\\etc\\app`.\n\n"
+        "Required. Example: `at='/etc/app'`."
     )
 
     @classmethod
@@ -87,8 +95,9 @@ class OciFilesAtField(StringField):
 class OciFilesStripPrefixField(StringField):
     alias = "strip_prefix"
     help = (
-        "A directory that is taken off the paths of all files: with `strip_prefix='config'` "
-        "the file `config/app.yaml` is `<at>/app.yaml`."
+        "A directory that is taken off the paths of all files. With `strip_prefix='config'` the "
+        "file `config/app.yaml` is `<at>/app.yaml`.\n\n"
+        "Default: none. Example: `strip_prefix='config'`."
     )
 
     @classmethod
@@ -100,8 +109,8 @@ class OciFilesStripPrefixField(StringField):
 class OciFilesRenameField(DictStringToStringField):
     alias = "rename"
     help = (
-        "Other paths for single files, relative to `at`, after `strip_prefix`: "
-        "`{'prod.yaml': 'app.yaml'}`."
+        "Other paths for single files, relative to `at`. `strip_prefix` is applied before.\n\n"
+        "Default: none. Example: `rename={'prod.yaml': 'app.yaml'}`."
     )
 
     @property
@@ -127,8 +136,8 @@ class _ModeField(StringField):
 class OciFilesModeField(_ModeField):
     alias = "mode"
     help = (
-        "The mode of every file, in octal digits, for example `0600`.\n\n"
-        "Default: `0755` for files that are executable, else `0644`."
+        "The mode of every file, in octal digits.\n\n"
+        "Default: `0755` for files that are executable, else `0644`. Example: `mode='0600'`."
     )
 
 
@@ -136,17 +145,17 @@ class OciFilesDirectoryModeField(_ModeField):
     alias = "directory_mode"
     help = (
         "The mode of `at` and of the directories below, in octal digits.\n\n"
-        "If neither this nor `owner` is given, the layer has no directories: those of the base "
-        "image stay as they are, and new ones are made with mode 0755 and owner 0. With `owner` "
-        "alone they have mode 0755."
+        "Default: `0755` if `owner` is given. Otherwise the layer has no directories: those of the "
+        "base image stay as they are, and new ones are made with mode 0755 and owner 0. Example: "
+        "`directory_mode='0700'`."
     )
 
 
 class OciFilesOwnerField(StringField):
     alias = "owner"
     help = (
-        "User and group as numbers, for example `1000:1000`: of every file, of `at`, and of the "
-        "directories below. Default: `0:0`, and directories as the base image has them."
+        "User and group, as numbers: of every file, of `at`, and of the directories below.\n\n"
+        "Default: `0:0`, and directories as the base image has them. Example: `owner='1000:1000'`."
     )
 
     @classmethod
@@ -167,9 +176,12 @@ def check_files_target(target: Target) -> None:
 
     :raises InvalidTargetException: Pants puts file and line before the text.
     """
-    for old, new in target[OciFilesRenameField].renames.items():
-        for path in (old, new):
-            checked(target.address, OciFilesRenameField.alias, parse_relative, path)
+    checked(
+        target.address,
+        OciFilesRenameField.alias,
+        check_renames,
+        target[OciFilesRenameField].renames,
+    )
     if (
         not target[OciFilesSourcesField].value
         and not target[OciFilesTargetsField].value

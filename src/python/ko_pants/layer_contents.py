@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 KODATA_PATH = "/var/run/ko"
 
 _KO_MODE = 0o555
+# The layer process takes a second for so many bytes.
+_LARGE_BYTES = 50_000_000
 # A tree is the same on every CPU. Its layer is kept under one of them.
 _ANY_ARCHITECTURE = "amd64"
 
@@ -44,6 +46,11 @@ class LayerContent(ABC):
     def compiled_for(self) -> GoExecutableRequest | None:
         """What compiles `inputs` again if they are lost; None if no compile made them."""
         return None
+
+    @property
+    def large(self) -> str:
+        """How large it is, for a line of progress; empty if it is not large, or nobody knows."""
+        return ""
 
     @abstractmethod
     def spec(self) -> dict[str, Any]:
@@ -73,6 +80,7 @@ class ExecutableContent(LayerContent):
     :param build_key: identifies its bytes; see `kocache.keys.build_key`.
     :param capabilities: the attribute `security.capability` in hex; Linux only, empty for none.
     :param request: what it was compiled for; None for a prebuilt file.
+    :param size: in bytes.
     """
 
     digest: Digest
@@ -82,10 +90,15 @@ class ExecutableContent(LayerContent):
     build_key: str
     capabilities: str = ""
     request: GoExecutableRequest | None = field(compare=False, default=None)
+    size: int = field(compare=False, default=0)
 
     @property
     def kind(self) -> str:
         return "binary"
+
+    @property
+    def large(self) -> str:
+        return f" ({self.size / 1e6:.0f} MB)" if self.size >= _LARGE_BYTES else ""
 
     @property
     def inputs(self) -> Digest:

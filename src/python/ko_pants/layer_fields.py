@@ -26,10 +26,10 @@ class GoOciImageKodataField(AsyncFieldMixin):
     value: Optional[Union[str, bool]]
     help = (
         "The directory whose files are at `$KO_DATA_PATH` in the image, relative to the BUILD "
-        "file, for example `assets`. `False` means no kodata: the image has no layer for it, and "
-        "`KO_DATA_PATH` is not set.\n\n"
-        "If left out, it is the directory `kodata` beside the main package, as in ko. The layer "
-        "is empty if there is none."
+        "file. `False` means no kodata: the image has no layer for it, and `KO_DATA_PATH` is not "
+        "set.\n\n"
+        "Default: the directory `kodata` beside the main package, as in ko; the layer is empty if "
+        "there is none. Example: `kodata='assets'`."
     )
 
     @classmethod
@@ -67,10 +67,10 @@ class GoOciImageCompressionField(StringField):
     alias = "compression"
     valid_choices = tuple(ENCODINGS)
     help = (
-        "How the layers of this image are compressed: `gzip` (libdeflate), `zstd`, `none` or "
-        "`estargz` (gzip that containerd can run before it has all of it). "
-        "Layers of the base image stay as they are.\n\n"
-        "Default: `[ko].layer_compression`."
+        "How the layers that this image adds are compressed: `gzip` (libdeflate), `zstd`, `none`, "
+        "or `estargz` (gzip that containerd can run before it has all of it). Layers of the base "
+        "image stay as they are.\n\n"
+        "Default: `[ko].layer_compression`. Example: `compression='zstd'`."
     )
 
 
@@ -79,8 +79,19 @@ class GoOciImageCompressionLevelField(IntField):
     help = (
         "The level of the compression: 1 to 12 for gzip and estargz, 1 to 22 for zstd.\n\n"
         "Default: that of the encoding (1 for gzip and estargz, 3 for zstd) if `compression` is "
-        "given, else `[ko].layer_compression_level`."
+        "given, else `[ko].layer_compression_level`. Example: `compression_level=9`."
     )
+
+    @classmethod
+    def compute_value(cls, raw_value: Optional[int], address: Address) -> Optional[int]:
+        value = super().compute_value(raw_value, address)
+        highest = max(level for encoding in ENCODINGS.values() for level in encoding.levels)
+        if value is not None and not 0 <= value <= highest:
+            raise InvalidFieldException(
+                f"{address}, field `{cls.alias}`: found {value}; expected 0 to {highest}, as the "
+                "encoding of the layers takes it"
+            )
+        return value
 
 
 def check_compression(

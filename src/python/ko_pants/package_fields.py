@@ -19,10 +19,11 @@ FORMATS = (OCI_LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE)
 class GoOciImagePackageFormatsField(StringSequenceField):
     alias = "package_formats"
     help = (
-        "What `package` writes beside the descriptors, with the bytes of all layers: "
-        "`oci-layout` (the directory is an OCI layout), `oci-archive` (a tar of it, `oci.tar`), "
+        "What `package` writes beside the descriptors, with the bytes of all layers: `oci-layout` "
+        "(the directory is an OCI layout), `oci-archive` (a tar of it, `oci.tar`), "
         "`docker-archive` (what `docker load` and `podman load` read: `docker.tar`, or a file for "
-        "each platform). Added to those of `[ko].package_formats`."
+        "each platform). Those of `[ko].package_formats` are added.\n\n"
+        "Default: none. Example: `package_formats=['oci-archive']`."
     )
 
     @classmethod

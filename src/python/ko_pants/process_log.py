@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Protocol, TypeVar
 
 from ko_pants.daemon_memory import BoundedMemory
@@ -28,6 +28,7 @@ SOURCES: Mapping[str, str] = {
 }
 KOCACHE = "kocache"
 _MEMOIZED = "memoized"
+_RAN = "ran"
 
 # The first build of 2,000 images for five platforms makes half as many.
 _MAX_NOTES = 100_000
@@ -99,11 +100,14 @@ class Work:
     :param processes: source -> number of processes of any kind, without those in memory.
     :param compiles: digest of an executable -> source.
     :param layers: diffID -> source, or `KOCACHE` where no process was asked for it.
+    :param times: digest of an executable or diffID -> begin and end of its process, if it ran, in
+        seconds since the epoch.
     """
 
     processes: Mapping[str, int]
     compiles: Mapping[str, str]
     layers: Mapping[str, str]
+    times: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def take_work(since: float, source_of: Callable[[Any], str]) -> Work:
@@ -114,6 +118,7 @@ def take_work(since: float, source_of: Callable[[Any], str]) -> Work:
     processes: Counter[str] = Counter()
     compiles: dict[str, str] = {}
     layers: dict[str, str] = {}
+    times: dict[str, tuple[float, float]] = {}
     notes = _notes.values()
     _notes.clear()
     for note in notes:
@@ -129,4 +134,11 @@ def take_work(since: float, source_of: Callable[[Any], str]) -> Work:
             processes[source] += 1
         else:
             (compiles if note.kind == _COMPILE else layers)[note.key] = source
-    return Work(processes, compiles, layers)
+            if source == _RAN:
+                times[note.key] = _time_of(note)
+    return Work(processes, compiles, layers, times)
+
+
+def _time_of(note: _Note) -> tuple[float, float]:
+    """Begin and end of a process; they are equal where a remote worker does not say how long."""
+    return note.time - (note.metadata.total_elapsed_ms or 0) / 1000, note.time

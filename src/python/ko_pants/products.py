@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Mapping
 
 from pants.engine.addresses import Address
+from pants.engine.engine_aware import EngineAwareParameter
 from pants.engine.fs import EMPTY_DIGEST, Digest, FileEntry
 from pants.engine.internals.native_engine import ProcessExecutionEnvironment
 from pants.engine.process import ProcessResultMetadata
@@ -15,6 +16,8 @@ from pants.util.frozendict import FrozenDict
 
 from ko_pants.artifacts.artifact import Artifact
 from ko_pants.disk.disk import HiddenFile
+from ko_pants.explanation.record import Input
+from ko_pants.explanation.store import ImagePlace
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.executable import ExecutableHeader
@@ -167,6 +170,32 @@ class HiddenFiles:
 
     change: str = ""
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DiskLookRequest:
+    """Ask for a look at what `disk.answers` knows of the repo."""
+
+
+@dataclass(frozen=True)
+class DiskLook:
+    """What `disk.answers.ask` answers in this run.
+
+    :param change: stands for the last change of an answer. An answer to a question that is new is
+        no change.
+    """
+
+    change: str = ""
+
+
+@dataclass(frozen=True)
+class EmbeddingPackagesRequest:
+    """Ask for the `EmbeddingPackages` of some directories.
+
+    :param directories: those of the packages, sorted.
+    """
+
+    directories: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -462,6 +491,118 @@ class BuildClosure:
 
 
 @dataclass(frozen=True)
+class ProgramCheckRequest:
+    """Ask for a `ProgramCheck`.
+
+    :param executable: what an image would be built from.
+    :param vet: the arguments of `go vet`; None if it is not run.
+    """
+
+    executable: GoExecutableRequest
+    vet: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class ProgramCheck:
+    """What is wrong with a program, if anything.
+
+    :param problem: why it was not compiled; names target and field.
+    :param build_errors: what `go build` says.
+    :param findings: what `go vet` finds.
+    """
+
+    problem: str = ""
+    build_errors: str = ""
+    findings: str = ""
+
+
+@dataclass(frozen=True)
+class ImageCheckRequest:
+    """Ask for an `ImageCheck`; `vet` is that of `ProgramCheckRequest`."""
+
+    field_set: GoOciImageFieldSet
+    vet: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class ImageCheck:
+    """The checks of the programs of an image, for each of its platforms.
+
+    :param problem: why nothing was compiled; names target and field.
+    :param warning: what kept the check from compiling just what `publish` compiles. It names field
+        or option, and not the target.
+    """
+
+    owner: str
+    programs: tuple[tuple[Platform, ProgramCheck], ...] = ()
+    problem: str = ""
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class ProgramInputsRequest:
+    """Ask what a compile reads. Nothing is compiled.
+
+    :param request: as `inputs_request` makes it, so that platforms share the answer.
+    """
+
+    request: GoExecutableRequest
+
+
+@dataclass(frozen=True)
+class ProgramInputs:
+    """What a compile reads of the repo, in its first try.
+
+    :param sources: the input of its process.
+    :param go_mod: the path of the go.mod of the main module.
+    :param embedded: paths of the files that the program embeds.
+    """
+
+    import_path: str
+    sources: Digest
+    go_mod: str
+    embedded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class InputTree:
+    """Files that are inputs of an image, as a digest: nobody has listed them yet.
+
+    :param part: as of `explanation.record.Input`, like `of`, `platform` and `kind`.
+    :param paths: the directory in the digest, and what stands for it in the names of the inputs.
+    :param program: what the files are of, if they are those of a compile.
+    """
+
+    part: str
+    of: str
+    platform: str
+    kind: str
+    digest: Digest
+    paths: tuple[str, str] = ("", "")
+    program: ProgramInputs | None = None
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """What an image is made from.
+
+    :param key: stands for all of it, and is all that is compared.
+    :param inputs: those that are no files.
+    """
+
+    key: str
+    inputs: tuple[Input, ...] = field(compare=False, repr=False)
+    trees: tuple[InputTree, ...] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class ListedInputs:
+    """What an image is made from, its files and the modules in its go.mod files among it."""
+
+    inputs: tuple[Input, ...]
+
+
+@dataclass(frozen=True)
 class ResultSource:
     """Where a result came from: a process that ran, or a cache. No part of the result's value.
 
@@ -691,6 +832,8 @@ class BuiltImage:
     """The image of a target: everything but the bytes of its layers.
 
     :param image: what `rules.image.compose` makes of the other fields.
+    :param requests: those of its executables. An image that was compiled from other flags is
+        another value, for it has another record, even if the executables are the same.
     """
 
     owner: str
@@ -698,6 +841,7 @@ class BuiltImage:
     config: ImageConfig
     platforms: tuple[PlatformImage, ...]
     image: Image
+    requests: tuple[GoExecutableRequest | None, ...] = ()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -721,6 +865,23 @@ class ImageBlobs:
     """It has; `built` is the image with its layers as they were made."""
 
     built: BuiltImage
+
+
+@dataclass(frozen=True)
+class ImageDocumentsRequest:
+    """Ask for the files that `package` writes of each image.
+
+    :param field_set: `without_names`.
+    """
+
+    field_set: GoOciImageFieldSet
+
+
+@dataclass(frozen=True)
+class ImageDocuments:
+    """`image.json`, index, manifests and configs, below the output path of the target."""
+
+    digest: Digest
 
 
 @dataclass(frozen=True)
@@ -780,11 +941,17 @@ class PublishPlanRequest:
 
 @dataclass(frozen=True)
 class PublishPlan:
-    """What a target publishes, and where to; `field_set` is what it was read from."""
+    """What a target publishes, and where to.
+
+    :param field_set: what it was read from.
+    :param place: what the record of its inputs is found by.
+    """
 
     field_set: GoOciImageFieldSet
     built: BuiltImage
     destinations: tuple[Destination, ...]
+    inputs: ImageInputs
+    place: ImagePlace
 
 
 @dataclass(frozen=True)
@@ -818,6 +985,29 @@ class PauseRequest:
 @dataclass(frozen=True)
 class Paused:
     """The pause is over."""
+
+
+@dataclass(frozen=True)
+class UploadShownRequest(EngineAwareParameter):
+    """Ask for a step that goes on as long as an image is uploaded, for Pants' user interface.
+
+    :param number: makes each a new one.
+    :param target: the address of the image.
+    :param text: what the user reads.
+    """
+
+    number: int
+    target: str
+    text: str
+
+    def debug_hint(self) -> str:
+        """What Pants shows beside the name of the step."""
+        return self.text
+
+
+@dataclass(frozen=True)
+class UploadShown:
+    """The upload is over."""
 
 
 @dataclass(frozen=True)

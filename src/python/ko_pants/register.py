@@ -21,6 +21,9 @@ from ko_pants import goals
 from ko_pants import rules as rule_modules
 from ko_pants import target_types as targets
 from ko_pants.bazel_build_files import refusing_functions
+from ko_pants.dropped_rules import say_nothing_of_dropped_rules
+
+say_nothing_of_dropped_rules()
 
 
 def _modules() -> Iterator[ModuleType]:

@@ -24,13 +24,14 @@ from ko_pants.rules.lock_file import lock_file_on_disk
 class KoLockSubsystem(GoalSubsystem):
     name = "ko-lock"
     help = (
-        "Lock base images: ask the registry what the tags of the given `oci_base_image` targets "
-        "name now, write the digests to their lock files, and show what changed."
+        "Lock base images: write the digests that their tags name now to their lock files.\n\n"
+        "The registry is asked for the tags of the given `oci_base_image` targets. What changed is "
+        "shown. Example: `./pants ko-lock images:static`."
     )
 
     check = BoolOption(
         default=False,
-        help="Write nothing; exit with 1 if a lock file is not what the registry says.",
+        help="If true, write nothing; exit with 1 if a lock file is not what the registry says.",
     )
 
 

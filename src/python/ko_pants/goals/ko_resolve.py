@@ -20,10 +20,12 @@ from pants.option.option_types import BoolOption, StrListOption, StrOption
 from ko_pants.engine import digest_of_globs, manifests, paths_of_globs, publish_plans
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.publish_manifests import publications_of_images, published_stream
+from ko_pants.interruption import InterruptedRunError
 from ko_pants.kubernetes.selectors import parse_selector
 from ko_pants.kubernetes.streams import joined
 from ko_pants.literal_globs import literal_glob
 from ko_pants.products import Manifests, ManifestsRequest, PublishPlanRequest
+from ko_pants.publishing.uploading import Report
 from ko_pants.rules.manifest_stream import (
     check_destinations,
     manifests_of,
@@ -31,6 +33,7 @@ from ko_pants.rules.manifest_stream import (
     warn_of_templates,
 )
 from ko_pants.rules.publish_run import RunOfImages
+from ko_pants.rules.session_terminal import SessionTerminal
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import KubernetesManifestsFieldSet
 
@@ -40,27 +43,48 @@ _ENDINGS = ("yaml", "yml", "json")
 class KoResolveSubsystem(GoalSubsystem):
     name = "ko-resolve"
     help = (
-        "Push the images that Kubernetes manifests name, and print the manifests with the digests "
-        "of these images, as `ko resolve` does: those of the given `kubernetes_manifests` targets, "
-        "and those of `--files`."
+        "Push the images that Kubernetes manifests name, and print the manifests with their "
+        "digests, as `ko resolve` does.\n\n"
+        "The manifests are those of the given `kubernetes_manifests` targets, and those of "
+        "`--files`. Example: `./pants ko-resolve deploy: | kubectl apply -f -`."
     )
 
     files = StrListOption(
         help=(
             "Manifests that no target owns: files (`.yaml`, `.yml`, `.json`), or directories with "
-            "all such files in them and below, relative to the build root."
+            "all such files in them and below, relative to the build root. Example: "
+            "`--files=config/`."
         ),
     )
     selector = StrOption(
         default=None,
-        help="A label selector for what `--files` names, as `-l` of `ko resolve`.",
+        help=(
+            "A label selector for what `--files` names, as `-l` of `ko resolve`.\n\n"
+            "Default: all objects. Example: `--selector=app=web`."
+        ),
     )
-    push = BoolOption(default=True, help="If false, nothing is pushed: the digests are planned.")
+    push = BoolOption(
+        default=True,
+        help="If true, push the images. If false, plan their digests and push nothing.",
+    )
 
 
 class KoResolveGoal(Goal):
     subsystem_cls = KoResolveSubsystem
     environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
+
+
+def _printer(console: Console) -> Report:
+    """Shows lines of progress. No process of Pants waits here, which would be interrupted."""
+    terminal = SessionTerminal()
+
+    def report(line: str) -> None:
+        if terminal.is_over():
+            raise InterruptedRunError
+        if line:
+            console.print_stderr(line)
+
+    return report
 
 
 async def _manifests_of_files(options: KoResolveSubsystem, root: str) -> Manifests:
@@ -130,6 +154,6 @@ async def ko_resolve(
         images = await publications_of_images(image_plans)
         streams = [published_stream(plan, images, settings) for plan in plans]
         numbers = [image.number for image in images if image.number is not None]
-        run.publishing.tags.move(numbers, console.print_stderr)
+        run.publishing.tags.move(numbers, _printer(console))
     console.write_stdout(joined(stream.decode() for stream in streams))
     return KoResolveGoal(0)

@@ -27,20 +27,25 @@ _INDEX = "index"
 class KoSbomSubsystem(GoalSubsystem):
     name = "ko-sbom"
     help = (
-        "Print the SBOM of one `go_oci_image`, or its provenance, as `publish` would attach it. "
-        "The image is built, and nothing is pushed; the options `[ko].sbom` and `[ko].provenance` "
-        "and the fields do not count."
+        "Print the SBOM of one `go_oci_image`, or its provenance, as `publish` would attach it.\n\n"
+        "The image is built as far as its digest needs, and nothing is pushed. The options "
+        "`[ko].sbom` and `[ko].provenance` and the fields do not count. Example: `./pants ko-sbom "
+        "cmd/app:app`."
     )
 
     format = StrOption(
         default=SPDX,
-        help="`spdx` (SPDX 2.3), `cyclonedx` (CycloneDX 1.6) or `provenance` (SLSA v1, in-toto).",
+        help=(
+            "What to print: `spdx` (SPDX 2.3), `cyclonedx` (CycloneDX 1.6) or `provenance` (SLSA "
+            "v1, in-toto)."
+        ),
     )
     platform = StrOption(
         default=None,
         help=(
-            "Whose, of an image with several platforms: `os/arch[/variant]`, or `index` for the "
-            "document of the index. Not needed for an image with one platform."
+            "Which document of an image with several platforms is printed: that of "
+            "`os/arch[/variant]`, or `index` for that of the index.\n\n"
+            "Default: that of the only platform. Example: `--platform=linux/arm64`."
         ),
     )
 

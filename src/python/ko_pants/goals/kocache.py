@@ -25,22 +25,30 @@ _MEBIBYTE = 1 << 20
 class KoCacheSubsystem(GoalSubsystem):
     name = "ko-cache"
     help = (
-        "Show what KOCACHE holds: layers by Go build id, and base images.\n\n"
-        "With `--verify`, make the layers of the given targets again and compare them with the "
-        "maps. With `--prune`, delete what was not used for long, or is too much."
+        "Show what KOCACHE holds: layers by Go build id, base images, and records of what images "
+        "were made from.\n\n"
+        "With `--verify`, the layers of the given targets are made again and compared with the "
+        "maps. With `--prune`, what was not used for long is deleted, and what is too much. "
+        "Example: `./pants ko-cache --verify ::`."
     )
 
-    entries = BoolOption(default=False, help="List every layer.")
+    entries = BoolOption(default=False, help="If true, list every layer.")
     verify = BoolOption(
         default=False,
-        help="Make the layers of the given `go_oci_image` targets and compare; heal what differs.",
+        help=(
+            "If true, make the layers of the given `go_oci_image` targets and compare; correct "
+            "what differs."
+        ),
     )
-    prune = BoolOption(default=False, help="Delete what is old or too much. ko's files stay.")
+    prune = BoolOption(
+        default=False, help="If true, delete what is old or too much. ko's files stay."
+    )
     max_age_days = FloatOption(
-        default=90.0, help="With `--prune`: delete what was not used for so many days."
+        default=90.0, help="With `--prune`: after how many days without use a layer is deleted."
     )
     max_size_mib = IntOption(
-        default=256, help="With `--prune`: then delete what was unused longest, down to this size."
+        default=256,
+        help="With `--prune`: the size that is kept, in MiB. What was unused longest goes first.",
     )
 
 
@@ -128,6 +136,7 @@ def _list_entries(console: Console, cache: KoCache) -> None:
 
 
 def _show(console: Console, cache: KoCache) -> None:
+    from ko_pants.explanation.upkeep import measure_records
     from ko_pants.kocache.inspection import measure_usage
 
     usage = measure_usage(cache.root)
@@ -139,6 +148,11 @@ def _show(console: Console, cache: KoCache) -> None:
     console.print_stdout(
         f"base images: {usage.contents} manifests and configs ({_mebibytes(usage.content_bytes)})"
     )
+    records = measure_records(cache.root)
+    if records.images:
+        console.print_stdout(
+            f"records of what {records.images} images were made from ({_mebibytes(records.bytes)})"
+        )
     if usage.ko_bytes:
         console.print_stdout(f"executables that ko keeps: {_mebibytes(usage.ko_bytes)}")
     last = last_run(cache.root)

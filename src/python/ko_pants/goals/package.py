@@ -5,7 +5,6 @@ The bytes of its layers are written only in formats that want them.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Collection, Sequence
 
@@ -19,6 +18,7 @@ from ko_pants.engine import (
     built_image,
     image_artifacts,
     image_blobs,
+    image_documents,
     merge_digests,
     packaging,
 )
@@ -29,12 +29,14 @@ from ko_pants.products import (
     ImageArtifacts,
     ImageArtifactsRequest,
     ImageBlobsRequest,
+    ImageDocumentsRequest,
     PackagingRequest,
 )
 from ko_pants.publishing.destinations import Destination
 from ko_pants.rules.artifact_settings import wanted_artifacts
 from ko_pants.rules.expected_images import note_destinations
 from ko_pants.rules.image_archive import write_archive, write_image_files
+from ko_pants.rules.image_documents import ENDING, documents_of
 from ko_pants.rules.image_names import destinations_of, image_names, names_need_built
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import GoOciImageFieldSet
@@ -46,31 +48,12 @@ _ARTIFACT_FILES = {
     PROVENANCE: ("provenance", "intoto.json"),
 }
 
-#: Ending of the directory that `package` writes below dist/.
-ENDING = "image"
-
 
 @dataclass(frozen=True)
 class BuiltImageArtifact(BuiltPackageArtifact):
     """The artifact of one image, with the digest of its index or manifest as it was planned."""
 
     image_digest: str = ""
-
-
-def _documents(built: BuiltImage) -> list[ImageFile]:
-    """`image.json` (a summary), and index, manifests and configs by digest."""
-    image = built.image
-    files = {image.descriptor.digest: image.content}
-    for manifest in image.manifests:
-        files[manifest.descriptor.digest] = manifest.manifest
-    files.update(image.configs())
-    return [
-        ImageFile("image.json", _summary(built)),
-        *(
-            ImageFile(f"blobs/sha256/{digest.partition(':')[2]}", content)
-            for digest, content in sorted(files.items())
-        ),
-    ]
 
 
 def _in_file_name(platform: str) -> str:
@@ -144,12 +127,15 @@ async def package_image(
         if names_need_built(names, settings):
             destinations = destinations_of(names, settings, built)
         built, digests = await _with_bytes(built, formats, path, _local_names(destinations))
-    documents = _documents(built)
+        # Its layers may have become others.
+        files = await write_image_files(documents_of(built), path)
+    else:
+        request = ImageDocumentsRequest(field_set.without_names())
+        files = (await image_documents(request)).digest
     wanted = wanted_artifacts(field_set, settings.artifacts)
     if wanted and (await packaging(PackagingRequest())).writes_files:
         found = await image_artifacts(ImageArtifactsRequest(built, wanted))
-        documents += _artifact_files(found)
-    files = await write_image_files(documents, path)
+        digests.append(await write_image_files(_artifact_files(found), path))
     image = built.image
     digest = await merge_digests(MergeDigests([files, *digests])) if digests else files
     platforms = ", ".join(str(m.platform) for m in image.manifests)
@@ -163,28 +149,3 @@ async def package_image(
             ),
         ),
     )
-
-
-def _summary(built: BuiltImage) -> bytes:
-    image = built.image
-    document = {
-        "target": built.owner,
-        "descriptor": image.descriptor.to_json(),
-        "platforms": [
-            {
-                "platform": str(manifest.platform),
-                "manifest": manifest.descriptor.to_json(),
-                "config": manifest.config_descriptor.to_json(),
-                "layers": [
-                    {
-                        "kind": layer.kind,
-                        "diff_id": layer.diff_id,
-                        "descriptor": layer.descriptor.to_json(),
-                    }
-                    for layer in manifest.layers
-                ],
-            }
-            for manifest in image.manifests
-        ],
-    }
-    return json.dumps(document, indent=2).encode() + b"\n"

@@ -29,6 +29,7 @@ from pants.core.goals.publish import (
 from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess
 from pants.engine.rules import collect_rules, rule
+from pants.option.global_options import GlobalOptions
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import (
@@ -37,6 +38,7 @@ from ko_pants.engine import (
     name_of_newer_pants,
     publish_plan,
     questions_answered,
+    upload_shown,
 )
 from ko_pants.errors import KoPantsError
 from ko_pants.goals.package import BuiltImageArtifact
@@ -45,6 +47,7 @@ from ko_pants.goals.publish_output import (
     PushedName,
     Reader,
     description_of,
+    shown_digest,
 )
 from ko_pants.goals.publish_skip import skip_request
 from ko_pants.products import (
@@ -66,8 +69,11 @@ from ko_pants.rules.image_names import NamingFieldSet
 from ko_pants.rules.layer import open_kocache
 from ko_pants.rules.local_loader import image_to_load, local_loader
 from ko_pants.rules.publish_run import RunOfImages
+from ko_pants.rules.record_keeping import pending_record
 from ko_pants.rules.run_report import RunReport
+from ko_pants.rules.session_terminal import has_user_interface
 from ko_pants.rules.settings import Settings
+from ko_pants.rules.shown_uploads import shown_upload
 from ko_pants.target_types import (
     GoOciImageFieldSet,
     GoOciImageRegistriesField,
@@ -164,7 +170,11 @@ async def _missing_blobs(built: BuiltImage, found: Sequence[Found]) -> dict[Laye
 
 
 async def _write_files(
-    run: PublishRun, built: BuiltImage, found: Sequence[Found], blobs: Mapping[Layer, LayerBlob]
+    run: PublishRun,
+    built: BuiltImage,
+    found: Sequence[Found],
+    blobs: Mapping[Layer, LayerBlob],
+    store: str,
 ) -> dict[str, str]:
     """Have the missing layers as files; digest -> path."""
     brought = {blob.descriptor.digest: blob.descriptor for blob in blobs.values()}
@@ -172,7 +182,7 @@ async def _write_files(
     missing = dict.fromkeys(d for f in found for d in f.missing_layers if d in brought)
     files = {digest: run.files.path(digest) for digest in missing}
     paths = {brought[digest]: path for digest, path in files.items()}
-    await write_blob_files(built.owner, paths, layers)
+    await write_blob_files(built.owner, paths, layers, store)
     return files
 
 
@@ -223,6 +233,8 @@ def _package(
     files: Mapping[str, str],
     reader: Reader | None,
     attaching: Attaching | None,
+    *,
+    full_digests: bool,
 ) -> PublishPackages:
     """Begin the upload, where there is one, and say what happens."""
     process, number = None, None
@@ -239,14 +251,16 @@ def _package(
         run.check_signer()
         argv, result, number = run.tags.enter(run.uploads.begin(found, files, attaching))
         process = InteractiveProcess(argv, env={"PATH": "/usr/bin:/bin"}, run_in_workspace=True)
-        digest = publication.image.descriptor.digest
+        digest = shown_digest(publication.image.descriptor.digest, full=full_digests)
         names = tuple(PushedName(name, digest) for name in names)
-    description = description_of(publication, found, result, attaching, unsigned=unsigned)
+    description = description_of(
+        *(publication, found, result, attaching), unsigned=unsigned, full_digests=full_digests
+    )
     announcements = None
     if number is not None and not _LOOKS_AHEAD:
         announcements = run.tags.announcements
         announcements.add(number, names, description)
-    report.note(publication.destination.names, built, found, result)
+    report.note(publication.destination, built, found, result)
     return ImagePublishPackages(
         names=names,
         process=process,
@@ -266,6 +280,7 @@ async def publish_image(
     run: RunOfImages,
     goal: PublishSubsystem,
     settings: Settings,
+    pants: GlobalOptions,
     run_id: RunId,
 ) -> PublishProcesses:
     """Do everything for one image but move its tags.
@@ -295,18 +310,28 @@ async def publish_image(
         found = await _ask(run, pushed, together=False)
     if settings.artifacts.verify:
         _look_for_signatures(publishing, built, found)
-    files = await _write_files(publishing, built, found, blobs)
+    files = await _write_files(publishing, built, found, blobs, pants.local_store_dir)
     attachings = await _attachings(built, found, plan.field_set, settings.artifacts)
     open_kocache(settings.kocache).save_counters()
+    record = await pending_record(plan, settings.kocache)
+    if record is not None:
+        run.report.keep(record)
     reader = None
     if goal.output or run.references is not None:
         reader = Reader(run_id, settings.tag_only, run.references)
     by_publication = {f.publication: f for f in found}
     common = (publishing, run.report, built)
-    return PublishProcesses(
-        _package(*common, p, by_publication.get(p), files, reader, attachings.get(p))
+    packages = [
+        _package(
+            *(*common, p, by_publication.get(p), files, reader, attachings.get(p)),
+            full_digests=settings.full_digests,
+        )
         for p in publications
-    )
+    ]
+    shown = shown_upload(run, built.owner)
+    if shown is not None and has_user_interface():
+        await upload_shown(shown)
+    return PublishProcesses(packages)
 
 
 def rules() -> list[object]:

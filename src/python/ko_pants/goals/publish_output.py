@@ -9,6 +9,8 @@ from pants.core.goals.publish import PublishOutputData, PublishPackages
 from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess
 
+from ko_pants.oci.descriptor import short_digest
+from ko_pants.oci.image import Image
 from ko_pants.process_log import KOCACHE, SOURCES
 from ko_pants.products import BuiltImage, PlatformImage, ResultSource
 from ko_pants.publishing.announcing import Announcements
@@ -38,7 +40,10 @@ class Reader:
 
 
 class PushedName(str):
-    """A reference of an image that is pushed. On the terminal it has the digest too."""
+    """A reference of an image that is pushed. On the terminal it has the digest too.
+
+    :param digest: as it is shown; see `shown_digest`.
+    """
 
     digest: str
 
@@ -197,6 +202,19 @@ def skip_description(destination: Destination) -> str:
     return f"({destination.skip})"
 
 
+def shown_digest(digest: str, *, full: bool) -> str:
+    """A digest on the terminal: what tells images apart, or all of it.
+
+    :param full: the option `[ko].full_digests`.
+    """
+    return digest if full else short_digest(digest)
+
+
+def _platforms(image: Image) -> str:
+    manifests = image.manifests
+    return str(manifests[0].platform) if len(manifests) == 1 else f"{len(manifests)} platforms"
+
+
 def description_of(
     publication: Publication,
     found: Found | None,
@@ -204,24 +222,27 @@ def description_of(
     attaching: Attaching | None = None,
     *,
     unsigned: bool = False,
+    full_digests: bool = False,
 ) -> str:
     """What the line on the terminal says of an image; `found` is None if it is not pushed.
 
     :param result: what has become of it; called when the run is over.
     :param attaching: its artifacts; None if nobody has asked for them.
     :param unsigned: it was looked for a signature, and there was none.
+    :param full_digests: see `shown_digest`.
     """
     image, destination = publication.image, publication.destination
-    digest, platforms = image.descriptor.digest, image.platform_names
+    digest = shown_digest(image.descriptor.digest, full=full_digests)
+    platforms = _platforms(image)
     if found is None:
-        return f"{skip_description(destination)}; built {digest} ({platforms})"
+        return f"{skip_description(destination)}; built {digest}, {platforms}"
     lacks_artifacts = unsigned or (attaching is not None and bool(attaching.lacking))
     if found.up_to_date and not lacks_artifacts:
-        return f"up to date: {digest} ({platforms}){_artifacts(attaching)}"
+        return f"up to date: {digest}, {platforms}{_artifacts(attaching)}"
     place = destination.layout or destination.registry
-    lacked = _what_lacked(found) + _artifacts(attaching)
+    lacked = f"{platforms}, {_what_lacked(found)}{_artifacts(attaching)}"
     lacked += "; it was not signed" if unsigned else ""
-    return Description(f"{place} ({platforms})", lacked, result)
+    return Description(place, lacked, result)
 
 
 def _artifacts(attaching: Attaching | None) -> str:
@@ -241,12 +262,10 @@ def _what_lacked(found: Found) -> str:
     if found.up_to_date:
         return "up to date"
     if found.present:
-        return "it was there, only the tags were not"
+        return "only tags were missing"
     lacking = sum(descriptor.size for descriptor in found.missing.values())
-    return (
-        f"{len(found.missing)} of {len(found.publication.image.blobs())} blobs were missing "
-        f"({lacking / 1e6:.1f} MB)"
-    )
+    count = len(found.publication.image.blobs())
+    return f"{lacking / 1e6:.1f} MB ({len(found.missing)} of {count} blobs)"
 
 
 def _details(

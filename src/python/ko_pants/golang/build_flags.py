@@ -122,7 +122,7 @@ def _takes_next_word(name: str, following: str) -> bool:
 
 def parse_goflags(goflags: str) -> Iterator[Flag]:
     """The flags in GOFLAGS, in order. None after a word that Go reports as malformed."""
-    for word in _split_quoted(goflags):
+    for word in split_quoted(goflags):
         if not _is_flag(word):
             return
         yield _flag(word)
@@ -138,7 +138,7 @@ def _flag(word: str) -> Flag:
     return Flag(word, name, value if equals else "true" if name in _BOOLEAN else "")
 
 
-def _split_quoted(text: str) -> Iterator[str]:
+def split_quoted(text: str) -> Iterator[str]:
     """The words of a text as Go splits it: a quote counts at the begin of a word, and nothing
     escapes it. None from a quote on that does not end, which Go reports.
     """
@@ -146,6 +146,47 @@ def _split_quoted(text: str) -> Iterator[str]:
     while match:
         yield match[match.lastindex or 0]
         match = _WORD.match(text, match.end())
+
+
+# The flags that decide which files are in a build and how packages are compiled. `go vet` and
+# `go list` take them; of the others, some are for `go build` alone.
+_OF_PACKAGES = frozenset(
+    {
+        *("asan", "asmflags", "buildmode", "gcflags", "installsuffix", "mod", "msan", "pgo"),
+        *("race", "tags"),
+    }
+)
+
+
+def vet_build_flags(flags: Sequence[str]) -> tuple[str, ...]:
+    """Those of the flags of `go build` that `go vet` has to have, to see the same packages.
+
+    :raises KoPantsError: a word that is neither a flag nor the value of one.
+    """
+    return tuple(
+        f"-{flag.name}={flag.value}" for flag in parse_flags(flags) if flag.name in _OF_PACKAGES
+    )
+
+
+# Flags of `go vet` that are no check: they change what it prints, writes or runs.
+_NO_CHECKS = frozenset({"C", "c", "diff", "fix", "fixtool", "json", "n", "o", "v", "vettool", "x"})
+
+
+def check_vet_arguments(words: Sequence[str], *, where: str) -> None:
+    """Make sure that words can be given to `go vet`.
+
+    :param where: the option, for messages.
+    :raises KoPantsError: one is no flag of a check of `go vet`.
+    """
+    for word in words:
+        flag = _flag(word)
+        refused = flag.name in _NO_CHECKS or flag.name in _BOOLEAN or flag.name in _WITH_VALUE
+        if not _is_flag(word) or refused or word.split() != [word]:
+            raise KoPantsError(
+                f"{where}: found {word!r}; expected flags that choose the checks of `go vet`, one "
+                "an element and without blanks, such as '-copylocks=false' (`go tool vet help` "
+                "lists them)"
+            )
 
 
 def check_flags(flags: Sequence[str], *, where: str) -> None:
@@ -210,7 +251,7 @@ def _check_tool_flags(flag: Flag) -> None:
     if not value.startswith("-"):
         # A pattern of packages comes first.
         value = value.partition("=")[2]
-    words = list(_split_quoted(value))
+    words = list(split_quoted(value))
     for word, following in zip(words, [*words[1:], ""]):
         if not _is_flag(word):
             continue

@@ -22,8 +22,8 @@ from ko_pants.golang.build_context import BuildContext
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import DEFAULT_PROFILE, READABLE_ENDINGS, GoDirectory
 from ko_pants.golang.embed import EmbedFilter
-from ko_pants.golang.import_path import candidate_directories, import_path_of, prefixes
-from ko_pants.golang.repo_paths import is_within, join, parents
+from ko_pants.golang.import_path import candidate_directories, import_path_of, places_of, prefixes
+from ko_pants.golang.repo_paths import is_within, join
 from ko_pants.golang.source_file import GoFile, OtherFile
 from ko_pants.golang.workspace import Workspace
 from ko_pants.oci.platform import Platform
@@ -194,19 +194,12 @@ class ClosureSearch:
 
     def _unknown_directories(self, import_path: str) -> set[str]:
         """The directories that may be the root of a nested module, and so hide a package."""
-        unknown = set()
-        by_path = self._workspace.module_set.by_path
-        for prefix in prefixes(import_path):
-            for module in by_path.get(prefix, ()):
-                rest = import_path[len(prefix) + 1 :]
-                if not rest:
-                    continue
-                for directory in parents(join(module.directory, rest)):
-                    if directory == module.directory:
-                        break
-                    if directory not in self._known and directory not in self._boundaries:
-                        unknown.add(directory)
-        return unknown
+        return {
+            directory
+            for place in places_of(import_path, self._workspace.module_set)
+            for directory in place.below_module
+            if directory not in self._known and directory not in self._boundaries
+        }
 
     def _resolve(self, import_path: str) -> tuple[str, ...]:
         """Where Go looks for a package in the repo: in every module whose path is a prefix.

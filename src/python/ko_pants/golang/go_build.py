@@ -212,6 +212,35 @@ _DOWNLOADS = {
     INPUT: ("/bin/sh", "-c", _DOWNLOAD_WITH_INPUT, "go-list"),
 }
 
+# $1: package, $2: arguments of `go vet` alone, with blanks between them, then flags of the build.
+# With flags and environment of the build, what it compiled is in GOCACHE. Only packages of the repo
+# are vetted: those of main modules, and of modules that a directory replaces.
+_CHECK = """
+package=$1 checks=$2
+shift 2
+main='{{if .Main}}{{$.ImportPath}}{{end}}'
+replaced='{{with .Replace}}{{if not .Version}}{{$.ImportPath}}{{end}}{{end}}'
+format="{{with .Module}}$main$replaced{{end}}"
+vetted=yes
+go list -deps -f "$format" "$@" "$package" > "$TMPDIR/packages" 2> "$TMPDIR/errors" || vetted=no
+if [ "$vetted" = yes ] && [ -s "$TMPDIR/packages" ]; then
+  set -f
+  go vet -trimpath -buildvcs=false "$@" $checks $(cat "$TMPDIR/packages") \\
+    2> "$TMPDIR/errors" || vetted=no
+fi
+show "$TMPDIR/errors"
+check_toolchain
+[ "$vetted" = yes ]
+"""
+_VET = f"{_SET_UP}{_CHECK}"
+_VET_ON_WORKER = f"{_SET_UP_ON_WORKER}{_CHECK}"
+_VET_WITH_INPUT = f"{_SET_UP_INPUT}{_CHECK}"
+_VETS = {
+    LINKED: ("/bin/sh", "-c", _VET, "go-vet"),
+    WORKER: ("/bin/sh", "-c", _VET_ON_WORKER, "go-vet"),
+    INPUT: ("/bin/sh", "-c", _VET_WITH_INPUT, "go-vet"),
+}
+
 # The whole environment of Go, as JSON.
 _TELL = """
 go env -json
@@ -256,6 +285,22 @@ def build_argv(
     mode = "reduced" if reduced else "whole"
     words = _words(toolchain, module)
     return (*_BUILDS[toolchain.source], *words, mode, package, name, *flags)
+
+
+def vet_argv(
+    toolchain: Toolchain, module: str, package: str, flags: Sequence[str], checks: Sequence[str]
+) -> tuple[str, ...]:
+    """The arguments of a process that vets the packages of the repo that a main package is made of.
+
+    It prints what it finds on standard error, and fails if there is anything.
+
+    :param module: directory of the main module, relative to the sandbox's root.
+    :param package: as for `build_argv`.
+    :param flags: `vet_build_flags` of those of the build.
+    :param checks: arguments of `go vet` alone, without blanks in them.
+    """
+    words = _words(toolchain, module)
+    return (*_VETS[toolchain.source], *words, package, " ".join(checks), *flags)
 
 
 def list_argv(

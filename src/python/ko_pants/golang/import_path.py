@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
-from typing import Collection, Container, Iterator
+from typing import Collection, Iterator
 
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.repo_paths import join, nearest, parents
-from ko_pants.golang.workspace import Workspace
+from ko_pants.golang.workspace import ModuleSet, PackagePlace, Workspace
 
 
 def prefixes(import_path: str) -> Iterator[str]:
@@ -45,25 +46,32 @@ def candidate_directories(
     :param boundaries: a set of `workspace.boundaries`, for a caller that asks many times.
     """
     nested = frozenset(workspace.boundaries) if boundaries is None else boundaries
-    by_path = workspace.module_set.by_path
-    found = []
+    return [
+        place.directory
+        for place in places_of(import_path, workspace.module_set)
+        # Another module that begins in between has the package, or nobody.
+        if not any(directory in nested for directory in place.below_module)
+    ]
+
+
+def places_of(import_path: str, modules: ModuleSet) -> tuple[PackagePlace, ...]:
+    """Where the modules may have a package, longest module path first."""
+    known = modules.places.get(import_path)
+    if known is None:
+        known = modules.places[import_path] = tuple(_places(import_path, modules))
+    return known
+
+
+def _places(import_path: str, modules: ModuleSet) -> Iterator[PackagePlace]:
     for prefix in prefixes(import_path):
-        for module in by_path.get(prefix, ()):
+        for module in modules.by_path.get(prefix, ()):
             rest = import_path[len(prefix) + 1 :]
-            directory = posixpath.join(module.directory, rest) if rest else module.directory
-            if _is_in(directory, module.directory, nested):
-                found.append(directory)
-    return found
-
-
-def _is_in(directory: str, module: str, nested: Container[str]) -> bool:
-    """True if no other module begins between the module's directory and one below it."""
-    for parent in parents(directory):
-        if parent == module:
-            return True
-        if parent in nested:
-            return False
-    return False
+            if rest.startswith("/"):
+                continue  # Go refuses a doubled slash
+            directory = join(module.directory, rest) if rest else module.directory
+            above = parents(directory)
+            below = tuple(itertools.takewhile(lambda d, m=module: d != m.directory, above))  # type: ignore[misc]
+            yield PackagePlace(directory, below)
 
 
 def app_name(import_path: str) -> str:

@@ -52,6 +52,30 @@ def module_directories(
     return frozenset(found)
 
 
+class ModuleFilesSearch:
+    """Finds the module files that matter: read those of `wanted`, `add` them, until none is wanted.
+
+    :param directory: see `module_directories`, as for `use_go_work`.
+    """
+
+    def __init__(self, directory: str, *, use_go_work: bool) -> None:
+        self._directory = directory
+        self._use_go_work = use_go_work
+        #: The files by path, and the directories that were read for them.
+        self.files: dict[str, bytes] = {}
+        self.read: frozenset[str] = frozenset()
+
+    def wanted(self) -> list[str]:
+        """The directories whose module files are read next, sorted; none at the end."""
+        matter = module_directories(self._directory, self.files, use_go_work=self._use_go_work)
+        return sorted(matter - self.read)
+
+    def add(self, directories: Iterable[str], files: Mapping[str, bytes]) -> None:
+        """These directories were read, and have these files."""
+        self.read |= frozenset(directories)
+        self.files.update(files)
+
+
 def _find_go_work(directory: str, files: Mapping[str, bytes]) -> GoWork | None:
     paths = (join(parent, "go.work") for parent in parents(directory))
     path = next((path for path in paths if path in files), None)

@@ -22,7 +22,7 @@ def parents(directory: str) -> Iterator[str]:
     """The directory, its parent and so on, up to and including the repo's root."""
     while directory:
         yield directory
-        directory = posixpath.dirname(directory)
+        directory = directory.rpartition("/")[0]
     yield ""
 
 

@@ -21,6 +21,17 @@ from ko_pants.golang.repo_paths import join, nearest, parents, resolve_directory
 from ko_pants.golang.vendor import VendorDirectory, find_vendor
 
 
+class ModulesNotFound(KoPantsError):
+    """go.work uses directories whose go.mod is not among the files that are known.
+
+    :param paths: of all these go.mod files.
+    """
+
+    def __init__(self, message: str, paths: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.paths = paths
+
+
 @dataclass(frozen=True)
 class LocalModule:
     """A module in the repo: the import path of its root package, and its directory.
@@ -32,6 +43,18 @@ class LocalModule:
     path: str
     directory: str
     main: bool
+
+
+@dataclass(frozen=True)
+class PackagePlace:
+    """Where a module may have a package.
+
+    :param below_module: the directory and those above it, without that of the module and those
+        above that.
+    """
+
+    directory: str
+    below_module: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,11 @@ class ModuleSet:
     @cached_property
     def _hash(self) -> int:
         return hash((self.directory, self.modules, self.required))
+
+    @cached_property
+    def places(self) -> dict[str, tuple[PackagePlace, ...]]:
+        """Filled by `import_path.places_of`: all programs ask for the same import paths."""
+        return {}
 
     @cached_property
     def by_path(self) -> Mapping[str, tuple[LocalModule, ...]]:
@@ -277,20 +305,23 @@ def _main_modules(
     """The go.mod of each main module, by its directory.
 
     :param directory: of the only one, if there is no go.work.
-    :raises KoPantsError: go.work uses a module that does not exist.
+    :raises ModulesNotFound: go.work uses modules that are none of `files`.
     """
     if work is None:
         return {directory: _read_go_mod(directory, files)}
-    mains = {}
-    for use in work.uses:
-        used = resolve_directory(work.directory, use, where=work.where, what="`use` of")
-        if used not in go_mod_directories:
-            raise KoPantsError(
-                f"{work.where}: `use` of {use!r}, but {join(used, 'go.mod')} does not exist; "
-                "create it or remove the line"
-            )
-        mains[used] = _read_go_mod(used, files)
-    return mains
+    used = {
+        use: resolve_directory(work.directory, use, where=work.where, what="`use` of")
+        for use in work.uses
+    }
+    missing = {use: join(d, "go.mod") for use, d in used.items() if d not in go_mod_directories}
+    if missing:
+        use, path = next(iter(missing.items()))
+        raise ModulesNotFound(
+            f"{work.where}: `use` of {use!r}, but {path} does not exist; create it or remove the "
+            "line",
+            tuple(missing.values()),
+        )
+    return {d: _read_go_mod(d, files) for d in used.values()}
 
 
 def _modules(

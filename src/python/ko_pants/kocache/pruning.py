@@ -2,7 +2,7 @@
 
 The age of a file is the time since it was written, or since it was last used, to the day. What ko
 wrote is never deleted: its executables (`out`), the maps beside them, and what `img/index.json`
-reaches.
+reaches. The records of images (`explanation/store.py`) are here too, and count like all else.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable, NamedTuple
 
+from ko_pants.explanation.upkeep import RecordsOfImage, records_of_images, remove_records
 from ko_pants.kocache.content import ContentStore
 from ko_pants.kocache.map_files import (
     DESCRIPTORS,
@@ -44,17 +45,21 @@ class PruneResult:
 
 
 class _Unit(NamedTuple):
-    """What is deleted together: one blob, or the maps of one import path and platform.
+    """What is deleted together: one blob, the maps of one import path and platform, or the records
+    of one image.
 
     The longest unused sort first.
 
     :param last_use: the newest modification time of its files, in seconds since the epoch.
-    :param name: the digest of the blob, or the directory of the maps relative to the root.
+    :param name: the digest of the blob, the directory of the maps relative to the root, or the name
+        of the image's file.
+    :param is_record: it is the records of an image.
     """
 
     last_use: float
     size_bytes: int
     name: str
+    is_record: bool = False
 
 
 def prune(
@@ -79,11 +84,16 @@ def _prune(root: CacheRoot, max_age_seconds: float, max_bytes: int) -> PruneResu
     now = time.time()
     content = ContentStore(root.path, root.problems)
     removed_sizes = _remove_temporaries(root, content, now - _MAX_TEMPORARY_AGE_SECONDS)
-    units = sorted([*_blob_units(content), *_map_units(root)])
+    units = sorted([*_blob_units(content), *_map_units(root), *_record_units(root)])
     left_bytes = sum(unit.size_bytes for unit in units)
+    unwanted: dict[str, float] = {}
     for unit in units:
         if unit.last_use >= now - max_age_seconds and left_bytes <= max_bytes:
             break
+        if unit.is_record:
+            unwanted[unit.name] = unit.last_use
+            left_bytes -= unit.size_bytes
+            continue
         if is_digest(unit.name):
             size_bytes = content.remove(unit.name)
             sizes = [] if size_bytes is None else [size_bytes]
@@ -91,6 +101,12 @@ def _prune(root: CacheRoot, max_age_seconds: float, max_bytes: int) -> PruneResu
             sizes = _remove_maps(root, unit)
         removed_sizes += sizes
         left_bytes -= sum(sizes)
+
+    def is_unwanted(image: RecordsOfImage) -> bool:
+        # Somebody may have used them since they were looked at.
+        return image.name in unwanted and image.last_use <= unwanted[image.name]
+
+    removed_sizes += remove_records(root, is_unwanted)
     return PruneResult(len(removed_sizes), sum(removed_sizes), max(left_bytes, 0))
 
 
@@ -115,6 +131,13 @@ def _map_units(root: CacheRoot) -> list[_Unit]:
         if paths:
             found.append(_unit(paths, directory))
     return found
+
+
+def _record_units(root: CacheRoot) -> list[_Unit]:
+    return [
+        _Unit(image.last_use, image.size, image.name, is_record=True)
+        for image in records_of_images(root)
+    ]
 
 
 def _remove_temporaries(root: CacheRoot, content: ContentStore, before: float) -> list[int]:

@@ -1,6 +1,7 @@
 """The directory of a KOCACHE: whether it can be used, its locks, and the time of the last pruning.
 
-`<root>/ko-pants/` has what no other tool reads: 16 lock files, the stamp `pruned`, `last-run.json`.
+`<root>/ko-pants/` has what no other tool reads: 16 lock files, the stamp `pruned`, `last-run.json`,
+and `records/` (`explanation/store.py`).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class CacheRoot:
 
         :raises KoCacheUnusable: the root is something else, or cannot be created, read or written.
         """
-        hint = "set KOCACHE (or the option) to a directory that can be created and written"
+        hint = "set KOCACHE (or option [ko].kocache) to a directory that can be created and written"
         if not self.path:
             raise KoCacheUnusable(f"KOCACHE is empty: {hint}")
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import AbstractSet, Iterable
+from typing import AbstractSet, Iterable, Mapping
 
 from ko_pants.errors import KoPantsError
 
@@ -70,6 +70,21 @@ def parse_relative(text: str) -> str:
             f"expected a relative path without '.' and '..', such as 'config'; found {text!r}"
         )
     return path
+
+
+def check_renames(renames: Mapping[str, str]) -> None:
+    """Make sure that each file gets a path of its own.
+
+    :raises KoPantsError: a path is not relative, or two files get the same.
+    """
+    taken: dict[str, str] = {}
+    for old, new in renames.items():
+        parse_relative(old)
+        other = taken.setdefault(parse_relative(new), old)
+        if other != old:
+            raise KoPantsError(
+                f"found {new!r} for {other!r} and for {old!r}; expected a path of its own for each"
+            )
 
 
 def _is_clean(path: str) -> bool:

@@ -23,6 +23,11 @@ def sha256_digest(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
+def short_digest(digest: str) -> str:
+    """What tells digests apart for a reader: `sha256:` and the first 12 digits, as docker shows."""
+    return digest[: len("sha256:") + 12]
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """How an index refers to a manifest, or a manifest to a config or a layer.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
 
@@ -46,6 +46,10 @@ _VARIANTS: dict[str, tuple[str, dict[str, str]]] = {
 PLATFORM_VARIABLES = frozenset(
     {"GOOS", "GOARCH", *(variable for variable, _ in _VARIANTS.values())}
 )
+
+
+#: In place of platforms: all that the base image has, and that Go can build for.
+ALL = "all"
 
 
 @dataclass(frozen=True, order=True)
@@ -161,6 +165,21 @@ class Platform:
             and wanted.os_version.count(".") == 2
             and self.os_version.rpartition(".")[0] == wanted.os_version
         )
+
+
+def parse_wanted(values: Sequence[str]) -> tuple[Platform, ...]:
+    """The platforms that a target or an option asks for, each once; none for `all`.
+
+    :raises KoPantsError: a platform is unknown or malformed, or there is another beside `all`.
+    """
+    if tuple(values) == (ALL,):
+        return ()
+    if ALL in values:
+        raise KoPantsError(
+            f"`{ALL}` means every platform of the base image, so nothing can stand beside it; "
+            f"found {', '.join(values)}. Leave out `{ALL}`, or the others"
+        )
+    return tuple(dict.fromkeys(map(Platform.parse, values)))
 
 
 def is_go_platform(platform: Platform) -> bool:

@@ -117,9 +117,11 @@ def check_registry(registry: str, reference: str) -> None:
     """
     _refuse_credentials(reference, registry)
     if not _HOST.fullmatch(registry):
+        found = f"found {registry!r}"
+        if reference.startswith(("https://", "http://")):
+            found = f"found a URL; leave out {reference.partition('//')[0]}//"
         raise KoPantsError(
-            f"malformed reference {reference!r}: expected a registry `host[:port]`, "
-            f"found {registry!r}"
+            f"malformed reference {reference!r}: expected a registry `host[:port]`, {found}"
         )
 
 

@@ -20,6 +20,8 @@ class Announcements:
         self._lock = threading.Lock()
         self._texts: dict[int, str] = {}
         self._names: dict[int, Sequence[str]] = {}
+        #: Those of which nothing is said yet, by text. An image has a look at its own text alone.
+        self._unsaid: dict[str, dict[int, None]] = {}
         #: The images that have spoken, each with the others that it speaks for.
         self._spoken: dict[int, Sequence[int]] = {}
         self._silent: set[int] = set()
@@ -29,6 +31,7 @@ class Announcements:
         with self._lock:
             self._names[number] = names
             self._texts[number] = text
+            self._unsaid.setdefault(text, {})[number] = None
 
     def others(self, number: int) -> Sequence[int]:
         """Images of which the same is to be said as of this one, and of which nothing is said yet.
@@ -37,17 +40,16 @@ class Announcements:
         """
         with self._lock:
             text = self._texts.get(number)
-            return [
-                n
-                for n, said in self._texts.items()
-                if said == text and n != number and n not in self._spoken and n not in self._silent
-            ]
+            return [n for n in self._unsaid[text] if n != number] if text is not None else []
 
     def speak(self, number: int, others: Sequence[int]) -> None:
         """The process of an image has run, and speaks for others too; all their tags have moved."""
         with self._lock:
             self._spoken[number] = others
             self._silent.update(others)
+            for n in (number, *others):
+                if n in self._texts:
+                    self._unsaid[self._texts[n]].pop(n, None)
 
     def is_silent(self, number: int) -> bool:
         """True if the process of another image has spoken for this one."""

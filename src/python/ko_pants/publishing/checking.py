@@ -190,9 +190,13 @@ class Checker:
                 self._ask_ahead(check)
             check.tasks.end()
 
-    def await_answers(self, seconds: float) -> None:
-        """Wait until all that was asked is answered, other checks begin, or the time is over."""
+    def await_answers(self, seconds: float) -> bool:
+        """Wait until all that was asked is answered, other checks begin, or the time is over.
+
+        :returns: True if all is answered.
+        """
         self._pool.wait_for(lambda: bool(self._unasked) or self._all_answered(), seconds)
+        return self._all_answered()
 
     def finish(self, check: PendingCheck) -> Found:
         """Wait for the answers.

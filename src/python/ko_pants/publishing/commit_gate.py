@@ -5,8 +5,8 @@ succeeded, which means that all images are built. So the process of an image is 
 shell: it writes a line into a named pipe ("it knocks") and waits for the answer in a second pipe.
 The first knock says that the tags may move. They move in this process, which has the connections
 and tokens of the run. If the run fails or is interrupted, no process starts and no tag moves. A
-knock has the id of its process: the user's Ctrl-C ends that process, and whoever reports progress
-to it afterwards learns of it.
+knock has the id of its process, and the user's Ctrl-C leaves a file beside the pipes: whoever
+reports progress to a process that is interrupted or gone learns of it.
 """
 
 from __future__ import annotations
@@ -17,23 +17,26 @@ import os
 import shutil
 import threading
 import time
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Iterator
 
-from ko_pants.errors import KoPantsError
+from ko_pants.interruption import InterruptedRunError
 from ko_pants.publishing.temporary import is_alive, make_directory
 
 #: The program of an image. `$1` is the directory of the gate, `$2` the number of the image.
 #: A pipe that is opened for reading and writing does not wait for the other end. The answer is read
 #: from an end that only reads, so that it ends when the gate ends, also if its owner is killed.
+#: Pants interrupts the process when the user interrupts the run. It says so by a file, and goes on
+#: to read, for the owner answers what is where. Some shells end `read` then, others do not.
 KNOCK = """
 if ! [ -p "$1/$2" ]; then
   echo "the run that this image belongs to is over" >&2
   exit 1
 fi
 exec 3<> "$1/knock" 4<> "$1/$2" 5< "$1/$2" 4>&-
+trap 'interrupted=1; { : > "$1/interrupted"; } 2> /dev/null' INT TERM
 printf '%s %s\\n' "$2" "$$" >&3
 exec 3>&-
-while IFS= read -r line <&5; do
+while interrupted=; IFS= read -r line <&5 || [ -n "$interrupted" ]; do
   case $line in
     "$2 exit "*) exit "${line#"$2 exit "}" ;;
     "$2 :"*) printf '%s\\n' "${line#"$2 :"}" >&2 ;;
@@ -49,16 +52,35 @@ _MAX_LINE_BYTES = 500
 # Linux and 8 KiB on macOS.
 _PATIENCE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.005
+# How often a process that waits gets an empty line at least, while progress is reported.
+_WAKE_SECONDS = 0.2
 
 _END = "end"
+_INTERRUPTED = "interrupted"
+
+
+def _parts(line: str, size: int) -> Iterator[str]:
+    """A line in parts of at most `size` bytes of UTF-8. It is cut at blanks, where it has any."""
+    content = line.encode("utf-8", "replace")
+    while len(content) > size:
+        end = content.rfind(b" ", 1, size + 1)
+        blank = 1 if end > 0 else 0
+        if not blank:
+            end = size
+            while content[end] & 0xC0 == 0x80:  # in the middle of a character
+                end -= 1
+        yield content[:end].decode()
+        content = content[end + blank :]
+    yield content.decode()
 
 
 class CommitGate:
     """The pipes of the images of one run, and a thread that answers.
 
     :param commit: makes sure that the tags of an image have moved. It takes the number of the image
-        and a function that shows a line of progress, and returns what went wrong, or None. That
-        function raises a KoPantsError if the process is gone, because the user has interrupted it.
+        and a function that shows a line of progress (an empty one is not shown), and returns what
+        went wrong, or None. That function raises an InterruptedRunError if the user has interrupted
+        the process.
     """
 
     def __init__(self, commit: Callable[[int, Callable[[str], None]], str | None]) -> None:
@@ -111,7 +133,7 @@ class CommitGate:
                     continue
                 error = self._try_commit(number, int(process))
                 if error is not None:
-                    self._tell(number, error)
+                    self.tell(number, error)
                 self._write(number, f"{number} exit {0 if error is None else 1}")
                 # The process opened its end before it knocked, so it can still read the answer.
                 os.close(self._answers.pop(number))
@@ -126,12 +148,12 @@ class CommitGate:
     def _remove(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _tell(self, number: int, text: str) -> None:
+    def tell(self, number: int, text: str) -> None:
+        """Have the process of an image say something. Called by `commit` alone."""
         prefix = f"{number} :"
-        size = (_MAX_LINE_BYTES - len(prefix)) // 4  # UTF-8 has at most four bytes per character
         for line in text.splitlines():
-            for start in range(0, max(len(line), 1), size):
-                self._write(number, prefix + line[start : start + size])
+            for part in _parts(line, _MAX_LINE_BYTES - len(prefix) - 1):
+                self._write(number, prefix + part)
 
     def _write(self, number: int, line: str) -> None:
         pipe = self._answers[number]
@@ -158,13 +180,24 @@ class CommitGate:
     def _try_commit(self, number: int, process: int) -> str | None:
         # One that cannot be seen from the start says nothing by its absence.
         watched = is_alive(process)
+        marker = os.path.join(self.directory, _INTERRUPTED)
+
+        woken = time.monotonic()
 
         def report(line: str) -> None:
-            if watched and not is_alive(process):
-                raise KoPantsError("the run was interrupted")
-            self._tell(number, line)
+            nonlocal woken
+            if os.path.exists(marker) or (watched and not is_alive(process)):
+                raise InterruptedRunError
+            if line:
+                self.tell(number, line)
+            elif time.monotonic() >= woken + _WAKE_SECONDS:
+                # A shell notes a signal that comes just before it reads when it has read.
+                self._write(number, "")
+                woken = time.monotonic()
 
         try:
             return self._commit(number, report)
+        except InterruptedRunError as e:
+            return str(e)
         except Exception as e:  # the process must end, and the user must see the reason
             return f"{type(e).__name__}: {e}"

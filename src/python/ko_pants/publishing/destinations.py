@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Callable, Iterable, Sequence
 
 from ko_pants.errors import KoPantsError
+from ko_pants.golang.templates import fill_template
 from ko_pants.oci.reference import (
     DOCKER_HUB,
     Reference,
@@ -20,6 +21,7 @@ from ko_pants.oci.reference import (
 )
 from ko_pants.publishing.placeholders import (
     EXAMPLE_FACTS,
+    PLACEHOLDERS_OF_BUILT,
     BuiltFacts,
     built_values,
     fill,
@@ -166,6 +168,42 @@ def check_distinct(seen: dict[str, str], target: str, destination: Destination) 
                 "`repository` or `image_tags`, or use a placeholder such as `{path}` in "
                 "[ko].default_repository"
             )
+
+
+def check_repository_template(template: str, where: str) -> None:
+    """Make sure that a field `repository` can become a repository, whatever fills it in.
+
+    :param where: target and field, for messages.
+    :raises KoPantsError: an unknown placeholder, or characters that no repository has.
+    """
+    filled = fill(template, _examples("default_repository"), where)
+    repository = filled.strip("/").lower()
+    try:
+        check_repository(repository, repository)
+    except KoPantsError as e:
+        raise KoPantsError(f"{where}: {e}") from None
+
+
+def check_tag_templates(templates: Iterable[str], where: str) -> None:
+    """Make sure that tags can become tags, whatever fills in their placeholders and templates.
+
+    :param where: target and field, for messages.
+    :raises KoPantsError: an unknown placeholder or template, or characters that no tag has.
+    """
+    values = _examples("default_repository", "target_repository")
+    try:
+        for template in templates:
+            tag = fill(fill_template(template, lambda _: "x"), values, where)
+            check_tag(tag, f"...:{tag}")
+    except KoPantsError as e:
+        text = str(e)
+        raise KoPantsError(text if text.startswith(where) else f"{where}: {text}") from None
+
+
+def _examples(*more: str) -> dict[str, Callable[[], str]]:
+    """Something for each placeholder, so that only the text around them matters."""
+    names = (*path_values("x", "x"), *PLACEHOLDERS_OF_BUILT, *more)
+    return dict.fromkeys(names, lambda: "x")
 
 
 def _in_docker_repo(

@@ -91,6 +91,33 @@ def parse_registries(options: Mapping[str, Any]) -> tuple[Registry, ...]:
     return tuple(registries)
 
 
+def check_named_registries(values: Iterable[str]) -> None:
+    """Make sure that each value can name a registry: an address, or an alias of whatever name.
+
+    :raises KoPantsError: one cannot.
+    """
+    for value in values:
+        if value == ALL_DEFAULT_REGISTRIES:
+            continue
+        if value in LOCAL_DOMAINS:
+            raise KoPantsError(_no_registry(value))
+        if value.startswith("@"):
+            if not value[1:].strip():
+                raise KoPantsError(
+                    f"found {value!r}; expected the name of an entry of [ko].registries after the "
+                    "`@`, such as '@prod'"
+                )
+            continue
+        check_registry(value, value)
+
+
+def _no_registry(domain: str) -> str:
+    return (
+        f"{domain} is no registry; set KO_DOCKER_REPO (or option [ko].docker_repo) to {domain} to "
+        "load images on this machine"
+    )
+
+
 def chosen_registries(
     target: str, values: Iterable[str], registries: Sequence[Registry]
 ) -> tuple[Registry, ...]:
@@ -102,10 +129,7 @@ def chosen_registries(
     chosen = {r.address: r for r in _chosen(target, values, registries)}
     for domain in LOCAL_DOMAINS:
         if domain in chosen:
-            raise KoPantsError(
-                f"{target}, field `registries`: {domain} is no registry; set KO_DOCKER_REPO (or "
-                f"option [ko].docker_repo) to {domain} to load images on this machine"
-            )
+            raise KoPantsError(f"{target}, field `registries`: {_no_registry(domain)}")
     return tuple(chosen.values())
 
 

@@ -75,7 +75,8 @@ class Transfers:
 def transfers_of(images: Iterable[tuple[Found, Published]]) -> Transfers:
     """Of images that were found, and what was done. Layers count where an image was lacking."""
     layers: Counter[str] = Counter()
-    layer_bytes, by_outcome = 0, Counter[str]()
+    layer_bytes = 0
+    by_outcome: Counter[str] = Counter()
     for found, published in images:
         for done in (*published.outcomes.values(), *published.artifacts.values()):
             by_outcome[done.outcome] += done.bytes

@@ -6,13 +6,16 @@ the tags of all images of the run; see `commit_gate` for how a process asks.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Protocol, Sequence
+from typing import TYPE_CHECKING, AbstractSet, Callable, Iterable, Mapping, Protocol, Sequence
 
 from ko_pants.errors import KoPantsError
+from ko_pants.interruption import InterruptedRunError
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.layout import Layout
 from ko_pants.publishing.announcing import Announcements
@@ -20,12 +23,23 @@ from ko_pants.publishing.checking import Memory, remember
 from ko_pants.publishing.commit_gate import CommitGate
 from ko_pants.publishing.publication import BlobOutcome, Published
 from ko_pants.publishing.uploading import PendingUpload, Report, Uploads
-from ko_pants.publishing.worker_pool import WorkerPool
+from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool
 
 if TYPE_CHECKING:
     from ko_pants.publishing.artifact_stores import Entry
     from ko_pants.publishing.attachments import Attachment
     from ko_pants.publishing.signing import Signing
+
+# How soon it is noticed that the user has interrupted the run, and how long moves of tags that have
+# begun may take then.
+_LOOK_SECONDS = 0.2
+_PATIENCE_SECONDS = 1.0
+# More images are not named in one line.
+_MAX_NAMES = 3
+# In the place of a failure: nobody knows if the tags have moved.
+_NOT_YET = "not yet"
+# How the failures of an interrupted run begin.
+_INTERRUPTED = "interrupted: "
 
 
 def move_tags(
@@ -43,17 +57,25 @@ def move_tags(
 
     :returns: for each upload why its tags were not moved, or why it is not signed; empty if all is
         well.
+    :raises InterruptedRunError: the user has interrupted the run, and no tag has moved.
     """
     try:
         uploads.wait(pending, report)
+    except InterruptedRunError:
+        raise
     except KoPantsError as e:
         return (f"not tagged: {e}",) * len(pending)
     if signing is not None and any(unsigned := signing.before_tags(pending, report)):
         return unsigned
-    failures = _name_images(uploads, pool, memory, pending)
+    # A last look: whoever has interrupted the run meanwhile does not want its tags to move.
+    report("")
+    failures = _name_images(uploads, pool, memory, pending, report)
     if signing is not None:
         tagged = [position for position, failure in enumerate(failures) if not failure]
-        unsigned = signing.after_tags([pending[position] for position in tagged], report)
+        try:
+            unsigned = signing.after_tags([pending[position] for position in tagged], report)
+        except InterruptedRunError as e:
+            unsigned = (f"tagged, but not signed: {e}",) * len(tagged)
         for position, failure in zip(tagged, unsigned):
             failures[position] = failure or _list_signatures(pending[position])
     for upload, failure in zip(pending, failures):
@@ -62,7 +84,7 @@ def move_tags(
     return tuple(failures)
 
 
-def confirmed(upload: PendingUpload) -> str:
+def confirmed(upload: PendingUpload, report: Report = lambda line: None) -> str:
     """Wait until the lists of the artifacts of a tagged image are certain.
 
     `move_tags` begins with it. Each image waits for itself, so that only the last ones really wait.
@@ -72,7 +94,8 @@ def confirmed(upload: PendingUpload) -> str:
     if upload.confirming is None:
         return ""
     try:
-        upload.confirming.wait()
+        while not upload.confirming.wait(_LOOK_SECONDS):
+            report("")
     except KoPantsError as e:
         return f"tagged, but {e}. Run again with `--ko-verify-artifacts`"
     return ""
@@ -86,11 +109,16 @@ def _begin_to_confirm(pool: WorkerPool, upload: PendingUpload) -> None:
 
 
 def _name_images(
-    uploads: Uploads, pool: WorkerPool, memory: Memory, pending: Sequence[PendingUpload]
+    uploads: Uploads,
+    pool: WorkerPool,
+    memory: Memory,
+    pending: Sequence[PendingUpload],
+    report: Report,
 ) -> list[str]:
     """Let the tags name images that are all there; returns for each why they do not, or nothing."""
     lock = threading.Lock()
-    failures = [""] * len(pending)
+    failures = [_NOT_YET] * len(pending)
+    asked: set[int] = set()
     # Layout -> position in `pending` -> what its index has to take up.
     by_layout: dict[str, dict[int, dict[str, Descriptor]]] = {}
 
@@ -98,8 +126,11 @@ def _name_images(
         upload = pending[position]
         publication, tags = upload.publication, upload.found.stale_tags
         named: dict[str, Descriptor] = {}
+        begin = time.time()
         try:
             if tags:
+                if not publication.destination.layout:
+                    asked.add(position)
                 named = publication.store.put_tags(
                     tags, publication.image, lambda missing: uploads.repair(upload, missing)
                 )
@@ -110,20 +141,73 @@ def _name_images(
             with lock:
                 by_layout.setdefault(publication.store.place, {})[position] = named
         else:
+            failures[position] = ""
             remember(memory, publication)
+            _note_tags(uploads, upload, begin)
 
     group = pool.group()
     for position in range(len(pending)):
         pool.submit(lambda p=position: move(p), group)  # type: ignore[misc]
-    group.wait()
+    if not _all_ended(group, pool, report):
+        said = _say_what_was_interrupted(failures, pending, asked)
+        # From now on no tag moves behind the user's back.
+        uploads.interrupt()
+        return said
     for path, images in by_layout.items():
         entries = [entry for position in images for entry in _entries(pending[position])]
+        begin = time.time()
         failure = _name_in_layout(path, images.values(), entries)
         for position in images:
             failures[position] = failure
             if not failure:
                 remember(memory, pending[position].publication)
+                _note_tags(uploads, pending[position], begin)
     return failures
+
+
+def _note_tags(uploads: Uploads, upload: PendingUpload, begin: float) -> None:
+    if uploads.timeline is not None and upload.found.stale_tags:
+        uploads.timeline.tags_moved(upload.publication, begin)
+
+
+def _all_ended(group: TaskGroup, pool: WorkerPool, report: Report) -> bool:
+    """Wait for the moves of tags; False if the user does not. Then none begins any more."""
+    try:
+        while not group.wait(_LOOK_SECONDS):
+            report("")
+    except InterruptedRunError:
+        pool.close()
+        # Those that have begun may end.
+        with contextlib.suppress(InterruptedError):
+            group.wait(_PATIENCE_SECONDS)
+        return False
+    return True
+
+
+def _say_what_was_interrupted(
+    failures: Sequence[str], pending: Sequence[PendingUpload], asked: AbstractSet[int]
+) -> list[str]:
+    """What to say of each image; nothing of those whose tags have moved.
+
+    :param asked: those whose destination was told to move tags.
+    """
+    moved = sum(not failure for failure in failures)
+    unknown = [
+        upload.publication.target
+        for position, (upload, failure) in enumerate(zip(pending, failures))
+        if failure == _NOT_YET and position in asked
+    ]
+    parts = [f"{_INTERRUPTED}the tags of {moved} of {len(failures)} images have moved"]
+    if unknown:
+        names = ", ".join(unknown[:_MAX_NAMES])
+        more = len(unknown) - _MAX_NAMES
+        parts.append(
+            f"those of {names}{f' and {more} more' if more > 0 else ''} were on their way, and no "
+            "answer has come"
+        )
+    parts.append("all images are there, and the next run moves the tags that have not moved")
+    text = "; ".join(parts)
+    return [text if failure == _NOT_YET else failure for failure in failures]
 
 
 def _entries(upload: PendingUpload) -> tuple[Entry, ...]:
@@ -190,6 +274,7 @@ class TagMoves:
         self._followers: dict[int, _Follower] = {}
         self._results: dict[int, Published] = {}
         self._gate: CommitGate | None = None
+        self._interruption_is_said = False
         self.announcements = Announcements()
 
     def enter(self, upload: PendingUpload) -> tuple[tuple[str, ...], Callable[[], Published], int]:
@@ -242,15 +327,28 @@ class TagMoves:
         follower = self._followers.get(number)
         if follower is None:
             failure = self._moved(number, report)
+            self._say_interruption(number)
             if not failure:
                 self._speak(number, report)
-            return failure or None
+            return _beside_the_line(failure) if failure else None
         try:
             self.move(follower.images, report)
             follower.action()
         except KoPantsError as e:
             return str(e)
         return None
+
+    def _say_interruption(self, number: int) -> None:
+        """Have the process of an image say that the run was interrupted, if nobody has.
+
+        Pants starts no other process then, though the tags of just this image may have moved. It
+        writes no lines of images either.
+        """
+        failures = (result.failure for result in self._results.values())
+        interruption = next((f for f in failures if f.startswith(_INTERRUPTED)), "")
+        if interruption and self._gate is not None and not self._interruption_is_said:
+            self._interruption_is_said = True
+            self._gate.tell(number, interruption)
 
     def _speak(self, number: int, report: Report) -> None:
         """Let the process of an image speak for all images of which the same is to be said."""
@@ -285,10 +383,18 @@ class TagMoves:
                 self._results[n] = _published(self._entered[n], failure)
         result = self._results[number]
         if not result.failure:
-            failure = confirmed(self._entered[number])
+            failure = confirmed(self._entered[number], report)
             # The requests of the confirmation count too.
             self._results[number] = result = _published(self._entered[number], failure)
         return result.failure
+
+
+def _beside_the_line(failure: str) -> str:
+    """What the process of an image says of a failure: what the line of the image leaves out.
+
+    That line ends with the first line of the failure (`goals.publish_output.Description`).
+    """
+    return "\n".join(failure.splitlines()[1:])
 
 
 def _published(upload: PendingUpload, failure: str) -> Published:

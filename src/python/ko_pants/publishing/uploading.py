@@ -12,20 +12,27 @@ import time
 from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
+from ko_pants.interruption import InterruptedRunError
 from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.image import ImageManifest
 from ko_pants.publishing.blob_sources import mount_sources, open_blob
-from ko_pants.publishing.publication import BlobOutcome, Found, Publication
+from ko_pants.publishing.progress import DEFAULT_INTERVAL_SECONDS, ImageProgress, Progress
+from ko_pants.publishing.publication import REUSED, BlobOutcome, Found, Publication
 from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool
 from ko_pants.registry.client import RegistryClient
 
 if TYPE_CHECKING:
     from ko_pants.publishing.attaching import Attaching
+    from ko_pants.publishing.timeline import Timeline
 
-_PROGRESS_SECONDS = 5.0
+# How soon it is noticed that the user has interrupted the run.
+_LOOK_SECONDS = 0.2
+# More are not listed by name in a line of progress.
+_MAX_PLATFORM_NAMES = 2
 _MOUNTED = "mounted"
 
-#: Shows a line of progress to the user.
+#: Shows a line of progress to the user. It raises an `InterruptedRunError` if the user has
+#: interrupted the run; an empty line only asks for that.
 Report = Callable[[str], None]
 
 
@@ -51,6 +58,8 @@ class PendingUpload:
         self.signatures: Attaching | None = None
         #: A last look at the lists of both; None if there is nothing to look at.
         self.confirming: TaskGroup | None = None
+        #: Its bytes; None if nothing was missing.
+        self.progress: ImageProgress | None = None
         self.waiting_for = set(found.missing)
         #: The manifests of an index that have not begun, and the missing blobs that each waits for.
         self.waiting_children = {
@@ -92,40 +101,30 @@ class _Transfer:
         self.mounts = False
 
 
-class Progress:
-    """Bytes to send and bytes sent, of all uploads of a run. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.total_bytes = 0
-        self.sent_bytes = 0
-
-    def expect(self, size: int) -> None:
-        """Count bytes that are going to be sent."""
-        with self._lock:
-            self.total_bytes += size
-
-    def sent(self, size: int) -> None:
-        """Count bytes that were sent; negative where a new attempt begins at 0."""
-        with self._lock:
-            self.sent_bytes += size
-
-    def line(self, seconds: float) -> str:
-        """One line for the user, `seconds` after the begin."""
-        return (
-            f"Uploading: {self.sent_bytes / 1e6:.1f} of {self.total_bytes / 1e6:.1f} MB, "
-            f"{self.sent_bytes / 1e6 / seconds:.1f} MB/s"
-        )
-
-
 class Uploads:
-    """The uploads of one run. Thread-safe."""
+    """The uploads of one run. Thread-safe.
 
-    def __init__(self, client: RegistryClient, pool: WorkerPool) -> None:
+    :param timeline: takes up when blobs were brought; None if nobody wants to know.
+    :param on_begin: called when blobs begin to be brought.
+    :param interval_seconds: between two lines of progress; 0 for none.
+    """
+
+    def __init__(
+        self,
+        client: RegistryClient,
+        pool: WorkerPool,
+        timeline: Timeline | None = None,
+        on_begin: Callable[[], None] = lambda: None,
+        interval_seconds: float = DEFAULT_INTERVAL_SECONDS,
+    ) -> None:
+        self.timeline = timeline
         self._client = client
         self._pool = pool
         self._lock = threading.Lock()
         self._transfers: dict[tuple[str, str], _Transfer] = {}
+        self._on_begin = on_begin
+        self._interval_seconds = interval_seconds
+        self._interrupted = False
         self.progress = Progress()
 
     def begin(
@@ -143,21 +142,39 @@ class Uploads:
             self._release_artifacts(upload)
             return upload
         self._submit_children(upload)
-        for digest, descriptor in found.missing.items():
-            self.progress.expect(descriptor.size)
+        if found.missing:
+            upload.progress = self.progress.begin(
+                found.publication.target,
+                _platforms(found),
+                {digest: descriptor.size for digest, descriptor in found.missing.items()},
+            )
+            self._on_begin()
+        for digest in found.missing:
             self._join_transfer(upload, digest)
         return upload
+
+    def interrupt(self) -> None:
+        """Let uploads end where they are, and end all requests. No other is sent."""
+        self._interrupted = True
+        self._client.interrupt()
 
     def wait(self, uploads: Sequence[PendingUpload], report: Report) -> None:
         """Wait for uploads; `report` takes a line of progress every few seconds.
 
+        :raises InterruptedRunError: the user has interrupted the run.
         :raises KoPantsError: one of them failed.
         """
-        started = time.monotonic()
+        interval = self._interval_seconds
+        due = time.monotonic() + interval
         for upload in uploads:
             try:
-                while not upload.tasks.wait(_PROGRESS_SECONDS):
-                    report(self.progress.line(time.monotonic() - started))
+                while not upload.tasks.wait(_LOOK_SECONDS):
+                    line = ""
+                    if interval and time.monotonic() >= due:
+                        line, due = self.progress.line(interval), time.monotonic() + interval
+                    report(line)
+            except InterruptedRunError:
+                raise
             except KoPantsError as e:
                 raise KoPantsError(f"{upload.publication.target}: {e}") from None
 
@@ -217,7 +234,12 @@ class Uploads:
             upload.tasks.run(lambda u=upload: self._bring_missing(u, transfer, digest))  # type: ignore[misc]
 
     def _bring_missing(self, upload: PendingUpload, transfer: _Transfer, digest: str) -> None:
-        self._bring_blob(upload, upload.found.missing[digest])
+        try:
+            self._bring_blob(upload, upload.found.missing[digest])
+        except BaseException:
+            if upload.progress is not None:
+                upload.progress.fail()
+            raise
         done = upload.outcomes.get(digest)
         if done is not None and done.outcome == _MOUNTED:
             transfer.mounts = True
@@ -229,6 +251,8 @@ class Uploads:
             waiting, transfer.queue = transfer.queue, []
             transfer.running = False
         for upload in waiting:
+            if upload.progress is not None:
+                upload.progress.fail()
             upload.tasks.end(error)
 
     def _submit_children(self, upload: PendingUpload, come: str = "") -> None:
@@ -259,14 +283,21 @@ class Uploads:
     def _bring_blob(self, upload: PendingUpload, descriptor: Descriptor) -> None:
         publication, digest = upload.publication, descriptor.digest
         # Another image of this run may have written it into the layout meanwhile.
+        progress = upload.progress
         if publication.destination.layout and publication.store.has_blob(descriptor):
+            upload.outcomes[digest] = REUSED
+            if progress is not None:
+                progress.done(digest)
             return
-        sent = 0
+        sent, begin = 0, time.time()
 
         def count(sent_now: int) -> None:
             nonlocal sent
-            self.progress.sent(sent_now - sent)
+            if self._interrupted:
+                raise InterruptedRunError
             sent = sent_now
+            if progress is not None:
+                progress.sent(digest, sent_now)
 
         outcome = publication.store.put_blob(
             descriptor,
@@ -275,3 +306,14 @@ class Uploads:
             count,
         )
         upload.outcomes[digest] = BlobOutcome(outcome, sent)
+        if self.timeline is not None:
+            self.timeline.blob_came(publication, digest, begin)
+        if progress is not None:
+            progress.done(digest)
+
+
+def _platforms(found: Found) -> str:
+    """The platforms of an image in a line of progress."""
+    image = found.publication.image
+    count = len(image.manifests)
+    return f"{count} platforms" if count > _MAX_PLATFORM_NAMES else image.platform_names

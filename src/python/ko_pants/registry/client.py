@@ -139,6 +139,15 @@ class RegistryClient:
         """`text` without the credentials that this client has read, and what looks like such."""
         return self.parts().requester.redact(text)
 
+    def interrupt(self) -> None:
+        """End the requests that are on their way, and send no more.
+
+        They fail, those that begin later with an `InterruptedRunError`.
+        """
+        with self._lock:
+            if self._parts is not None:
+                self._parts.requester.connections.interrupt()
+
     def close(self) -> None:
         """Close all connections, or leave them to `RegistryConfig.kept`.
 

@@ -7,7 +7,9 @@ the CPU time of a small HEAD.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import ssl
 import threading
 import urllib.parse
@@ -78,7 +80,25 @@ class _KeptPool(_PoolBase):
     #: See `OriginConnections.run`.
     run: object = None
 
+    #: Connections with a request on its way.
+    busy: dict[int, Any]
+
     def _make_request(self, conn: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        self.busy[id(conn)] = conn
+        try:
+            return self._make_any_request(conn, method, *args, **kwargs)
+        finally:
+            del self.busy[id(conn)]
+
+    def interrupt(self) -> None:
+        """Have whoever waits for a server wait no longer. The request fails."""
+        for conn in tuple(self.busy.values()):
+            if isinstance(conn.sock, socket.socket):
+                with contextlib.suppress(OSError):
+                    # Not the method of a TLS socket, which forgets its state under a reader.
+                    socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
+
+    def _make_any_request(self, conn: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         if conn.sock is None or getattr(conn, "run", None) is self.run:
             response = super()._make_request(conn, method, *args, **kwargs)
         else:
@@ -230,6 +250,12 @@ class OriginPool:
         if self._config.kept is not None:
             self._config.kept.used(connections)
 
+    def interrupt(self) -> None:
+        """End the requests that are on their way."""
+        pool = self._connections.pool if self._connections is not None else None
+        if pool is not None:
+            pool.interrupt()
+
     def close(self) -> None:
         """Close the idle connections, or leave them to the next run."""
         with self._lock:
@@ -266,6 +292,7 @@ class OriginPool:
         connections.whole_url = adapter.request_url(request, proxies) != request.path_url
         connections.adapter = adapter
         pool.clock = self._config.clock
+        pool.busy = {}
         pool.run = connections.run
         connections.pool = pool
         return pool
@@ -277,6 +304,8 @@ class Connections:
     def __init__(self, config: RegistryConfig, redactor: Redactor) -> None:
         self._config = config
         self._proxies = ProxyRules.from_env(config.env)
+        #: True after `interrupt`: no request may begin.
+        self.interrupted = False
         self._lock = threading.Lock()
         self._pools: dict[Origin, OriginPool] = {}
         redactor.add(_user_and_password(url) for url in self._proxies.proxies.values())
@@ -300,6 +329,14 @@ class Connections:
     def proxy_for(self, origin: Origin) -> str | None:
         """The URL of the proxy before an origin, if there is one."""
         return self._proxies.proxy_for(origin)
+
+    def interrupt(self) -> None:
+        """End the requests that are on their way, and let no other begin."""
+        self.interrupted = True
+        with self._lock:
+            pools = tuple(self._pools.values())
+        for pool in pools:
+            pool.interrupt()
 
     def close(self) -> None:
         """Close every idle connection, or leave it to the next run."""

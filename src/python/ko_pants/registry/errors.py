@@ -75,6 +75,9 @@ def decode_errors(body: bytes) -> tuple[ErrorDetail, ...]:
         code = entry.get("code") or entry.get("error") or ""
         message = entry.get("message") or entry.get("error_description") or entry.get("details")
         detail = entry.get("detail")
+        if code == "UNAUTHORIZED" and not isinstance(detail, str):
+            # Distribution repeats what was asked for, as a list of objects.
+            detail = ""
         shown = detail if isinstance(detail, str) else json.dumps(detail) if detail else ""
         parts = (
             printable(str(code), 60),

@@ -96,13 +96,17 @@ class TokenGroups:
         count, size = len(resources), sum(map(len, resources))
         wanted = scopes
         for name in others:
-            more = self._expected[ref.registry][name]
-            size += len(name) + len("&scope=repository::pull%2Cpush")
-            if count >= MAX_REPOSITORIES or size > MAX_SCOPE_BYTES:
+            if count >= MAX_REPOSITORIES:
                 break
-            if not more <= wanted and not covered(more | beside):
-                wanted |= more
-                count += 1
+            more = self._expected[ref.registry][name]
+            # What is covered takes no room, however much of it comes first.
+            if more <= wanted or covered(more | beside):
+                continue
+            size += len(name) + len("&scope=repository::pull%2Cpush")
+            if size > MAX_SCOPE_BYTES:
+                break
+            wanted |= more
+            count += 1
         return wanted
 
     def ask_alone(self, registry: str, repository: str) -> None:

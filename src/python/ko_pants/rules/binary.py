@@ -13,8 +13,6 @@ from ko_pants.engine import analyzed_directories, targets_of, yielded_files
 from ko_pants.environment_fields import GoExecutableEnvironmentField
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import parse_env_field
-from ko_pants.golang.build_flags import check_flags
-from ko_pants.golang.templates import has_template
 from ko_pants.products import GoBuild, GoDirectoryRequest, PrebuiltFile, YieldedFilesRequest
 from ko_pants.rules.program_defaults import with_ko_yaml
 from ko_pants.rules.repo_files import existing_files
@@ -103,8 +101,7 @@ async def executable_build(
 
     As in ko, `main` may also name a Go file; its whole package is compiled.
 
-    :raises KoPantsError: `main` is no directory of the repo; a flag or variable that cannot be
-        used.
+    :raises KoPantsError: `main` is no directory of the repo.
     """
     build = build_of_fields(
         address, main_field, flags_field, ldflags_field, env_field, package_field
@@ -143,37 +140,17 @@ def build_of_fields(
 ) -> GoBuild:
     """What the fields of a `go_executable` say, without a look at the repo.
 
-    :raises KoPantsError: a directory outside of the repo, a flag or variable that cannot be used.
+    The fields have checked their values.
     """
     owner = str(address)
-    main = main_field.value or "."
-    directory = posixpath.normpath(posixpath.join(address.spec_path, main))
-    if main.startswith("/") or directory.startswith(".."):
-        raise KoPantsError(
-            f"{owner}, field `main`: expected a directory relative to the BUILD file, within the "
-            f"build root; found {main!r}"
-        )
-    package = package_field.value or ""
-    if package and main != ".":
-        raise KoPantsError(
-            f"{owner}: found `main` {main!r} and `package` {package!r}; expected one of them: a "
-            "directory of the repository, or a package of another module"
-        )
-    flags = flags_field.value or ()
-    # What a template makes of them is checked when it is filled in.
-    if not has_template(flags):
-        check_flags(flags, where=f"{owner}, field `flags`")
-    ldflags = " ".join(ldflags_field.value or ())
-    if not has_template([ldflags]):
-        check_flags([f"-ldflags={ldflags}"], where=f"{owner}, field `ldflags`")
-    env = parse_env_field(env_field.value or (), where=f"{owner}, field `env`")
+    directory = posixpath.normpath(posixpath.join(address.spec_path, main_field.value or "."))
     return GoBuild(
         owner,
         "" if directory == "." else directory,
-        flags,
+        flags_field.value or (),
         ldflags_field.value or (),
-        env,
-        package=package,
+        parse_env_field(env_field.value or (), where=f"{owner}, field `env`"),
+        package=package_field.value or "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Mapping
 
 from pants.engine.fs import CreateDigest, FileDigest, FileEntry
@@ -26,6 +27,35 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 """
+
+# Where Pants keeps files of at least 512 KiB, below its store. It has been so since 2.17.
+_LARGE_FILES = ("immutable", "files")
+
+
+def link_from_store(store: str, files: Mapping[Descriptor, str]) -> dict[Descriptor, str]:
+    """Link large blobs from Pants' store to paths; returns those that have to come another way.
+
+    That costs no process: one is a fork of the daemon, and waits until those that were asked for
+    before it have begun, which are the compiles and layers of all images of a cold run.
+
+    :param store: `[GLOBAL].local_store_dir`.
+    """
+    others: dict[Descriptor, str] = {}
+    for blob, path in files.items():
+        fingerprint = blob.digest.partition(":")[2]
+        kept = os.path.join(store, *_LARGE_FILES, fingerprint[:2], fingerprint)
+        try:
+            if os.lstat(kept).st_size == blob.size:
+                os.link(kept, path)
+                continue
+        except FileExistsError:
+            # Another image has the same layer, and has brought it.
+            continue
+        except OSError:
+            # It is small, on a remote cache, or on another file system.
+            pass
+        others[blob] = path
+    return others
 
 
 async def _link_or_copy(owner: str, files: Mapping[Descriptor, str]) -> None:
@@ -56,15 +86,20 @@ async def _link_or_copy(owner: str, files: Mapping[Descriptor, str]) -> None:
 
 
 async def write_blob_files(
-    owner: str, files: Mapping[Descriptor, str], layers: Mapping[Descriptor, LayerRequest]
+    owner: str,
+    files: Mapping[Descriptor, str],
+    layers: Mapping[Descriptor, LayerRequest],
+    store: str,
 ) -> None:
     """Write layers to the paths `files`: as hard links, or else as copies.
 
     If the store cannot hand them over, they are made again.
 
     :param layers: how each of `files` is made.
+    :param store: `[GLOBAL].local_store_dir`.
     :raises KoPantsError: they cannot be written or made; the text names `owner`.
     """
+    files = link_from_store(store, files)
     if not files:
         return
     try:

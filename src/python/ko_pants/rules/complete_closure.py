@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Container
+from typing import Callable, Collection, Container
 
 from ko_pants.engine import go_closure
 from ko_pants.errors import KoPantsError
@@ -11,24 +11,35 @@ from ko_pants.golang.build_flags import profile_path
 from ko_pants.golang.input_views import Embedded, NamedFiles, PackageDirectory, View
 from ko_pants.golang.module_directories import module_file_paths
 from ko_pants.golang.repo_paths import join, parents
+from ko_pants.golang.workspace import ModulesNotFound, Workspace
 from ko_pants.products import GoClosure, GoClosureRequest
-from ko_pants.rules.hidden_files import files_of, hidden_in
+from ko_pants.rules.hidden_files import files_of, hidden_in, with_hidden_modules
 
 
-def _check_profile(request: GoClosureRequest, closure: GoClosure, root: str) -> None:
+def check_profile(
+    request: GoClosureRequest, workspace: Workspace, existing: Collection[str]
+) -> None:
     """Make sure that the file that `-pgo` names exists.
 
+    :param existing: its path, if it does.
     :raises KoPantsError: it does not.
     """
-    if not request.profile:
-        return
-    module = closure.workspace.main_module.directory
-    path = profile_path(request.profile, module)
-    if path not in files_of(root, NamedFiles((path,))):
+    if request.profile and not existing:
+        module = workspace.main_module.directory
         raise KoPantsError(
-            f"the flag -pgo names {request.profile!r}, and {path} does not exist; expected a path "
-            f"relative to {join(module, 'go.mod')}"
+            f"the flag -pgo names {request.profile!r}, and "
+            f"{profile_path(request.profile, module)} does not exist; expected a path relative to "
+            f"{join(module, 'go.mod')}"
         )
+
+
+def _existing_profile(
+    request: GoClosureRequest, workspace: Workspace, root: str
+) -> Collection[str]:
+    if not request.profile:
+        return ()
+    path = profile_path(request.profile, workspace.main_module.directory)
+    return files_of(root, NamedFiles((path,)))
 
 
 # Each round finds the packages that only the hidden files of the round before import.
@@ -54,22 +65,24 @@ def _visible(closure: GoClosure) -> Callable[[View], Container[str]]:
 
 
 async def complete_closure(
-    request: GoClosureRequest, root: str, *, looked: bool = False
+    request: GoClosureRequest, root: str
 ) -> tuple[GoClosureRequest, GoClosure]:
     """The closure with the files that Pants does not see, and the request that gives it.
 
     :param root: the build root.
-    :param looked: see `hidden_in`.
     :raises KoPantsError: see `find_go_closure`; or there is something that Go reads and Pants
         cannot.
     """
     above = NamedFiles(tuple(module_file_paths(parents(request.directory))))
-    request = dataclasses.replace(request, hidden=await hidden_in(root, [above], looked=looked))
+    request = dataclasses.replace(request, hidden=await hidden_in(root, [above]))
     for _ in range(_MAX_ROUNDS):
-        closure = await go_closure(request)
-        hidden = await hidden_in(
-            root, (above, *closure.views), looked=looked, visible=_visible(closure)
-        )
+        try:
+            closure = await go_closure(request)
+        except ModulesNotFound as e:
+            hidden = await with_hidden_modules(request.hidden, e, root)
+            request = dataclasses.replace(request, hidden=hidden)
+            continue
+        hidden = await hidden_in(root, (above, *closure.views), visible=_visible(closure))
         if hidden == request.hidden:
             break
         request = dataclasses.replace(request, hidden=hidden)
@@ -78,7 +91,8 @@ async def complete_closure(
             f"{request.directory or '.'}: files that Go reads and Pants ignores change while they "
             "are read; end what writes them, and run again"
         )
-    _check_profile(request, closure, root)
+    workspace = closure.workspace
+    check_profile(request, workspace, _existing_profile(request, workspace, root))
     embedded = {path for e in closure.closure.embeds for path in files_of(root, Embedded(e))}
     closure = dataclasses.replace(closure, embedded=tuple(sorted(embedded)))
     # The views also have files that this build does not read, such as those of other platforms.

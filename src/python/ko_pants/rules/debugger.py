@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from ko_pants.build_fields import check_debug_platforms
 from ko_pants.errors import KoPantsError
 from ko_pants.oci.image import BaseImage
 from ko_pants.products import GoBuild, PrebuiltFile
@@ -19,7 +20,6 @@ from ko_pants.target_types import GoOciImageFieldSet
 DEBUGGER = "dlv"
 
 _PACKAGE = "github.com/go-delve/delve/cmd/dlv"
-_ARCHITECTURES = ("amd64", "arm64")
 # The compiler's: neither optimizations nor inlining. Of several -gcflags the last one counts.
 _NO_OPTIMIZATIONS = "-gcflags=all=-N -l"
 
@@ -32,19 +32,10 @@ def is_debug_image(field_set: GoOciImageFieldSet, base: BaseImage, settings: Set
     field = field_set.debug
     if not (settings.debug if field.value is None else field.value):
         return False
-    others = [
-        str(m.platform)
-        for m in base.manifests
-        if m.platform.os != "linux" or m.platform.architecture not in _ARCHITECTURES
-    ]
-    if others:
-        named = f"field `{field.alias}`" if field.value else "option [ko].debug"
-        allowed = " and ".join(f"linux/{architecture}" for architecture in _ARCHITECTURES)
-        raise KoPantsError(
-            f"{field_set.address}, {named}: found the platforms {', '.join(others)}; a debug image "
-            f"can be for {allowed} alone. Leave out the others in `platforms`, or make a target of "
-            "its own for debugging"
-        )
+    named = f"field `{field.alias}`" if field.value else "option [ko].debug"
+    check_debug_platforms(
+        (manifest.platform for manifest in base.manifests), f"{field_set.address}, {named}"
+    )
     return True
 
 

@@ -7,10 +7,9 @@ remote cache. A prebuilt file is read by a process, once for its content.
 from __future__ import annotations
 
 import dataclasses
-import pkgutil
 from typing import Collection, Sequence
 
-from pants.engine.fs import CreateDigest, Digest, FileContent, FileDigest, FileEntry
+from pants.engine.fs import CreateDigest, Digest, FileDigest, FileEntry
 from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
@@ -26,21 +25,15 @@ from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_info import BuildInfo, parse_build_info
 from ko_pants.products import GoExecutable, HostToolsRequest, LossesRequest
 from ko_pants.rules.lost_results import say_lost
-from ko_pants.rules.named_caches import PYTHON_CACHE_NAME
-
-_PYTHON_LINKS = ".ko_pants/python"
-_TOOL = ".ko_pants/tool"
+from ko_pants.rules.python_process import tool_digest, tool_process
 
 
 def _read_process(executable: GoExecutable, python: str, tool: Digest) -> Process:
-    return Process(
-        (
-            f"{_PYTHON_LINKS}/{python}",
-            *("-I", "-S", f"{_TOOL}/build_info_tool.py", executable.path),
-        ),
+    return tool_process(
+        python,
+        tool,
+        ("build_info_tool.py", executable.path),
         input_digest=executable.digest,
-        immutable_input_digests={_TOOL: tool},
-        append_only_caches={PYTHON_CACHE_NAME: _PYTHON_LINKS},
         description=f"Read build info of {executable.path}",
         level=LogLevel.DEBUG,
     )
@@ -72,8 +65,7 @@ async def _read_files(executables: Sequence[GoExecutable]) -> tuple[bytes, ...]:
     :raises KoPantsError: one of them cannot be read.
     """
     tools = await host_tools(HostToolsRequest(python_only=True))
-    content = pkgutil.get_data("ko_pants", "golang/build_info_tool.py") or b""
-    tool = await create_digest(CreateDigest([FileContent("build_info_tool.py", content)]))
+    tool = await tool_digest("golang/build_info_tool.py")
     results = await run_processes_here(_read_process(e, tools.python, tool) for e in executables)
     for executable, result in zip(executables, results):
         if result.exit_code:

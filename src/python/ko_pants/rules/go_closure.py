@@ -71,7 +71,7 @@ async def _workspace(request: GoClosureRequest) -> tuple[Workspace, GoModuleSet]
     return workspace_in(found.modules, request.directory, above), found
 
 
-def _with_profile(closure: Closure, path: str) -> Closure:
+def with_profile(closure: Closure, path: str) -> Closure:
     """The closure with the file that `-pgo` names."""
     return dataclasses.replace(closure, files=tuple(sorted({*closure.files, path})))
 
@@ -120,7 +120,7 @@ async def find_go_closure(request: GoClosureRequest) -> GoClosure:
     profile: tuple[str, ...] = ()
     if request.profile:
         profile = (profile_path(request.profile, workspace.main_module.directory),)
-        closure = _with_profile(closure, *profile)
+        closure = with_profile(closure, *profile)
     return GoClosure(
         closure,
         workspace,

@@ -28,6 +28,7 @@ from ko_pants.golang.import_path import app_name
 from ko_pants.golang.toolchain import LINKED
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
+    BuildClosureRequest,
     GoBuild,
     GoClosure,
     GoClosureRequest,
@@ -117,7 +118,8 @@ def _output_name(import_path: str, platform: Platform) -> str:
     return app_name(import_path) + (".exe" if platform.os == "windows" else "")
 
 
-def _relative_package(directory: str, module: str) -> str:
+def relative_package(directory: str, module: str) -> str:
+    """A directory as Go names a package of it when it runs in the directory of the module."""
     package = posixpath.relpath(directory or ".", module or ".")
     return package if package == "." else f"./{package}"
 
@@ -129,18 +131,21 @@ def _may_lack_modules(request: GoExecutableRequest, attempt: _Attempt, part: Mod
 
 
 async def _run_go_build(
-    request: GoExecutableRequest, build: GoBuild, attempt: _Attempt, part: ModuleFiles
+    request: GoExecutableRequest,
+    build: GoBuild,
+    attempt: _Attempt,
+    part: ModuleFiles,
+    sources: Digest,
 ) -> FallibleProcessResult:
     closure = attempt.closure
     may_lack_modules = bool(part.paths) or _may_lack_modules(request, attempt, part)
     import_path = closure.closure.import_path
     name = _output_name(import_path, request.platform)
     module = closure.workspace.main_module.directory
-    package = build.package or _relative_package(build.directory, module)
+    package = build.package or relative_package(build.directory, module)
     flags = build.flags
     if build.ldflags:
         flags += (f"-ldflags={' '.join(build.ldflags)}",)
-    sources = await _sources(closure, part)
     assert request.go is not None
     argv = build_argv(
         request.go.toolchain, module or ".", package, name, flags, reduced=may_lack_modules
@@ -212,6 +217,87 @@ def _stderr(result: FallibleProcessResult) -> str:
     return result.stderr.decode("utf-8", "replace").strip()
 
 
+async def compile_sources(
+    request: GoExecutableRequest,
+    build: GoBuild,
+    closure_request: GoClosureRequest,
+    closure: GoClosure,
+) -> Digest:
+    """What the first try of `compile_package` gets of the repo. Nothing is compiled.
+
+    :raises KoPantsError: a malformed go.mod, or modules that cannot be downloaded.
+    """
+    attempt = _first_attempt(request, closure_request, closure)
+    return await _sources(closure, await _module_part(request, build, attempt))
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """The last try of a compile: what it was given, and what `go build` said.
+
+    :param closure: what is compiled.
+    :param modules: a module cache, for a process that downloads nothing.
+    :param sources: the closure as files, with the part of go.mod and go.sum that was enough.
+    """
+
+    result: FallibleProcessResult
+    closure: GoClosure
+    sources: Digest
+    modules: Digest
+
+    @property
+    def succeeded(self) -> bool:
+        """True if there is an executable, whose head the process has printed."""
+        return bool(self.result.stdout)
+
+    @property
+    def errors(self) -> str:
+        """What Go says is wrong; see `explain`."""
+        return self.explain(self.result)
+
+    def explain(self, result: FallibleProcessResult) -> str:
+        """What Go says on standard error, with paths relative to the build root."""
+        module = self.closure.workspace.main_module.directory
+        return explain_go_errors(_stderr(result), module, frozenset(self.closure.files))
+
+
+async def try_to_compile(
+    request: GoExecutableRequest,
+    build: GoBuild,
+    closure_request: GoClosureRequest,
+    closure: GoClosure,
+    root: str,
+) -> Compilation:
+    """Run `go build`, and again if Go asks for a package or module that was not in its input.
+
+    :param root: the build root.
+    """
+    attempt = _first_attempt(request, closure_request, closure)
+    for _ in range(_MAX_TRIES):
+        part = await _module_part(request, build, attempt)
+        sources = await _sources(attempt.closure, part)
+        result = await _run_go_build(request, build, attempt, part, sources)
+        compilation = Compilation(result, attempt.closure, sources, part.modules)
+        if compilation.succeeded:
+            break
+        following = await _next_attempt(request, attempt, part, result, root)
+        if following is None:
+            break
+        attempt = following
+    return compilation
+
+
+def closure_of(request: GoExecutableRequest) -> BuildClosureRequest:
+    """The request that a compile makes for its closure."""
+    assert request.build is not None
+    return BuildClosureRequest(
+        dataclasses.replace(request.build, ldflags=(), environment=""),
+        request.platforms,
+        request.environment,
+        request.hidden,
+    )
+
+
 async def compile_package(
     request: GoExecutableRequest,
     build: GoBuild,
@@ -219,22 +305,15 @@ async def compile_package(
     closure: GoClosure,
     root: str,
 ) -> FallibleProcessResult:
-    """Run `go build`, and again if Go asks for a package or module that was not in its input.
+    """Compile a main package.
 
     :param root: the build root.
     :raises KoPantsError: the build failed; Go's own message.
     """
-    attempt = _first_attempt(request, closure_request, closure)
-    for _ in range(_MAX_TRIES):
-        part = await _module_part(request, build, attempt)
-        result = await _run_go_build(request, build, attempt, part)
-        if result.stdout:
-            return result
-        following = await _next_attempt(request, attempt, part, result, root)
-        if following is None:
-            break
-        attempt = following
+    compilation = await try_to_compile(request, build, closure_request, closure, root)
+    if compilation.succeeded:
+        return compilation.result
     raise KoPantsError(
         f"{build.owner}: `go build` failed for {request.platform} in "
-        f"{build.directory or 'the build root'}:\n{explain_go_errors(_stderr(result))}"
+        f"{build.directory or 'the build root'}:\n{compilation.errors}"
     )

@@ -13,12 +13,11 @@ from pants.base.build_root import BuildRoot
 from pants.engine.rules import rule
 
 from ko_pants.disk.disk import Disk
-from ko_pants.engine import digest_contents
 from ko_pants.golang.directory import CONTENT_GLOBS, NAME_GLOBS, analyze_directory
 from ko_pants.golang.input_views import PackageDirectory
 from ko_pants.products import AnalyzedDirectory, GoDirectoryRequest
 from ko_pants.rules.hidden_digest import check_unchanged
-from ko_pants.rules.repo_files import digest_of_matches, matching_files
+from ko_pants.rules.repo_files import contents_of_matches, matching_files
 
 # Pants compares each glob with each entry of each directory on the way, so that a pattern for each
 # kind of file costs what the siblings of all directories come to.
@@ -41,11 +40,11 @@ async def analyze_go_directory(
     disk = Disk(build_root.path)
     # First, for Pants has no good message for a link that it cannot follow.
     PackageDirectory(request.path).files(disk, disk.entries)
-    found = list(await digest_contents(await digest_of_matches({request.path: _GO_FILES})))
+    found = list(await contents_of_matches({request.path: _GO_FILES}))
     # Behind the first look of Pants: it begins anew if the directory changes after that.
     others = [name for name in disk.entries(request.path) if not name.endswith(".go")]
     if _may_match(others, _OTHER_CONTENT):
-        found += await digest_contents(await digest_of_matches({request.path: _OTHER_CONTENT}))
+        found += await contents_of_matches({request.path: _OTHER_CONTENT})
     names: tuple[str, ...] = ()
     if _may_match(others, NAME_GLOBS):
         names = await matching_files({request.path: NAME_GLOBS})

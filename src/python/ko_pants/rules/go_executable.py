@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 
 from pants.base.build_root import BuildRoot
@@ -20,14 +19,13 @@ from ko_pants.golang.toolchain import level_problem
 from ko_pants.literal_globs import literal_glob
 from ko_pants.process_log import note_compile
 from ko_pants.products import (
-    BuildClosureRequest,
     GoBuild,
     GoExecutable,
     GoExecutableRequest,
     PrebuiltFile,
     ResultSource,
 )
-from ko_pants.rules.go_compile import compile_package
+from ko_pants.rules.go_compile import closure_of, compile_package
 from ko_pants.rules.single_file import single_file
 
 
@@ -36,8 +34,7 @@ async def _split_outputs(outputs: Digest) -> tuple[FileEntry, Digest, FileEntry]
 
     No bytes are read. The layer process and the caches above it see nothing of the second file.
 
-    The digest is a subset and not a `CreateDigest`: up to Pants 2.19 all of these have one hash, so
-    that each new one is compared with all others of the daemon.
+    The digest is a subset of what the engine has.
     """
     files = [entry for entry in await digest_entries(outputs) if isinstance(entry, FileEntry)]
     (executable,) = (file for file in files if file.path != BUILD_INFO_PATH)
@@ -47,14 +44,7 @@ async def _split_outputs(outputs: Digest) -> tuple[FileEntry, Digest, FileEntry]
 
 
 async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> GoExecutable:
-    found = await build_closure(
-        BuildClosureRequest(
-            dataclasses.replace(build, ldflags=(), environment=""),
-            request.platforms,
-            request.environment,
-            request.hidden,
-        )
-    )
+    found = await build_closure(closure_of(request))
     problem = level_problem(request.go.toolchain.name if request.go else "", request.platform)
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")

@@ -12,7 +12,7 @@ from ko_pants.engine import go_modules
 from ko_pants.golang.input_views import NamedFiles
 from ko_pants.golang.module_directories import (
     MODULE_FILES,
-    module_directories,
+    ModuleFilesSearch,
     module_file_paths,
 )
 from ko_pants.golang.workspace import find_module_set
@@ -45,16 +45,11 @@ async def find_go_module_set(request: GoModuleSetRequest) -> GoModuleSet:
 
     :raises KoPantsError: see `find_module_set`.
     """
-    files: dict[str, bytes] = {}
-    read: frozenset[str] = frozenset()
-    while True:
-        wanted = module_directories(request.directory, files, use_go_work=request.use_go_work)
-        if wanted <= read:
-            break
-        files.update(await module_files_of(sorted(wanted - read), request.hidden))
-        read |= wanted
+    search = ModuleFilesSearch(request.directory, use_go_work=request.use_go_work)
+    while wanted := search.wanted():
+        search.add(wanted, await module_files_of(wanted, request.hidden))
     modules = find_module_set(
-        request.directory, files, mod=request.mod, use_go_work=request.use_go_work
+        request.directory, search.files, mod=request.mod, use_go_work=request.use_go_work
     )
-    paths = (*module_file_paths(sorted(read)), *modules.optional_files)
+    paths = (*module_file_paths(sorted(search.read)), *modules.optional_files)
     return GoModuleSet(modules, NamedFiles(paths))

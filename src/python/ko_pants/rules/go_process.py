@@ -8,7 +8,7 @@ from pants.engine.fs import EMPTY_DIGEST, Digest
 from pants.engine.process import FallibleProcessResult, Process
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import run_process, run_process_in
+from ko_pants.engine import run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.golang import go_build
 from ko_pants.golang.private_environment import FILE_VARIABLE
@@ -71,10 +71,7 @@ async def run_go(owner: str, tools: GoTools, process: Process) -> FallibleProces
     :param owner: what a user calls the program, for errors.
     :raises KoPantsError: the worker has another Go than the one that is wanted.
     """
-    if tools.execution is None:
-        result = await run_process(process)
-    else:
-        result = await run_process_in(process, tools.execution)
+    result = await run_process(process, tools.execution)
     if result.exit_code == go_build.TOOLCHAIN_PROBLEM:
         raise KoPantsError(f"{owner}: {result.stderr.decode('utf-8', 'replace').strip()}")
     return result

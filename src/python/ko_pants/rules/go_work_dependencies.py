@@ -20,19 +20,15 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-from ko_pants.engine import go_module_set, hidden_files
+from ko_pants.disk.answers import ask
+from ko_pants.engine import disk_look
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.input_views import NamedFiles
-from ko_pants.golang.module_directories import module_file_paths
-from ko_pants.golang.repo_paths import parents
-from ko_pants.products import GoModuleSet, GoModuleSetRequest, HiddenFilesRequest
+from ko_pants.golang.disk_questions import ModulesOf
+from ko_pants.products import DiskLookRequest
 from ko_pants.rules.file_owners import has_generated_owner, owners_of_files
-from ko_pants.rules.hidden_files import hidden_in
 from ko_pants.target_types import GoSourceDependenciesField, GoSourceField
 
 _NAME = "go.work"
-# Each round finds the hidden module files that those of the round before name.
-_MAX_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -52,20 +48,6 @@ class InferGoWorkDependencies(InferDependenciesRequest[GoWorkInferenceFieldSet])
     infer_from = GoWorkInferenceFieldSet
 
 
-async def _module_set(directory: str, root: str) -> GoModuleSet:
-    await hidden_files(HiddenFilesRequest())
-    above = NamedFiles(tuple(module_file_paths(parents(directory))))
-    hidden = await hidden_in(root, [above], looked=True)
-    for _ in range(_MAX_ROUNDS):
-        # A vendor directory hides replacements alone, and they are none of its modules.
-        found = await go_module_set(GoModuleSetRequest(directory, mod="mod", hidden=hidden))
-        now = await hidden_in(root, [above, found.view], looked=True)
-        if now == hidden:
-            break
-        hidden = now
-    return found
-
-
 @rule
 async def infer_go_work_dependencies(
     request: InferGoWorkDependencies, build_root: BuildRoot
@@ -73,12 +55,14 @@ async def infer_go_work_dependencies(
     """The owners of the module files that every build with this go.work reads."""
     source = request.field_set.source
     directory = posixpath.dirname(posixpath.join(source.address.spec_path, source.value))
+    await disk_look(DiskLookRequest())
     try:
-        found = await _module_set(directory, build_root.path)
+        # A vendor directory hides replacements alone, and they are none of its modules.
+        found = ask(build_root.path, ModulesOf(directory, mod="mod"))
     except KoPantsError:
         # The images that are built with it report it.
         return InferredDependencies(())
-    return InferredDependencies(await owners_of_files(sorted(found.modules.files_of_go_work)))
+    return InferredDependencies(await owners_of_files(sorted(found.files_of_go_work)))
 
 
 async def depends_on_module_files(go_work: str) -> bool:

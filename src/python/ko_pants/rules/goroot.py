@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import pkgutil
-
 from pants.engine.addresses import UnparsedAddressInputs
-from pants.engine.fs import CreateDigest, Digest, FileContent, PathGlobs
-from pants.engine.process import Process
+from pants.engine.fs import Digest, PathGlobs
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import (
-    create_digest,
     digest_contents,
     digest_subset,
     relocate,
@@ -23,11 +19,9 @@ from ko_pants.errors import KoPantsError
 from ko_pants.golang.toolchain import meets_minimum, parse_version
 from ko_pants.literal_globs import literal_glob
 from ko_pants.products import Goroot, GorootRequest, YieldedFiles, YieldedFilesRequest
-from ko_pants.rules.named_caches import PYTHON_CACHE_NAME
+from ko_pants.rules.python_process import tool_digest, tool_process
 
 _OPTION = "option [ko].goroot"
-_PYTHON_LINKS = ".ko_pants/python"
-_TOOL = ".ko_pants/tool"
 _OUT = ".ko_pants/goroot"
 _COMMAND = "bin/go"
 
@@ -38,7 +32,14 @@ async def _files_of(address: str) -> YieldedFiles:
     )
     if len(targets) != 1:
         raise KoPantsError(f"{_OPTION}: expected one target, found {len(targets)} in {address!r}")
-    (files,) = await yielded_files([YieldedFilesRequest(targets[0].address, _OPTION)])
+    try:
+        (files,) = await yielded_files([YieldedFilesRequest(targets[0].address, _OPTION)])
+    except KoPantsError:
+        raise
+    except Exception as e:
+        # A server that does not answer, or a file with another digest than the target says.
+        said = " ".join(str(e).split())
+        raise KoPantsError(f"{_OPTION}, {address}: cannot be had: {said}") from None
     return files
 
 
@@ -47,20 +48,14 @@ async def _unpack(request: GorootRequest, path: str, archive: Digest) -> Digest:
 
     :raises KoPantsError: it has none.
     """
-    content = pkgutil.get_data("ko_pants", "golang/goroot_tool.py") or b""
-    tool = await create_digest(CreateDigest([FileContent("goroot_tool.py", content)]))
     result = await run_process_here(
-        Process(
-            (
-                f"{_PYTHON_LINKS}/{request.python}",
-                *("-I", "-S", f"{_TOOL}/goroot_tool.py", path, _OUT),
-            ),
+        tool_process(
+            request.python,
+            await tool_digest("golang/goroot_tool.py"),
+            ("goroot_tool.py", path, _OUT),
             input_digest=archive,
-            immutable_input_digests={_TOOL: tool},
-            append_only_caches={PYTHON_CACHE_NAME: _PYTHON_LINKS},
             output_directories=(_OUT,),
             description=f"Unpack {path}",
-            level=LogLevel.INFO,
         )
     )
     if result.exit_code:

@@ -21,7 +21,8 @@ from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.disk.disk import ABSENT, Disk, Entries, HiddenFile, State
 from ko_pants.engine import hidden_digest, merge_digests
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.input_views import View
+from ko_pants.golang.input_views import NamedFiles, View
+from ko_pants.golang.workspace import ModulesNotFound
 from ko_pants.products import HiddenDigestRequest, HiddenFiles, HiddenFilesRequest
 from ko_pants.rules.repo_files import existing_files
 
@@ -90,13 +91,12 @@ async def hidden_in(
     root: str,
     views: Sequence[View],
     *,
-    looked: bool = False,
     visible: Callable[[View], Container[str]] = _no_paths,
 ) -> tuple[HiddenFile, ...]:
     """The files of views that Pants does not find, with what they hold now, sorted by path.
 
-    :param looked: `hidden_files` has looked in this run, so that a view that is known is as it was
-        then. Without this, each directory of each view is looked at.
+    Each directory of each view is looked at.
+
     :param visible: paths in a view that Pants is known to find; it is not asked for these.
     :raises KoPantsError: a view has something that cannot be read as Go or ko reads it.
     """
@@ -105,15 +105,28 @@ async def hidden_in(
     hidden: set[str] = set()
     for view in views:
         seen = _views.get((root, view))
-        if seen is not None and (
-            (looked and not seen.unreadable) or not _changed_states(disk, [seen])
-        ):
+        if seen is not None and not _changed_states(disk, [seen]):
             hidden.update(seen.hidden)
         else:
             unknown[view] = _look(disk, view)
     if unknown:
         hidden.update(await _hidden_of_unknown(root, unknown, visible))
     return _read(disk, hidden) if hidden else ()
+
+
+async def with_hidden_modules(
+    hidden: Sequence[HiddenFile], missing: ModulesNotFound, root: str
+) -> tuple[HiddenFile, ...]:
+    """Hidden files, with the go.mod files that go.work needs and Pants ignores; sorted by path.
+
+    :raises ModulesNotFound: `missing`, if none of its files is there.
+    """
+    known = {file.path for file in hidden}
+    found = await hidden_in(root, [NamedFiles(missing.paths)])
+    new = [file for file in found if file.path not in known]
+    if not new:
+        raise missing
+    return tuple(sorted((*hidden, *new), key=lambda file: file.path))
 
 
 def files_of(root: str, view: View) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ from ko_pants.products import (
     HostToolsRequest,
     WorkerPython,
 )
+from ko_pants.rules.containers import container_problem
 from ko_pants.rules.named_caches import GO_CACHE_NAME, PYTHON_CACHE_NAME
 from ko_pants.rules.settings import GoEnvironment, Settings
 
@@ -83,11 +84,25 @@ _known: BoundedMemory[tuple[str, _Stamp], _Go | None] = BoundedMemory(
 
 
 async def _options(request: HostToolsRequest) -> EnvironmentOptions:
-    """The options of the environment that is named, or of its fallback."""
+    """The options of the environment that is named, or of its fallback.
+
+    :raises KoPantsError: it is a container, and Pants cannot have one.
+    """
     if not request.environment:
         return await environment_options(EnvironmentOptionsRequest())
     name = await environment_name(request.environment, request.owner)
-    return await environment_options_in(EnvironmentOptionsRequest(), name)
+    try:
+        return await environment_options_in(EnvironmentOptionsRequest(), name)
+    except KoPantsError:
+        raise
+    except Exception as e:
+        # Pants asks Docker for the image, which is part of each cache key.
+        problem = container_problem(e)
+        if not problem:
+            raise
+        raise KoPantsError(
+            f"{request.owner}: no container of this environment: {problem}"
+        ) from None
 
 
 async def _with_goroot(go: GoTools, options: EnvironmentOptions, python: str) -> GoTools:
@@ -128,7 +143,7 @@ async def host_tools(
     _link(settings.named_caches, PYTHON_CACHE_NAME, python, os.path.realpath(executable))
     # Without the field, the engine knows where processes run.
     execution = options.execution if request.environment else None
-    layer_python = None if options.toolchain == LINKED else _layer_python(options, execution)
+    layer_python = _layer_python(options, execution)
     if request.python_only:
         return HostTools(None, python, layer_python)
     if options.toolchain == LINKED:
@@ -141,12 +156,14 @@ async def host_tools(
 
 def _layer_python(
     options: EnvironmentOptions, execution: ProcessExecutionEnvironment | None
-) -> WorkerPython:
-    """What makes layers for processes on workers.
+) -> WorkerPython | None:
+    """What makes layers; None for the link.
 
     The compressor is an extension module for this machine. So workers of another platform make no
-    layers.
+    layers. A Go that is an input needs no worker, and this machine has a Python.
     """
+    if options.toolchain == LINKED or (options.toolchain == INPUT and options.is_local):
+        return None
     here = local_execution()
     if options.execution.platform != here.platform:
         return WorkerPython("", (), here)

@@ -10,12 +10,13 @@ from pants.engine.addresses import Address
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
+from ko_pants.comma_lists import split_commas
 from ko_pants.errors import KoPantsError
 from ko_pants.layer_fields import layer_encoding
 from ko_pants.oci.descriptor import sorted_pairs
 from ko_pants.oci.image import AppLayer, BaseImage, Image, compose_image
 from ko_pants.oci.image_config import ImageConfig
-from ko_pants.oci.platform import Platform
+from ko_pants.oci.platform import Platform, parse_wanted
 from ko_pants.products import (
     BuiltImage,
     PlatformImage,
@@ -31,7 +32,7 @@ from ko_pants.rules.image_layers import (
     kodata_digest,
 )
 from ko_pants.rules.image_programs import programs_of_image
-from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings, split_commas
+from ko_pants.rules.settings import GoEnvironment, Settings, layer_settings
 from ko_pants.rules.template_values import filled_labels
 from ko_pants.target_types import GoOciImageFieldSet, GoOciImagePlatformsField
 
@@ -50,15 +51,8 @@ def wanted_platforms(
         if field.value
         else "option [ko].default_platforms (or $KO_DEFAULTPLATFORMS, or .ko.yaml)"
     )
-    if tuple(values) == ("all",):
-        return ()
-    if "all" in values:
-        raise KoPantsError(
-            f"{where}: `all` means every platform of the base image, so nothing can stand beside "
-            f"it; found {', '.join(values)}. Leave out `all`, or the others"
-        )
     try:
-        return tuple(dict.fromkeys(Platform.parse(value) for value in values))
+        return parse_wanted(values)
     except KoPantsError as e:
         raise KoPantsError(f"{where}: {e}") from None
 
@@ -133,4 +127,5 @@ async def build_image(
         kodata=kodata is not None,
         debugger=programs.debugger,
     )
-    return BuiltImage(owner, base, config, parts, compose(base, parts, config))
+    requests = tuple(executable.request for part in parts for executable in part.executables)
+    return BuiltImage(owner, base, config, parts, compose(base, parts, config), requests)

@@ -37,9 +37,9 @@ async def capabilities_of_image(field_set: GoOciImageFieldSet, base: BaseImage) 
 
     As in ko, those of `.ko.yaml` do nothing in an image without Linux.
 
-    :raises KoPantsError: they are malformed, or the target has some and no platform with Linux.
+    :raises KoPantsError: they are malformed.
     """
-    own = file_capabilities(field_set, base)
+    own = file_capabilities(field_set)
     if field_set.linux_capabilities.value is not None:
         return own
     if all(manifest.platform.os != "linux" for manifest in base.manifests):

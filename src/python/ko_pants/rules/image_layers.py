@@ -163,6 +163,7 @@ def executable_content(executable: GoExecutable, capabilities: bytes = b"") -> E
         executable.build_key,
         capabilities.hex() if executable.platform.os == "linux" else "",
         executable.request,
+        executable.size,
     )
 
 

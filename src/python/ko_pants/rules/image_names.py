@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from pants.engine.addresses import Address
@@ -69,12 +70,16 @@ def names_need_built(names: ImageNames, settings: Settings) -> bool:
 
 
 def destinations_of(
-    names: ImageNames, settings: Settings, built: BuiltImage | None = None
+    names: ImageNames,
+    settings: Settings,
+    built: BuiltImage | None = None,
+    import_path: str = "",
 ) -> tuple[Destination, ...]:
     """The destinations of a target.
 
     :param built: its image. Without it the names are those of an example where `names_need_built`;
         they show mistakes before anything is compiled.
+    :param import_path: of its program, where that is known and the image is not built.
     :raises KoPantsError: a name is malformed; the text names target and field, or the option.
     """
     found = destinations(
@@ -83,11 +88,15 @@ def destinations_of(
         default_repository=settings.default_repository,
         docker_repo=settings.docker_repo,
         layout=settings.layout_path,
-        facts=EXAMPLE_FACTS if built is None else _facts(built),
+        facts=_example(import_path) if built is None else _facts(built),
     )
     if settings.tag_only:
         check_tag_only(names.target, found)
     return found
+
+
+def _example(import_path: str) -> BuiltFacts:
+    return replace(EXAMPLE_FACTS, import_path=import_path) if import_path else EXAMPLE_FACTS
 
 
 def _facts(built: BuiltImage) -> BuiltFacts:

@@ -17,6 +17,7 @@ from ko_pants.products import (
     HiddenFilesRequest,
     HostTools,
     HostToolsRequest,
+    PrebuiltFile,
 )
 from ko_pants.rules.binary import resolve_binary, resolve_program
 from ko_pants.rules.debugger import DEBUGGER, delve_program, for_debugging, is_debug_image
@@ -45,32 +46,24 @@ class Programs:
         return tuple(entrypoint.platform for entrypoint, *_ in self.executables)
 
 
-async def programs_of_image(
+async def program_requests(
     field_set: GoOciImageFieldSet,
-    base: BaseImage,
+    found: Sequence[tuple[GoBuild | None, PrebuiltFile | None]],
+    platforms: tuple[Platform, ...],
     outside: GoEnvironment,
     settings: Settings,
-) -> Programs:
-    """Build, or find, every program of an image for every platform of its base.
+) -> tuple[HostTools, list[GoExecutableRequest]]:
+    """The requests for programs of an image: those of the first for all platforms, and so on.
 
-    :raises KoPantsError: a field names what yields no executable, a program does not run on a
-        platform, or two have one name. The text names target and field.
+    :param platforms: those of the image, in the order of the base.
+    :raises KoPantsError: there is no Go, or a template that cannot be filled in.
     """
-    found = [await resolve_binary(field_set.binary)]
-    for value in field_set.binaries.value or ():
-        owner = f"{field_set.address}, field `{field_set.binaries.alias}`"
-        found.append(await resolve_program(value, field_set.address, owner))
-    debug = is_debug_image(field_set, base, settings)
-    found = for_debugging(field_set, found, settings, debug=debug)
-    if debug:
-        found.append(await delve_program(field_set, found[0][0]))
     owner = f"{field_set.address}, field `{field_set.environment.alias}`"
     environment = field_set.environment.value or ""
     tools = await host_tools(
         HostToolsRequest(all(b is None for b, _ in found), environment, owner=owner)
     )
     hidden = await hidden_files(HiddenFilesRequest())
-    platforms = tuple(m.platform for m in base.manifests)
     requests: list[GoExecutableRequest] = []
     for build, prebuilt in found:
         builds: Sequence[GoBuild | None] = [None] * len(platforms)
@@ -88,13 +81,70 @@ async def programs_of_image(
             )
             for platform, of_platform in zip(platforms, builds)
         ]
-    executables = await go_executables(requests)
-    count = len(platforms)
-    by_program = [executables[at : at + count] for at in range(0, len(executables), count)]
+    return tools, requests
+
+
+@dataclass(frozen=True)
+class WantedPrograms:
+    """The programs that an image wants; none of them is compiled yet.
+
+    :param found: each program, as its target says: a build or a prebuilt file. The first is the
+        entrypoint.
+    :param requests: of each program, for each platform.
+    :param debug: the last program is Delve.
+    """
+
+    found: tuple[tuple[GoBuild | None, PrebuiltFile | None], ...]
+    tools: HostTools
+    requests: tuple[tuple[GoExecutableRequest, ...], ...]
+    debug: bool
+
+
+async def wanted_programs(
+    field_set: GoOciImageFieldSet,
+    base: BaseImage,
+    outside: GoEnvironment,
+    settings: Settings,
+) -> WantedPrograms:
+    """What is to be built, or found, for an image.
+
+    :raises KoPantsError: a field names what yields no executable; a template cannot be filled in.
+    """
+    found = [await resolve_binary(field_set.binary)]
+    for value in field_set.binaries.value or ():
+        owner = f"{field_set.address}, field `{field_set.binaries.alias}`"
+        found.append(await resolve_program(value, field_set.address, owner))
+    debug = is_debug_image(field_set, base, settings)
+    found = for_debugging(field_set, found, settings, debug=debug)
     if debug:
+        found.append(await delve_program(field_set, found[0][0]))
+    platforms = tuple(m.platform for m in base.manifests)
+    tools, flat = await program_requests(field_set, found, platforms, outside, settings)
+    count = len(platforms)
+    requests = [tuple(flat[at : at + count]) for at in range(0, len(flat), count)]
+    return WantedPrograms(tuple(found), tools, tuple(requests), debug)
+
+
+async def programs_of_image(
+    field_set: GoOciImageFieldSet,
+    base: BaseImage,
+    outside: GoEnvironment,
+    settings: Settings,
+) -> Programs:
+    """Build, or find, every program of an image for every platform of its base.
+
+    :raises KoPantsError: a field names what yields no executable, a program does not run on a
+        platform, or two have one name. The text names target and field.
+    """
+    wanted = await wanted_programs(field_set, base, outside, settings)
+    executables = await go_executables(r for requests in wanted.requests for r in requests)
+    count = len(base.manifests)
+    by_program = [executables[at : at + count] for at in range(0, len(executables), count)]
+    if wanted.debug:
         by_program[-1] = tuple(replace(e, app_name=DEBUGGER) for e in by_program[-1])
-    _check_programs(field_set, base, by_program, debug=debug)
-    return Programs(found[0][0], tools, tuple(zip(*by_program)), DEBUGGER if debug else "")
+    _check_programs(field_set, base, by_program, debug=wanted.debug)
+    debugger = DEBUGGER if wanted.debug else ""
+    return Programs(wanted.found[0][0], wanted.tools, tuple(zip(*by_program)), debugger)
 
 
 def _check_programs(

@@ -15,7 +15,7 @@ from ko_pants.engine import digest_contents, environment_vars
 from ko_pants.errors import KoPantsError
 from ko_pants.ko_yaml.configuration import KoConfiguration, parse_configuration
 from ko_pants.products import KoYaml, KoYamlRequest
-from ko_pants.rules.repo_files import digest_of_files
+from ko_pants.rules.repo_files import digest_of_files, how_to_unignore
 from ko_pants.subsystem import KoSubsystem
 
 logger = logging.getLogger(__name__)
@@ -63,8 +63,9 @@ async def _content(path: str, root: str) -> bytes | None:
     if os.path.lexists(os.path.join(root, path)):
         raise KoPantsError(
             f"{path} is there, but Pants does not see it (by .gitignore, by the option "
-            f"[GLOBAL].pants_ignore, or because it is no file); add '!/{path}' to pants_ignore, or "
-            'set the option [ko].config_path to "" if it is not meant'
+            "[GLOBAL].pants_ignore, or because it is no file); add to [GLOBAL] in pants.toml: "
+            f'{await how_to_unignore(path)}, or set the option [ko].config_path to "" if it is '
+            "not meant"
         )
     return None
 

@@ -17,7 +17,6 @@ from ko_pants.engine import (
     go_executables,
     losses_of_run,
     run_process,
-    run_process_in,
 )
 from ko_pants.errors import KoPantsError
 from ko_pants.layer_contents import LayerContent
@@ -32,10 +31,8 @@ from ko_pants.products import (
 )
 from ko_pants.rules.lost_results import run_anew, say_lost
 from ko_pants.rules.named_caches import PYTHON_CACHE_NAME
+from ko_pants.rules.python_process import PYTHON_LINKS, TOOL
 from ko_pants.rules.single_file import single_file
-
-_PYTHON_LINKS = ".ko_pants/python"
-_TOOL = ".ko_pants/tool"
 
 # $1: the Python of a worker, then its arguments.
 _FIND_PYTHON = """\
@@ -73,7 +70,7 @@ def python_argv(
 ) -> tuple[str, ...]:
     """The arguments of a process of Python."""
     if worker is None or not worker.command:
-        return (f"{_PYTHON_LINKS}/{link}", *arguments)
+        return (f"{PYTHON_LINKS}/{link}", *arguments)
     return ("/bin/sh", "-c", _FIND_PYTHON, "python", worker.command, *arguments)
 
 
@@ -140,12 +137,6 @@ async def _compiled_anew(content: LayerContent) -> Digest:
     return executable.digest
 
 
-async def _run(process: Process, worker: WorkerPython | None) -> FallibleProcessResult:
-    if worker is None or worker.execution is None:
-        return await run_process(process)
-    return await run_process_in(process, worker.execution)
-
-
 async def _run_layer_process(
     request: LayerBlobRequest, process: Process, name: str
 ) -> FallibleProcessResult:
@@ -154,15 +145,20 @@ async def _run_layer_process(
     :raises KoPantsError: the input is no result of ours, and is lost.
     """
     content, worker = request.request.content, request.request.settings.worker_python
+    execution = None if worker is None else worker.execution
     if not request.anew:
         await _depend_on_compile(content)
         try:
-            return await _run(process, worker)
+            return await run_process(process, execution)
+        except KoPantsError:
+            raise
         except Exception as e:
             say_lost(await losses_of_run(LossesRequest()), e)
     inputs = await _compiled_anew(content)
     try:
-        return await _run(run_anew(dataclasses.replace(process, input_digest=inputs)), worker)
+        return await run_process(
+            run_anew(dataclasses.replace(process, input_digest=inputs)), execution
+        )
     except Exception as e:
         lost = " ".join(str(e).split())
     raise KoPantsError(
@@ -195,16 +191,16 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     }
     tool = await create_digest(_tool(encoding.name))
     worker = layer.settings.worker_python
-    arguments = ("-I", "-S", f"{_TOOL}/{ENTRY_POINT}", json.dumps(spec, sort_keys=True))
+    arguments = ("-I", "-S", f"{TOOL}/{ENTRY_POINT}", json.dumps(spec, sort_keys=True))
     is_linked = worker is None or not worker.command
     process = Process(
         python_argv(layer.settings.python, worker, arguments),
         input_digest=content.inputs,
-        immutable_input_digests={_TOOL: tool},
+        immutable_input_digests={TOOL: tool},
         env={"PATH": ":".join(worker.search_path)} if worker and worker.command else {},
-        append_only_caches={PYTHON_CACHE_NAME: _PYTHON_LINKS} if is_linked else {},
+        append_only_caches={PYTHON_CACHE_NAME: PYTHON_LINKS} if is_linked else {},
         output_files=("layer",),
-        description=f"Make layer of {name}",
+        description=f"Make layer of {name}{content.large}",
         level=LogLevel.INFO,
     )
     result = await _run_layer_process(request, process, name)

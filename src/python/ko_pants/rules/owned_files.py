@@ -9,7 +9,6 @@ The answer is that of `OwnersRequest` for files that exist.
 
 from __future__ import annotations
 
-import posixpath
 from typing import Any, Iterator
 
 from pants.base.specs import (
@@ -22,6 +21,8 @@ from pants.engine.rules import rule
 from pants.engine.target import SourcesField, Target
 
 from ko_pants.engine import address_families, targets_of_specs
+from ko_pants.go_sources_fields import GoPackageSourcesField
+from ko_pants.golang.repo_paths import join
 from ko_pants.literal_globs import is_literal_glob
 from ko_pants.products import (
     OwnedFiles,
@@ -77,9 +78,11 @@ async def find_owned_files(request: OwnedFilesRequest) -> OwnedFiles:
     )
     for target in await targets_of_specs(specs):
         address = target.address
-        if address.is_generated_target and target.has_field(GoSourceField):
-            generated[_path(target[GoSourceField])] = address
-            continue
+        if address.is_generated_target:
+            names = _names_of_sources(target)
+            if names:
+                generated.update((join(address.spec_path, name), address) for name in names)
+                continue
         for field in _owning_fields(target):
             includes = field.filespec["includes"]
             if len(includes) == 1 and is_literal_glob(includes[0]):
@@ -89,8 +92,13 @@ async def find_owned_files(request: OwnedFilesRequest) -> OwnedFiles:
     return OwnedFiles(request.directory, generated, named, tuple(patterns))
 
 
-def _path(field: GoSourceField) -> str:
-    return posixpath.normpath(posixpath.join(field.address.spec_path, field.value))
+def _names_of_sources(target: Target) -> tuple[str, ...]:
+    """The files of a target that `go_sources` has generated, relative to the BUILD file."""
+    if target.has_field(GoSourceField):
+        return (target[GoSourceField].value,)
+    if target.has_field(GoPackageSourcesField):
+        return target[GoPackageSourcesField].value or ()
+    return ()
 
 
 def _owning_fields(target: Target) -> Iterator[Any]:

@@ -5,19 +5,25 @@ It is a step of its own, so that the engine skips it as long as nothing has chan
 
 from __future__ import annotations
 
+from pants.base.build_root import BuildRoot
 from pants.engine.rules import rule
 from pants.engine.target import WrappedTargetRequest
 
 from ko_pants.engine import built_image, wrapped_target
 from ko_pants.products import PublishPlan, PublishPlanRequest
+from ko_pants.rules.built_inputs import inputs_of_built
 from ko_pants.rules.image_names import destinations_of, image_names, names_need_built
+from ko_pants.rules.record_keeping import image_place
 from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.target_types import GoOciImageFieldSet
 
 
 @rule
 async def plan_publication(
-    request: PublishPlanRequest, settings: Settings, outside: GoEnvironment
+    request: PublishPlanRequest,
+    settings: Settings,
+    outside: GoEnvironment,
+    build_root: BuildRoot,
 ) -> PublishPlan:
     """Read the target as it is now, and build its image.
 
@@ -30,4 +36,6 @@ async def plan_publication(
     built = await built_image(field_set)
     if names_need_built(names, settings):
         where = destinations_of(names, settings, built)
-    return PublishPlan(field_set, built, where)
+    inputs = await inputs_of_built(field_set, settings, built)
+    place = image_place(field_set.address, where, build_root.path)
+    return PublishPlan(field_set, built, where, inputs, place)

@@ -11,6 +11,7 @@ import itertools
 import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pants.base.build_root import BuildRoot
 from pants.engine.env_vars import EnvironmentVarsRequest
@@ -18,7 +19,7 @@ from pants.engine.internals.session import RunId
 from pants.engine.rules import _uncacheable_rule
 
 from ko_pants.daemon_memory import BoundedMemory
-from ko_pants.engine import environment_options, environment_vars, pause
+from ko_pants.engine import environment_options, environment_vars, pauses
 from ko_pants.errors import KoPantsError
 from ko_pants.products import (
     EnvironmentOptionsRequest,
@@ -28,15 +29,21 @@ from ko_pants.products import (
 )
 from ko_pants.publishing.checking import RepositoryMemory
 from ko_pants.publishing.image_refs import ReferencesFile
+from ko_pants.publishing.progress import DEFAULT_INTERVAL_SECONDS
 from ko_pants.publishing.run import PublishRun
 from ko_pants.publishing.signer_settings import SignerSettings
 from ko_pants.rules.expected_images import end_first_publish, take_repositories
 from ko_pants.rules.layer import open_kocache
+from ko_pants.rules.pause import no_pause
 from ko_pants.rules.registry_access import RegistryAccess
-from ko_pants.rules.run_report import RunReport
-from ko_pants.rules.settings import Settings
+from ko_pants.rules.run_report import NO_FILES, ReportFiles, RunReport
+from ko_pants.rules.session_terminal import SessionTerminal
+from ko_pants.rules.settings import Settings, progress_interval
 from ko_pants.rules.signer_settings import WantedSigner
 from ko_pants.subsystem import KoSubsystem
+
+if TYPE_CHECKING:
+    from ko_pants.publishing.timeline import Timeline
 
 # The engine remembers requests by value, so a number must never come twice in a process.
 _numbers = itertools.count()
@@ -72,6 +79,7 @@ class RunOfImages:
     :param wait: the number of the wait that images join now; see `QuestionsAnsweredRequest`.
     :param report: what is said when it is over.
     :param references: where the references of its images are written; None if nowhere.
+    :param shown_uploads: the number of images whose uploads a user interface shows.
     """
 
     number: int
@@ -81,6 +89,7 @@ class RunOfImages:
     wait: int
     report: RunReport
     references: ReferencesFile | None = None
+    shown_uploads: int = 0
 
 
 _runs: BoundedMemory[int, RunOfImages] = BoundedMemory(
@@ -97,16 +106,18 @@ def find_run(
     root: str,
     image_refs: str = "",
     signer: SignerSettings | None = None,
-    report: str = "",
+    files: ReportFiles = NO_FILES,
     started: float | None = None,
+    interval_seconds: float = DEFAULT_INTERVAL_SECONDS,
 ) -> RunOfImages:
     """The run of this session; a new one ends the runs of earlier sessions.
 
     The engine may ask twice in one session, for two rules that wait for the answer, and then keep
     the first answer. So the second question must give the same.
 
-    :param report: the option `[ko].report`.
+    :param files: where the run is reported.
     :param started: when the run began, in seconds since the epoch; None for now.
+    :param interval_seconds: the option `[ko].progress_interval`.
     """
     with _runs_lock:
         expected = 0
@@ -124,6 +135,9 @@ def find_run(
             memory=_repositories,
             expected=expected,
             signer=signer,
+            timeline=_timeline() if files.page else None,
+            terminal=SessionTerminal,
+            interval_seconds=interval_seconds,
         )
         references = ReferencesFile(root, image_refs) if image_refs else None
         run = RunOfImages(
@@ -132,11 +146,21 @@ def find_run(
             access,
             publishing,
             next(_numbers),
-            RunReport(root, report, run_id, started or time.time(), access.client.traffic),
+            RunReport(
+                *(root, files, run_id, started or time.time(), access.client.traffic),
+                publishing.uploads.timeline,
+            ),
             references,
         )
         _runs.put(run.number, run)
         return run
+
+
+def _timeline() -> Timeline:
+    # Not imported where nobody wants a page.
+    from ko_pants.publishing.timeline import Timeline
+
+    return Timeline()
 
 
 def report_of_newest_run() -> RunReport | None:
@@ -182,8 +206,10 @@ async def publish_run(
     open_kocache(settings.kocache).begin_run()
     started = await _run_started()
     root = build_root.path
+    files = ReportFiles(ko.report or "", ko.page or "")
     return find_run(
-        *(run_id, access, root, settings.image_refs, signer.settings, ko.report or "", started)
+        *(run_id, access, root, settings.image_refs, signer.settings, files, started),
+        interval_seconds=progress_interval(ko),
     )
 
 
@@ -213,8 +239,9 @@ async def await_answers(request: QuestionsAnsweredRequest, run: RunOfImages) -> 
         now = time.monotonic()
         seconds = _FIRST_PAUSE_SECONDS + _PAUSE_PER_SECOND_PASSED * (now - started)
         until = now + min(seconds, _LONGEST_PAUSE_SECONDS)
-        await pause(PauseRequest(next(_numbers), until))
+        await pauses((PauseRequest(next(_numbers), until), no_pause()))
     publishing.checks.ask()
-    publishing.checks.await_answers(_ANSWERS_SECONDS)
+    if not publishing.checks.await_answers(_ANSWERS_SECONDS):
+        await pauses((no_pause(), no_pause()))
     run.wait = next(_numbers)
     return QuestionsAnswered()

@@ -8,9 +8,9 @@ from __future__ import annotations
 import posixpath
 from typing import Iterable, Mapping
 
-from pants.engine.fs import Digest, PathGlobs
+from pants.engine.fs import Digest, DigestContents, PathGlobs
 
-from ko_pants.engine import digest_of_globs, paths_of_globs
+from ko_pants.engine import contents_of_globs, digest_of_globs, paths_of_globs
 from ko_pants.literal_globs import literal_glob
 
 
@@ -52,12 +52,28 @@ async def existing_files(files: Iterable[str], *, trees: Iterable[str] = ()) -> 
     return paths.files
 
 
-async def digest_of_matches(patterns: Mapping[str, Iterable[str]]) -> Digest:
-    """The content of the files that match patterns.
+async def how_to_unignore(path: str) -> str:
+    """The line of `[GLOBAL]` in pants.toml with which Pants sees a file that is there.
+
+    Rules of gitignore take a file out of an ignored directory only if the directory is taken out
+    before it, so each directory is named that Pants does not look into.
+    """
+    parents = [path[:i] for i, c in enumerate(path) if c == "/" and i]
+    ignored = parents
+    for parent in parents:
+        if not await existing_files((), trees=(parent,)):
+            break
+        ignored = ignored[1:]
+    patterns = [*(f"!/{directory}/" for directory in ignored), f"!/{path}"]
+    return f"pants_ignore.add = {patterns}"
+
+
+async def contents_of_matches(patterns: Mapping[str, Iterable[str]]) -> DigestContents:
+    """The files that match patterns, with their bytes.
 
     :param patterns: by directory, Pants globs relative to it. The directory is a path, not a glob.
     """
-    return await digest_of_globs(_patterns(patterns))
+    return await contents_of_globs(_patterns(patterns))
 
 
 async def digest_of_sources(directory: str, globs: Iterable[str]) -> Digest:

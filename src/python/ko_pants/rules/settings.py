@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, TypeVar
+from typing import Callable, TypeVar
 
 from pants.core.util_rules.distdir import DistDir
 from pants.engine.env_vars import EnvironmentVarsRequest
@@ -19,6 +19,7 @@ from ko_pants.artifacts.formats import (
     parse_attachment,
     parse_sbom_formats,
 )
+from ko_pants.comma_lists import split_commas
 from ko_pants.engine import environment_vars, ko_yaml
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.private_environment import split_environment
@@ -28,6 +29,7 @@ from ko_pants.products import HostTools, KoYamlRequest, LayerSettings, WantedArt
 from ko_pants.publishing.naming import default_repository
 from ko_pants.publishing.registries import Registry, parse_registries
 from ko_pants.rules.artifact_settings import ArtifactSettings
+from ko_pants.rules.process_progress import process_progress
 from ko_pants.subsystem import KoSubsystem
 
 T = TypeVar("T")
@@ -83,6 +85,7 @@ class Settings:
     layout_path: str
     image_refs: str
     tag_only: bool
+    full_digests: bool
     package_formats: tuple[str, ...]
     load_with: str
     kocache: str
@@ -123,15 +126,6 @@ class RegistryEnvironment:
         return "RegistryEnvironment(...)"
 
 
-def split_commas(entries: Iterable[str]) -> tuple[str, ...]:
-    """The items of a list option, of which an entry can hold several.
-
-    Pants takes `--ko-default-platforms=linux/amd64,linux/arm64`, and the variable PANTS_KO_... with
-    the same, for a list of one entry. ko takes such for several.
-    """
-    return tuple(item.strip() for entry in entries for item in entry.split(",") if item.strip())
-
-
 def layer_settings(settings: Settings, tools: HostTools) -> LayerSettings:
     """What the rules need to find or make a layer."""
     return LayerSettings(
@@ -147,6 +141,8 @@ async def settings(
     ko: KoSubsystem, dist_dir: DistDir, named_caches: NamedCachesDirOption
 ) -> Settings:
     """Options first, then ko's environment variables, then `.ko.yaml`, then defaults."""
+    # Not a part of the result: no step has to be done again because of it.
+    process_progress.set_interval(progress_interval(ko))
     file = (await ko_yaml(KoYamlRequest())).configuration
     env = await environment_vars(EnvironmentVarsRequest(_KO_VARIABLES))
     path = tuple(entry for entry in env.get("PATH", "").split(os.pathsep) if entry)
@@ -169,6 +165,7 @@ async def settings(
         layout_path=ko.layout_path or str(dist_dir.relpath / "oci"),
         image_refs=ko.image_refs or "",
         tag_only=ko.tag_only,
+        full_digests=ko.full_digests,
         package_formats=_package_formats(ko),
         load_with=ko.load_with,
         kocache=ko.kocache
@@ -222,6 +219,19 @@ def _checked(option: str, parse: Callable[[V], T], value: V) -> T:
         return parse(value)
     except KoPantsError as e:
         raise KoPantsError(f"option [ko].{option}: {e}") from None
+
+
+def progress_interval(ko: KoSubsystem) -> int:
+    """Seconds between two lines of progress; 0 for none.
+
+    :raises KoPantsError: the option is negative.
+    """
+    if ko.progress_interval < 0:
+        raise KoPantsError(
+            f"option [ko].progress_interval is {ko.progress_interval}; expected seconds, or 0 for "
+            "no lines of progress"
+        )
+    return ko.progress_interval
 
 
 def _package_formats(ko: KoSubsystem) -> tuple[str, ...]:

@@ -10,10 +10,11 @@ from pants.engine.rules import rule
 from pants.util.frozendict import FrozenDict
 
 from ko_pants.artifacts.signing import check_media_type
+from ko_pants.comma_lists import split_commas
 from ko_pants.engine import environment_vars
 from ko_pants.errors import KoPantsError
 from ko_pants.publishing.signer_settings import SignerSettings
-from ko_pants.rules.settings import RegistryEnvironment, split_commas
+from ko_pants.rules.settings import RegistryEnvironment
 from ko_pants.subsystem import KoSubsystem
 
 BEFORE_TAGS = "before_tags"

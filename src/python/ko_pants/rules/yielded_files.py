@@ -32,7 +32,7 @@ from ko_pants.engine import (
 )
 from ko_pants.errors import KoPantsError
 from ko_pants.products import YieldedFiles, YieldedFilesRequest
-from ko_pants.rules.repo_files import existing_files
+from ko_pants.rules.repo_files import existing_files, how_to_unignore
 from ko_pants.target_types import GoOciImageBinaryField
 
 
@@ -89,7 +89,7 @@ async def check_source(path: str, where: str, disk: Disk) -> None:
     if not await existing_files([path]):
         raise KoPantsError(
             f"{where}: {path} is there, but Pants ignores it (by .gitignore or by the option "
-            f"[GLOBAL].pants_ignore); add '!/{path}' to pants_ignore"
+            f"[GLOBAL].pants_ignore); add to [GLOBAL] in pants.toml: {await how_to_unignore(path)}"
         )
 
 

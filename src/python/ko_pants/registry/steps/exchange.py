@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ko_pants.errors import KoPantsError
+from ko_pants.interruption import InterruptedRunError
 from ko_pants.registry.config import RegistryConfig
 from ko_pants.registry.connections import Connections
 from ko_pants.registry.failures import TRANSPORT_ERRORS, describe_failure
@@ -37,7 +38,10 @@ class Exchange:
         :raises TransferFailure: no complete reply came.
         :raises RegistryError: the reply is larger than the request allows.
         :raises KoPantsError: reading the request's body failed, or a certificate file is unusable.
+        :raises InterruptedRunError: the run is over.
         """
+        if self._connections.interrupted:
+            raise InterruptedRunError
         request.session.count()
         try:
             return self._exchange(request)

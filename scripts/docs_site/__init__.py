@@ -1,0 +1,1 @@
+"""The docs as a site: hooks of mkdocs, and the check of addresses outside."""

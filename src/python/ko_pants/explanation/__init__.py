@@ -1,0 +1,1 @@
+"""Why an image was rebuilt: records of what images were made from, and their changes. No Pants."""

@@ -1,0 +1,53 @@
+"""The closure of a main package for its dependencies, read from the disk itself.
+
+It has the files of `complete_closure`, also those that Pants ignores. No file of it is stored, and
+the engine has no node for its directories. A compile does not use it: what that reads, Pants has
+to know as well.
+"""
+
+from __future__ import annotations
+
+from ko_pants.disk.answers import ask
+from ko_pants.golang.build_flags import profile_path
+from ko_pants.golang.closure import Closure
+from ko_pants.golang.closure_search import ClosureSearch
+from ko_pants.golang.disk_questions import FilesOf, ModuleFilesOf, ModulesOf, PackageHeads
+from ko_pants.golang.input_views import Embedded, NamedFiles
+from ko_pants.golang.repo_paths import parents
+from ko_pants.golang.workspace import Workspace, module_set_directory, workspace_in
+from ko_pants.products import GoClosure, GoClosureRequest
+from ko_pants.rules.complete_closure import check_profile
+from ko_pants.rules.go_closure import with_profile
+
+
+def closure_on_disk(request: GoClosureRequest, root: str) -> GoClosure:
+    """The closure as `complete_closure` finds it. The caller has asked for `disk_look`.
+
+    :param root: the build root.
+    :raises KoPantsError: see `complete_closure`.
+    """
+    workspace = _workspace(request, root)
+    closure = _search(request, workspace, root)
+    if request.profile:
+        path = profile_path(request.profile, workspace.main_module.directory)
+        check_profile(request, workspace, ask(root, FilesOf(NamedFiles((path,)))))
+        closure = with_profile(closure, path)
+    embedded = {path for e in closure.embeds for path in ask(root, FilesOf(Embedded(e)))}
+    return GoClosure(closure, workspace, embedded=tuple(sorted(embedded)))
+
+
+def _workspace(request: GoClosureRequest, root: str) -> Workspace:
+    above: dict[str, bytes] = {}
+    for directory in parents(request.directory):
+        above.update(ask(root, ModuleFilesOf(directory)))
+    directory = module_set_directory(request.directory, above, use_go_work=request.use_go_work)
+    modules = ask(root, ModulesOf(directory, request.mod, request.use_go_work))
+    return workspace_in(modules, request.directory, above)
+
+
+def _search(request: GoClosureRequest, workspace: Workspace, root: str) -> Closure:
+    search = ClosureSearch(workspace, request.directory, request.platforms, request.tags)
+    wanted = search.start()
+    while wanted:
+        wanted = search.step({path: ask(root, PackageHeads(path)) for path in wanted})
+    return search.finish()

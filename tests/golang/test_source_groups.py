@@ -1,0 +1,151 @@
+"""Which files stand together as the sources of a package."""
+
+from __future__ import annotations
+
+import posixpath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ko_pants.golang.directory import analyze_directory
+from ko_pants.golang.embed import EmbedFilter
+from ko_pants.golang.repo_paths import is_within
+from ko_pants.golang.source_groups import (
+    EmbeddingPackages,
+    SourceGroup,
+    SourceGrouping,
+    embed_filters,
+    embedder,
+)
+
+# By path: what a Go file embeds, or None for what is no Go file.
+EMBEDS: dict[str, tuple[str, ...] | None] = {
+    "go.mod": None,
+    "main.go": (),
+    "main_test.go": ("testdata/golden.txt",),
+    "kodata/index.html": None,
+    "web/web.go": ("static", "*_test.go"),
+    "web/web_test.go": (),
+    "web/static/inner/inner.go": ("page.html",),
+    "web/static/inner/x.h": None,
+    "nested/go.mod": None,
+    "nested/nested.go": (),
+    "vendor/modules.txt": None,
+    "vendor/example.com/x/x.go": (),
+    "include/common.h": None,
+}
+# Files that do not match the globs of a generator.
+OTHERS = (
+    "testdata/golden.txt",
+    "web/static/app.js",
+    "web/static/inner/page.html",
+    "web/static/inner/other.html",
+    "nested/data.txt",
+)
+
+
+def grouping(embeds: dict[str, tuple[str, ...] | None], root: str = "") -> SourceGrouping:
+    """Of the files, which all match."""
+    directories = {posixpath.dirname(path) for path in embeds if path.endswith(".go")}
+    analyzed = [
+        analyze_directory(
+            directory,
+            {
+                posixpath.basename(path): _source(patterns)
+                for path, patterns in embeds.items()
+                if patterns is not None and posixpath.dirname(path) == directory
+            },
+        )
+        for directory in sorted(directories)
+    ]
+    return SourceGrouping(frozenset(embeds), EmbeddingPackages.of(analyzed), root)
+
+
+def _source(patterns: tuple[str, ...]) -> bytes:
+    lines = "".join(
+        f"//go:embed {pattern}\nvar X{i} string\n" for i, pattern in enumerate(patterns)
+    )
+    return f'package p\nimport _ "embed"\n{lines}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [
+        ("main.go", SourceGroup("")),
+        ("include/common.h", SourceGroup("include")),
+        ("vendor/example.com/x/x.go", SourceGroup("vendor/example.com/x")),
+        ("nested/nested.go", SourceGroup("nested")),
+        # What only tests read is apart, and what a program embeds is not.
+        ("main_test.go", SourceGroup("", tests=True)),
+        ("testdata/golden.txt", SourceGroup("", tests=True)),
+        ("web/web_test.go", SourceGroup("web")),
+        # An embedded file belongs to the innermost package that embeds it.
+        ("web/static/app.js", SourceGroup("web")),
+        ("web/static/inner/page.html", SourceGroup("web/static/inner")),
+        ("web/static/inner/other.html", SourceGroup("web")),
+        ("web/static/inner/x.h", SourceGroup("web/static/inner")),
+        # Nothing embeds it.
+        ("nested/data.txt", SourceGroup("nested")),
+        ("kodata/index.html", SourceGroup("kodata")),
+        ("kodata/a/kodata/b.html", SourceGroup("kodata")),
+        ("a/kodata", SourceGroup("a")),
+        # They stand alone.
+        ("go.mod", None),
+        ("nested/go.mod", None),
+        ("go.work.sum", None),
+        ("vendor/modules.txt", None),
+        (".ko.yaml", None),
+    ],
+)
+def test_the_group_of_a_file(path: str, group: SourceGroup | None) -> None:
+    assert grouping(EMBEDS).group_of(path) == group
+
+
+def test_a_kodata_above_the_generator_is_no_group() -> None:
+    found = grouping({"kodata/app/main.go": ()}, "kodata/app")
+    assert found.group_of("kodata/app/main.go") == SourceGroup("kodata/app")
+    assert found.group_of("kodata/app/kodata/x/y") == SourceGroup("kodata/app/kodata")
+
+
+def test_nothing_is_embedded_from_another_module() -> None:
+    embeds = {"": EmbedFilter("", ("data",))}
+    assert embedder("data/a.txt", embeds) == ""
+    assert embedder("data/nested/a.txt", embeds, {"", "data/nested"}) is None
+    assert embedder("other/a.txt", embeds) is None
+
+
+def test_filters_of_tests_of_others_and_of_both() -> None:
+    directory = analyze_directory("a", {"a.go": _source(("x",)), "a_test.go": _source(("y",))})
+    wanted = [(None, ("x", "y")), (False, ("x",)), (True, ("y",))]
+    for tests, patterns in wanted:
+        assert embed_filters([directory], tests=tests) == {"a": EmbedFilter("a", patterns)}
+    assert embed_filters([analyze_directory("b", {"b.go": _source(())})]) == {}
+
+
+_NAME = st.sampled_from(["a", "b", "kodata", "vendor", "testdata", "a_test.go", "x@y"])
+_FILE = st.sampled_from(["a.go", "b_test.go", "go.mod", "x.txt", "y.h", "modules.txt", ".ko.yaml"])
+_PATHS = st.lists(
+    st.builds(lambda parts, name: "/".join([*parts, name]), st.lists(_NAME, max_size=4), _FILE),
+    unique=True,
+)
+_PATTERNS = st.lists(st.sampled_from(["a", "*", "all:b", "x.txt", "*_test.go"]), max_size=2)
+
+
+@given(st.data(), _PATHS, _PATHS)
+def test_every_file_is_in_or_below_the_directory_of_its_group(
+    data: st.DataObject, matched: list[str], embedded: list[str]
+) -> None:
+    embeds = {
+        path: tuple(data.draw(_PATTERNS)) if path.endswith(".go") else None for path in matched
+    }
+    found = grouping(embeds)
+    for path in {*matched, *embedded}:
+        group = found.group_of(path)
+        alone = posixpath.basename(path) in ("go.mod", "modules.txt", ".ko.yaml")
+        assert (group is None) is alone
+        if group is not None:
+            assert is_within(posixpath.dirname(path), group.directory)
+            # Go files of one group are of one package, unless they are kodata.
+            if path.endswith(".go") and path in embeds and not group.directory.endswith("kodata"):
+                assert group.directory == posixpath.dirname(path)
