@@ -72,6 +72,10 @@ def test_no_edit_of_flags_goes_unseen(
     assert (flag_inputs(flags, ldflags) == flag_inputs(other, others)) == same
 
 
+def test_an_empty_flag_is_not_an_empty_linker_flag() -> None:
+    assert flag_inputs([""], []) != flag_inputs([], [""])
+
+
 def test_flags_that_cannot_be_read_are_one_input() -> None:
     ((_, name, value),) = flag_inputs(["x", SECRET], [])
     assert name == ALL_FLAGS

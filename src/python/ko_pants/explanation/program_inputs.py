@@ -6,6 +6,7 @@ the values of variables other than those of Go's own that choose something.
 
 from __future__ import annotations
 
+import json
 import posixpath
 from typing import Iterable, Iterator, Mapping, Sequence, Tuple
 
@@ -55,7 +56,8 @@ def flag_inputs(flags: Sequence[str], ldflags: Sequence[str]) -> list[Named]:
         values.clear()
     found = [(FLAG, name, " ".join(of_name)) for name, of_name in values.items()]
     if flags or ldflags:
-        text = "\0".join((*flags, "", *ldflags))
+        # As JSON: joined by any text, an empty flag could pass for an empty linker flag.
+        text = json.dumps((list(flags), list(ldflags)))
         found.append((FLAG, ALL_FLAGS, hidden(ALL_FLAGS, text)))
     return [*found, *_linker_inputs(" ".join(linker))]
 
