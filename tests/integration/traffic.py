@@ -19,7 +19,7 @@ class Traffic:
     def of(self, repository: str, expected: int = 0) -> list[str]:
         """Requests about a repository, as `METHOD kind status`; `kind` is `manifests` or `blobs`.
 
-        The log is written after the answer: `expected` are waited for, a few seconds at most.
+        The log is written after the answer: `expected` are waited for, a minute at most.
         """
         prefix = f"/v2/{repository}/"
         return [
@@ -32,7 +32,7 @@ class Traffic:
         return [p for m, p, _ in self._since(prefix, 0) if method in ("", m)]
 
     def _since(self, prefix: str, expected: int) -> list[tuple[str, str, int]]:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while True:
             found = [r for r in _settled(self._registry)[self._seen :] if r[1].startswith(prefix)]
             if len(found) >= expected or time.monotonic() > deadline:
@@ -48,7 +48,7 @@ def _settled(registry: RealRegistry) -> list[tuple[str, str, int]]:
         opener.open(f"http://{registry.host}{marker}", timeout=10).close()
     except urllib.error.HTTPError as e:
         e.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         requests = registry.requests()
         if any(path == marker for _, path, _ in requests):

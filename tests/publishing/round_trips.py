@@ -16,7 +16,7 @@ from typing import Iterator, Mapping
 from fault_registry import FaultRegistry, Seen
 
 # Nobody waits so long, unless a request of a trip waits for another one of it.
-_SECONDS = 10.0
+_SECONDS = 60.0
 
 # What is asked once for each registry, and not for an image.
 _NOT_COUNTED = ("root",)

@@ -16,7 +16,7 @@ from ko_pants.errors import KoPantsError
 from ko_pants.publishing.run import PublishRun
 from ko_pants.registry.client import RegistryClient
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from ko_pants.publishing.commit_gate import KNOCK, CommitGate
 # The thread of a gate must not end with a traceback on the user's terminal.
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 
-SECONDS = 20.0
+SECONDS = 60.0
 # Linux's number of the call that sets how many bytes a pipe holds.
 F_SETPIPE_SZ = 1031
 Report = Callable[[str], None]

@@ -12,7 +12,7 @@ from ko_pants.publishing.heartbeat import Heartbeat
 from ko_pants.publishing.progress import Progress
 from ko_pants.publishing.upload_watch import UploadWatch
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 class Screen:

@@ -20,7 +20,7 @@ from ko_pants.interruption import InterruptedRunError
 from ko_pants.oci import media_types as mt
 from ko_pants.publishing import uploading
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @pytest.fixture

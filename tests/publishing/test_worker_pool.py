@@ -13,7 +13,7 @@ import pytest
 from ko_pants.publishing import worker_pool
 from ko_pants.publishing.worker_pool import TaskGroup, WorkerPool
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def wait(event: threading.Event) -> None:

@@ -66,7 +66,7 @@ def test_one_push_for_all_who_wait(monkeypatch: pytest.MonkeyPatch, fails: bool)
         def push() -> str:
             others.extend(pool.submit(ledger.once, APP, "x", lambda: "again") for _ in range(2))
             for _ in range(2):
-                assert ended.waiting.acquire(timeout=20)
+                assert ended.waiting.acquire(timeout=60)
             if fails:
                 raise RuntimeError("refused")
             return "uploaded"

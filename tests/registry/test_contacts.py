@@ -143,7 +143,7 @@ class Crowd:
 
         self.others = [self._pool.submit(enter) for _ in range(3)]
         for _ in range(3):
-            assert self._waits.waits.acquire(timeout=20)
+            assert self._waits.waits.acquire(timeout=60)
 
     def found(self) -> list[bool]:
         return [future.result(20) for future in self.others]

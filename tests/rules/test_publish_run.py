@@ -17,7 +17,7 @@ from ko_pants.publishing.worker_pool import TaskGroup
 from ko_pants.rules.publish_run import find_run
 from ko_pants.rules.registry_access import RegistryAccess
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def access() -> RegistryAccess:
