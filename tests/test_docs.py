@@ -22,6 +22,7 @@ from ko_pants.publishing.run_totals import IMAGE_OUTCOMES, RunTotals, Transfers
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = REPO / "src" / "python" / "ko_pants"
+OPTIONS = PACKAGE / "options"
 REFERENCE = REPO / "docs" / "reference.md"
 PAGES = sorted(
     [*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md"), *REPO.glob("examples/*/README.md")]
@@ -79,12 +80,15 @@ def options(path: Path, name: str) -> Set[str]:
     }
 
 
+def ko_options() -> Set[str]:
+    """Names of the options `[ko]`, without those that environments can set."""
+    groups = set(OPTIONS.glob("*.py")) - {OPTIONS / "environments.py"}
+    return {o for path in groups for name in classes(path) for o in options(path, name)}
+
+
 def environment_options() -> Set[str]:
     """Names of the options that environments can set."""
-    tree = ast.parse(read(PACKAGE / "subsystem.py"))
-    (inner,) = (n for n in ast.walk(tree) if getattr(n, "name", "") == "EnvironmentAware")
-    assert isinstance(inner, ast.ClassDef)
-    return set(assigned(inner))
+    return options(OPTIONS / "environments.py", "EnvironmentOptions")
 
 
 def strings(path: Path, name: str) -> Set[str]:
@@ -138,7 +142,7 @@ def test_every_field_and_no_other_is_documented(target: str) -> None:
 
 def test_every_option_and_no_other_is_documented() -> None:
     documented = first_column(section(read(REFERENCE), "## Options `[ko]`"))
-    assert documented == options(PACKAGE / "subsystem.py", "KoSubsystem")
+    assert documented == ko_options()
 
 
 def test_every_option_of_environments_and_no_other_is_documented() -> None:
@@ -176,7 +180,7 @@ def test_every_variable_of_go_is_documented() -> None:
     text = section(read(REFERENCE), "## Options `[ko]`")
     listed = text[text.index("Default of `go_env_vars`") :].partition("\n\n")[0]
     names = set(re.findall(r"`(\w+)`", listed)) - {"go_env_vars"}
-    assert names == strings(PACKAGE / "subsystem.py", "_GO_ENV_VARS")
+    assert names == strings(OPTIONS / "go_tool.py", "_GO_ENV_VARS")
 
 
 def test_keys_of_a_registry_are_documented() -> None:
@@ -248,7 +252,7 @@ def test_placeholders_are_documented() -> None:
 
 
 def test_every_word_that_looks_like_an_option_exists() -> None:
-    known = options(PACKAGE / "subsystem.py", "KoSubsystem") | environment_options()
+    known = ko_options() | environment_options()
     for page in PAGES:
         used = set(re.findall(r"\[ko\]\.(\w+)", read(page)))
         used |= {
