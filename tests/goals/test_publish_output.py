@@ -18,7 +18,7 @@ def test_an_image_that_is_pushed_says_what_was_missing(tmp_path: Path) -> None:
     found = Run(tmp_path).check(app(tmp_path))
     text = f"published to {description_of(found.publication, found, lambda: Published({}, 0))}"
     assert text.startswith("published to dist/oci: 2 platforms, ")
-    assert re.search(r"platforms, [\d.]+ MB \(\d+ of \d+ blobs\)$", text)
+    assert re.search(r"platforms, [\d.]+ [kM]?B \(\d+ of \d+ blobs\)$", text)
 
 
 def test_an_image_that_was_not_tagged_says_why_instead(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ko_pants.publish_page.measures import counted, seconds_text, size_element, size_text
+from ko_pants.publish_page.measures import counted, seconds_text, size_element
+from ko_pants.publishing.sizes import size_text
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ko_pants.publishing.announcing import Announcements
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.image_refs import ReferencesFile, image_references
 from ko_pants.publishing.publication import BlobOutcome, Found, Publication, Published
+from ko_pants.publishing.sizes import size_text
 from ko_pants.rules.publish_run import report_of_newest_run
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ def _what_lacked(found: Found) -> str:
         return "only tags were missing"
     lacking = sum(descriptor.size for descriptor in found.missing.values())
     count = len(found.publication.image.blobs())
-    return f"{lacking / 1e6:.1f} MB ({len(found.missing)} of {count} blobs)"
+    return f"{size_text(lacking)} ({len(found.missing)} of {count} blobs)"
 
 
 def _details(

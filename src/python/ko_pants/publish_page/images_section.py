@@ -8,7 +8,7 @@ from typing import Mapping, NamedTuple, Sequence, Tuple
 from ko_pants.publish_page.changes_part import changes_fact, changes_part
 from ko_pants.publish_page.content import LACKING, Artifact, Image, Layer, Page, Platform
 from ko_pants.publish_page.markup import Markup, element, joined
-from ko_pants.publish_page.measures import counted, seconds_text, size_element, size_text
+from ko_pants.publish_page.measures import counted, seconds_text, size_element
 from ko_pants.publish_page.outcomes import (
     EXECUTABLE_SOURCES,
     LAYER_SOURCES,
@@ -19,6 +19,7 @@ from ko_pants.publish_page.outcomes import (
     told,
 )
 from ko_pants.publishing.run_totals import FAILED
+from ko_pants.publishing.sizes import size_text
 
 # So many images with something new are shown with their layers.
 _MAX_OPEN = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ko_pants.publish_page.markup import Markup, element
+from ko_pants.publishing.sizes import size_text
 
 
 def counted(number: int, noun: str) -> str:
@@ -10,17 +11,8 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def size_text(size: int) -> str:
-    """In bytes, kB, MB or GB of 1000."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        # What would be rounded to 1000 of the smaller unit belongs to the larger one.
-        if size >= 0.99995 * factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} B"
-
-
 def size_element(size: int, name: str = "span") -> Markup:
-    """The same, with the exact number for who points at it."""
+    """A size in words, with the exact number for who points at it."""
     return element(name, size_text(size), class_="number", title=f"{size:,} bytes")
 
 

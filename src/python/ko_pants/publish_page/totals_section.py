@@ -6,8 +6,9 @@ from typing import Mapping, Sequence, Tuple
 
 from ko_pants.publish_page.content import Page
 from ko_pants.publish_page.markup import Markup, element, joined
-from ko_pants.publish_page.measures import counted, seconds_text, size_text
+from ko_pants.publish_page.measures import counted, seconds_text
 from ko_pants.publish_page.outcomes import IMAGE_LOOKS, LAYER_LOOKS
+from ko_pants.publishing.sizes import size_text
 
 # A part of a tile: number, what it is called, name of its colour.
 _Part = Tuple[int, str, str]

@@ -8,6 +8,7 @@ from typing import Iterable, Mapping
 
 from ko_pants.publishing.publication import Found, Published
 from ko_pants.publishing.registries import LOCAL_DOMAINS
+from ko_pants.publishing.sizes import size_text
 
 #: What can become of an image at one destination, in the order of the line.
 UP_TO_DATE = "up to date"
@@ -155,18 +156,18 @@ class RunTotals:
         found = self.layers if _asked(self.compiles) or _asked(self.layers) else {}
         moved = self.transfers.layers
         names = {outcome: outcome for outcome in _TRANSFERS}
-        size = _size(self.transfers.layer_bytes)
+        size = self.transfers.layer_bytes
         for outcome in ("uploaded", "written"):
             if moved.get(outcome) and size:
-                names[outcome] = f"{outcome} ({size})"
+                names[outcome] = f"{outcome} ({size_text(size)})"
         parts = (_listed(found, _LAYER_SOURCES), _listed(moved, names))
         text = "; ".join(part for part in parts if part)
         return f"Layers: {text}." if text else ""
 
     def _end(self) -> str:
-        fetched = _size(self.fetched_bytes) if self.fetched_bytes >= 100_000 else ""
         parts = [_count(self.requests, "request")]
-        parts += [f"{fetched} fetched"] if fetched else []
+        if self.fetched_bytes >= 100_000:
+            parts.append(f"{size_text(self.fetched_bytes)} fetched")
         parts.append(f"{self.seconds:.1f} s" if self.seconds < 100 else f"{self.seconds:.0f} s")
         return ", ".join(parts) + "."
 
@@ -186,9 +187,3 @@ def _listed(counts: Mapping[str, int], names: Mapping[str, str]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _size(size: int) -> str:
-    if not size:
-        return ""
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
