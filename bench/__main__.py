@@ -89,6 +89,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         work=Path(arguments.work or tempfile.mkdtemp(prefix="ko_pants_bench_")).resolve(),
         services=arguments.services or (5 if arguments.quick else 50),
         many=arguments.many,
+        many_programs=arguments.many_programs,
         many_platforms=arguments.many_platforms,
         changed_services=arguments.changed_services,
         changed_files=arguments.changed_files,
@@ -132,6 +133,7 @@ def _write(
     settings = {
         "services": options.services,
         "many": options.many,
+        "many_programs": options.many_programs,
         "many_platforms": list(options.many_platforms),
         "changed_services": options.changed_services,
         "changed_files": options.changed_files,
@@ -172,6 +174,12 @@ def _parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
 def _add_many_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--many", type=int, default=500, help="images that are published (500)")
+    group.add_argument(
+        "--many-programs",
+        type=int,
+        default=0,
+        help="main packages that they share; compiling 2,000 takes 25 minutes (one for each)",
+    )
     group.add_argument(
         "--many-platforms",
         type=lambda text: tuple(text.split(",")),

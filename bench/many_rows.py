@@ -30,7 +30,8 @@ def _many(bench: Bench, *, go_work: bool) -> Outcome:
     medians: dict[str, list[float]] = {"no-op": [], "new tag": []}
     for count in (max(1, options.many // 10), options.many):
         name = f"tiny-{'go-work-' if go_work else ''}{count}"
-        shape = Shape(services=count, tiny=True, go_work=go_work)
+        programs = options.many_programs
+        shape = Shape(services=count, programs=programs, tiny=True, go_work=go_work)
         platforms = options.many_platforms
         make = partial(bench.make, name, shape, with_ko=False, platforms=platforms)
         workspace = bench.published(name, make)
@@ -45,6 +46,7 @@ def _many(bench: Bench, *, go_work: bool) -> Outcome:
             outcome.figures[f"{what}, {count} images: CPU seconds"] = round(cpu, 2)
             medians[what].append(sorted(s.seconds for s in samples)[len(samples) // 2])
         outcome.figures[f"{count} images: MB of the daemon"] = tool.memory_mb()
+        bench.say(f"    {count} images: {tool.memory_mb()} MB of the daemon")
         bench.drop(name)
     for what, (few, many) in medians.items():
         outcome.figures[f"{what}: time for all / for a tenth"] = round(many / few, 2)

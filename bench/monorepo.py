@@ -51,13 +51,16 @@ _GIT_ENVIRONMENT = {
 class Shape:
     """What is generated.
 
-    :param services: how many main packages.
+    :param services: how many images. Each has a directory and a BUILD file, and a main package.
+    :param programs: how many of them have a main package; the others have the programs of these,
+        and a label of their own. 0 for all.
     :param tiny: services that import nothing but `os`, for runs with hundreds of them.
     :param third_party: go.mod requires a module that no service uses.
     :param go_work: each service is a module of its own, which a go.work uses.
     """
 
     services: int = 50
+    programs: int = 0
     tiny: bool = False
     third_party: bool = False
     go_work: bool = False
@@ -73,7 +76,7 @@ class Monorepo:
 
     @property
     def services(self) -> list[str]:
-        """Directories of the main packages, relative to the root."""
+        """Directories of the images, relative to the root."""
         return [f"services/svc-{i:03}" for i in range(self.shape.services)]
 
     def generate(self) -> None:
@@ -100,7 +103,7 @@ class Monorepo:
     def edit_service(self) -> None:
         """Put a new value into one service."""
         number = self._next()
-        last = len(self.services) - 1
+        last = _programs(self.shape) - 1
         self._write(f"{self.services[last]}/main.go", _main(self.shape, last, number))
         self.commit(f"service {number}")
 
@@ -170,15 +173,16 @@ def sources(shape: Shape) -> dict[str, str]:
         "BUILD": "__defaults__({go_oci_image: dict(image_tags=[env('BENCH_TAG', 'latest')])})\n",
     }
     for i in range(shape.services):
+        files[f"services/svc-{i:03}/BUILD"] = _build_file(shape, i)
+    for i in range(_programs(shape)):
         directory = f"services/svc-{i:03}"
         files[f"{directory}/main.go"] = _main(shape, i, 0)
-        files[f"{directory}/BUILD"] = "go_oci_image()\n"
         if shape.go_work:
             files[f"{directory}/go.mod"] = f"module {MODULE}/{directory}\n\ngo 1.21\n"
     for i in range(_leaves(shape)):
         files[_leaf_path(i)] = _leaf(i, 0)
     if shape.go_work:
-        uses = "".join(f"\t./services/svc-{i:03}\n" for i in range(shape.services))
+        uses = "".join(f"\t./services/svc-{i:03}\n" for i in range(_programs(shape)))
         files["go.work"] = f"go 1.21\n\nuse (\n\t.\n{uses})\n"
     if shape.third_party:
         files["cmd/tool/main.go"] = (
@@ -250,8 +254,24 @@ def _go_mod(number: int) -> str:
     return f"module {MODULE}\n\ngo 1.21\n\nrequire {THIRD_PARTY} v1.0.{number}\n"
 
 
+def _programs(shape: Shape) -> int:
+    return min(shape.programs or shape.services, shape.services)
+
+
+def _build_file(shape: Shape, number: int) -> str:
+    """An image of the program beside it; or of one that others have too, with its own config."""
+    programs = _programs(shape)
+    if programs == shape.services:
+        return "go_oci_image()\n"
+    image = (
+        f"go_oci_image(binary='//services/svc-{number % programs:03}:program', "
+        f"image_labels={{'service': '{number}'}})\n"
+    )
+    return image + ("go_executable(name='program')\n" if number < programs else "")
+
+
 def _leaves(shape: Shape) -> int:
-    return -(-shape.services // USERS_OF_A_LEAF)
+    return -(-_programs(shape) // USERS_OF_A_LEAF)
 
 
 def _leaf_path(number: int) -> str:

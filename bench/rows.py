@@ -56,6 +56,7 @@ class Options:
     work: Path
     services: int = 50
     many: int = 500
+    many_programs: int = 0
     many_platforms: Sequence[str] = PLATFORMS
     changed_services: int = 1000
     changed_files: int = 10000

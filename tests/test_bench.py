@@ -83,6 +83,19 @@ def test_the_generated_module_compiles_and_is_formatted(tmp_path: Path, tiny: bo
     assert all((tmp_path / path / "BUILD").is_file() for path in monorepo.services)
 
 
+def test_images_that_share_programs_differ_in_a_label(tmp_path: Path) -> None:
+    monorepo = _monorepo(tmp_path, Shape(services=5, programs=2, tiny=True))
+    _go("vet", "./...", cwd=tmp_path)
+    texts = [(tmp_path / path / "BUILD").read_text() for path in monorepo.services]
+    assert len(set(texts)) == 5
+    assert [text.count("go_executable(") for text in texts] == [1, 1, 0, 0, 0]
+    assert [(tmp_path / path / "main.go").exists() for path in monorepo.services] == (
+        [True, True, False, False, False]
+    )
+    monorepo.edit_service()
+    assert "service 1, edit 1" in (tmp_path / monorepo.services[1] / "main.go").read_text()
+
+
 def test_a_leaf_is_of_five_services_and_depths_differ(tmp_path: Path) -> None:
     _monorepo(tmp_path, Shape(services=12))
     found = _first_party(tmp_path, "./services/...")
