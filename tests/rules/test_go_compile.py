@@ -23,6 +23,7 @@ from ko_pants.golang.toolchain import Toolchain
 from ko_pants.golang.workspace import find_workspace
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
+    BuildClosure,
     GoBuild,
     GoClosure,
     GoClosureRequest,
@@ -30,6 +31,7 @@ from ko_pants.products import (
     GoTools,
     ModuleFiles,
     ModuleFilesRequest,
+    ProgramInputs,
 )
 from ko_pants.rules import go_compile
 
@@ -132,7 +134,12 @@ def compile_with(
     )
     wanted = GoClosureRequest(build.directory, platforms, tags=("t",), mod="")
     found = dataclasses.replace(closure(build.directory), embedded=embedded)
-    return asyncio.run(go_compile.compile_package(request, build, wanted, found, "/root"))
+    return asyncio.run(_compile(request, build, BuildClosure(wanted, found)))
+
+
+async def _compile(request: GoExecutableRequest, build: GoBuild, found: BuildClosure) -> Any:
+    inputs = ProgramInputs(found, *await go_compile.compile_sources(request, build, found))
+    return await go_compile.compile_package(request, build, inputs, "/root")
 
 
 def test_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

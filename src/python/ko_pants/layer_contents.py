@@ -40,7 +40,12 @@ class LayerContent(ABC):
     @property
     @abstractmethod
     def inputs(self) -> Digest:
-        """The files that the layer process reads."""
+        """The files that the layer process reads; `only_file` of them, if there is one."""
+
+    @property
+    def only_file(self) -> str:
+        """The one file of `inputs` that the layer process gets; empty if it gets all of them."""
+        return ""
 
     @property
     def compiled_for(self) -> GoExecutableRequest | None:
@@ -76,7 +81,7 @@ class LayerContent(ABC):
 class ExecutableContent(LayerContent):
     """An executable at `/ko-app/<app_name>`.
 
-    :param digest: the executable is the file `path` in it.
+    :param digest: the executable is the file `path` in it. A compile has written another file too.
     :param build_key: identifies its bytes; see `kocache.keys.build_key`.
     :param capabilities: the attribute `security.capability` in hex; Linux only, empty for none.
     :param request: what it was compiled for; None for a prebuilt file.
@@ -103,6 +108,10 @@ class ExecutableContent(LayerContent):
     @property
     def inputs(self) -> Digest:
         return self.digest
+
+    @property
+    def only_file(self) -> str:
+        return self.path if self.request is not None else ""
 
     @property
     def compiled_for(self) -> GoExecutableRequest | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import posixpath
 from dataclasses import dataclass, field
 from typing import Mapping
 
@@ -553,15 +554,29 @@ class ProgramInputsRequest:
 class ProgramInputs:
     """What a compile reads of the repo, in its first try.
 
+    :param found: what it was found in.
+    :param module_files: the part of go.mod and go.sum that is in `sources`.
     :param sources: the input of its process.
-    :param go_mod: the path of the go.mod of the main module.
-    :param embedded: paths of the files that the program embeds.
     """
 
-    import_path: str
+    found: BuildClosure
+    module_files: ModuleFiles
     sources: Digest
-    go_mod: str
-    embedded: frozenset[str] = frozenset()
+
+    @property
+    def import_path(self) -> str:
+        """That of the main package."""
+        return self.found.closure.closure.import_path
+
+    @property
+    def go_mod(self) -> str:
+        """The path of the go.mod of the main module."""
+        return posixpath.join(self.found.closure.workspace.main_module.directory, "go.mod")
+
+    @functools.cached_property
+    def embedded(self) -> frozenset[str]:
+        """Paths of the files that the program embeds."""
+        return frozenset(self.found.closure.embedded)
 
 
 @dataclass(frozen=True)
@@ -614,8 +629,10 @@ class ResultSource:
 
 @dataclass(frozen=True)
 class GoExecutable:
-    """A digest of one file, what its head says, and what its layer is known by.
+    """One file in a digest, what its head says, and what its layer is known by.
 
+    :param digest: of all that its process wrote, if it was compiled: nobody needs a digest of the
+        executable alone until its layer is made.
     :param path: of the file in `digest`.
     :param file_digest: `sha256:<hex>` of the file; `size` is in bytes.
     :param app_name: the name of the file in the image, in `/ko-app/`.

@@ -28,6 +28,7 @@ from ko_pants.golang.import_path import app_name
 from ko_pants.golang.toolchain import LINKED
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
+    BuildClosure,
     BuildClosureRequest,
     GoBuild,
     GoClosure,
@@ -35,6 +36,7 @@ from ko_pants.products import (
     GoExecutableRequest,
     ModuleFiles,
     ModuleFilesRequest,
+    ProgramInputs,
 )
 from ko_pants.rules.complete_closure import complete_closure
 from ko_pants.rules.go_process import go_process, run_go
@@ -58,14 +60,12 @@ class _Attempt:
     platforms: tuple[Platform, ...]
 
 
-def _first_attempt(
-    request: GoExecutableRequest, closure_request: GoClosureRequest, closure: GoClosure
-) -> _Attempt:
-    if _embeds_module_files(closure):
-        return _Attempt(closure_request, closure, ())
+def _first_attempt(request: GoExecutableRequest, found: BuildClosure) -> _Attempt:
+    if _embeds_module_files(found.closure):
+        return _Attempt(found.request, found.closure, ())
     # Few modules depend on the architecture, so one platform of each operating system will do.
     systems = {platform.os: platform for platform in reversed(request.platforms)}
-    return _Attempt(closure_request, closure, tuple(systems[os] for os in sorted(systems)))
+    return _Attempt(found.request, found.closure, tuple(systems[os] for os in sorted(systems)))
 
 
 def _embeds_module_files(closure: GoClosure) -> bool:
@@ -218,17 +218,16 @@ def _stderr(result: FallibleProcessResult) -> str:
 
 
 async def compile_sources(
-    request: GoExecutableRequest,
-    build: GoBuild,
-    closure_request: GoClosureRequest,
-    closure: GoClosure,
-) -> Digest:
-    """What the first try of `compile_package` gets of the repo. Nothing is compiled.
+    request: GoExecutableRequest, build: GoBuild, found: BuildClosure
+) -> tuple[ModuleFiles, Digest]:
+    """What the first try of `compile_package` gets: modules, and files of the repo.
+
+    Nothing is compiled.
 
     :raises KoPantsError: a malformed go.mod, or modules that cannot be downloaded.
     """
-    attempt = _first_attempt(request, closure_request, closure)
-    return await _sources(closure, await _module_part(request, build, attempt))
+    part = await _module_part(request, build, _first_attempt(request, found))
+    return part, await _sources(found.closure, part)
 
 
 @dataclass(frozen=True)
@@ -261,29 +260,38 @@ class Compilation:
         return explain_go_errors(_stderr(result), module, frozenset(self.closure.files))
 
 
+async def _first_module_part(
+    request: GoExecutableRequest, build: GoBuild, attempt: _Attempt, inputs: ProgramInputs
+) -> ModuleFiles:
+    """That of `inputs`, unless it has the modules of another platform alone."""
+    assert request.go is not None
+    if attempt.platforms or request.go.toolchain.source == LINKED:
+        return inputs.module_files
+    return await _module_part(request, build, attempt)
+
+
 async def try_to_compile(
-    request: GoExecutableRequest,
-    build: GoBuild,
-    closure_request: GoClosureRequest,
-    closure: GoClosure,
-    root: str,
+    request: GoExecutableRequest, build: GoBuild, inputs: ProgramInputs, root: str
 ) -> Compilation:
     """Run `go build`, and again if Go asks for a package or module that was not in its input.
 
+    :param inputs: what the first try gets, found once for all platforms.
     :param root: the build root.
     """
-    attempt = _first_attempt(request, closure_request, closure)
-    for _ in range(_MAX_TRIES):
-        part = await _module_part(request, build, attempt)
-        sources = await _sources(attempt.closure, part)
+    attempt = _first_attempt(request, inputs.found)
+    part = await _first_module_part(request, build, attempt, inputs)
+    sources = inputs.sources
+    for left in reversed(range(_MAX_TRIES)):
         result = await _run_go_build(request, build, attempt, part, sources)
         compilation = Compilation(result, attempt.closure, sources, part.modules)
-        if compilation.succeeded:
+        if compilation.succeeded or not left:
             break
         following = await _next_attempt(request, attempt, part, result, root)
         if following is None:
             break
         attempt = following
+        part = await _module_part(request, build, attempt)
+        sources = await _sources(attempt.closure, part)
     return compilation
 
 
@@ -299,18 +307,14 @@ def closure_of(request: GoExecutableRequest) -> BuildClosureRequest:
 
 
 async def compile_package(
-    request: GoExecutableRequest,
-    build: GoBuild,
-    closure_request: GoClosureRequest,
-    closure: GoClosure,
-    root: str,
+    request: GoExecutableRequest, build: GoBuild, inputs: ProgramInputs, root: str
 ) -> FallibleProcessResult:
     """Compile a main package.
 
-    :param root: the build root.
+    :param inputs: as of `try_to_compile`, like `root`.
     :raises KoPantsError: the build failed; Go's own message.
     """
-    compilation = await try_to_compile(request, build, closure_request, closure, root)
+    compilation = await try_to_compile(request, build, inputs, root)
     if compilation.succeeded:
         return compilation.result
     raise KoPantsError(

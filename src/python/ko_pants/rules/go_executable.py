@@ -5,18 +5,17 @@ from __future__ import annotations
 import posixpath
 
 from pants.base.build_root import BuildRoot
-from pants.engine.fs import Digest, FileEntry, PathGlobs
+from pants.engine.fs import Digest, FileEntry
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import build_closure, digest_entries, digest_subset, run_process
+from ko_pants.engine import digest_entries, program_inputs, run_process
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import inspect_executable
 from ko_pants.golang.go_build import BUILD_INFO_PATH, head_argv
 from ko_pants.golang.import_path import app_name
 from ko_pants.golang.toolchain import level_problem
-from ko_pants.literal_globs import literal_glob
 from ko_pants.process_log import note_compile
 from ko_pants.products import (
     GoBuild,
@@ -25,32 +24,27 @@ from ko_pants.products import (
     PrebuiltFile,
     ResultSource,
 )
-from ko_pants.rules.go_compile import closure_of, compile_package
+from ko_pants.rules.go_compile import compile_package
+from ko_pants.rules.program_inputs import inputs_request
 from ko_pants.rules.single_file import single_file
 
 
-async def _split_outputs(outputs: Digest) -> tuple[FileEntry, Digest, FileEntry]:
-    """The executable, a digest of it alone, and the file `build-info`.
-
-    No bytes are read. The layer process and the caches above it see nothing of the second file.
-
-    The digest is a subset of what the engine has.
-    """
+async def _output_files(outputs: Digest) -> tuple[FileEntry, FileEntry]:
+    """The executable, and the file `build-info`. No bytes are read."""
     files = [entry for entry in await digest_entries(outputs) if isinstance(entry, FileEntry)]
     (executable,) = (file for file in files if file.path != BUILD_INFO_PATH)
     (build_info,) = (file for file in files if file.path == BUILD_INFO_PATH)
-    globs = PathGlobs([literal_glob(executable.path)])
-    return executable, await digest_subset(outputs, globs), build_info
+    return executable, build_info
 
 
 async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> GoExecutable:
-    found = await build_closure(closure_of(request))
+    (inputs,) = await program_inputs([inputs_request(request)])
     problem = level_problem(request.go.toolchain.name if request.go else "", request.platform)
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")
-    result = await compile_package(request, build, found.request, found.closure, root)
-    entry, digest, build_info = await _split_outputs(result.output_digest)
-    import_path = found.closure.closure.import_path
+    result = await compile_package(request, build, inputs, root)
+    entry, build_info = await _output_files(result.output_digest)
+    import_path = inputs.import_path
     header = inspect_executable(result.stdout)
     if build.package and header.format == "unknown":
         # Go writes an archive for a library.
@@ -58,7 +52,7 @@ async def _compiled(request: GoExecutableRequest, build: GoBuild, root: str) -> 
     file_digest = f"sha256:{entry.file_digest.fingerprint}"
     note_compile(file_digest, result.metadata)
     return GoExecutable(
-        digest=digest,
+        digest=result.output_digest,
         path=entry.path,
         file_digest=file_digest,
         size=entry.file_digest.serialized_bytes_length,

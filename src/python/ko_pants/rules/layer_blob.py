@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 
-from pants.engine.fs import CreateDigest, Digest, FileContent
+from pants.engine.fs import CreateDigest, Digest, FileContent, PathGlobs
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
@@ -14,12 +14,14 @@ from pants.util.logging import LogLevel
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import (
     create_digest,
+    digest_subset,
     go_executables,
     losses_of_run,
     run_process,
 )
 from ko_pants.errors import KoPantsError
 from ko_pants.layer_contents import LayerContent
+from ko_pants.literal_globs import literal_glob
 from ko_pants.oci.descriptor import Descriptor, sorted_pairs
 from ko_pants.process_log import note_layer
 from ko_pants.products import (
@@ -128,13 +130,24 @@ async def _depend_on_compile(content: LayerContent) -> None:
         return
 
 
+async def _input_of(content: LayerContent, files: Digest) -> Digest:
+    """What the layer process gets of `content.inputs`, or of what was made in its place.
+
+    No bytes are read. It is left to this step, which few runs come to.
+    """
+    if not content.only_file:
+        return files
+    return await digest_subset(files, PathGlobs([literal_glob(content.only_file)]))
+
+
 async def _compiled_anew(content: LayerContent) -> Digest:
     """The input of the layer process, compiled again if that is how it was made."""
-    if content.compiled_for is None:
-        return content.inputs
-    request = dataclasses.replace(content.compiled_for, anew=True)
-    (executable,) = await go_executables([request])
-    return executable.digest
+    files = content.inputs
+    if content.compiled_for is not None:
+        request = dataclasses.replace(content.compiled_for, anew=True)
+        (executable,) = await go_executables([request])
+        files = executable.digest
+    return await _input_of(content, files)
 
 
 async def _run_layer_process(
@@ -142,6 +155,7 @@ async def _run_layer_process(
 ) -> FallibleProcessResult:
     """Run it, and if its input cannot be read, make that again.
 
+    :param process: still without its input.
     :raises KoPantsError: the input is no result of ours, and is lost.
     """
     content, worker = request.request.content, request.request.settings.worker_python
@@ -149,7 +163,8 @@ async def _run_layer_process(
     if not request.anew:
         await _depend_on_compile(content)
         try:
-            return await run_process(process, execution)
+            inputs = await _input_of(content, content.inputs)
+            return await run_process(dataclasses.replace(process, input_digest=inputs), execution)
         except KoPantsError:
             raise
         except Exception as e:
@@ -195,7 +210,6 @@ async def make_layer(request: LayerBlobRequest) -> LayerBlob:
     is_linked = worker is None or not worker.command
     process = Process(
         python_argv(layer.settings.python, worker, arguments),
-        input_digest=content.inputs,
         immutable_input_digests={TOOL: tool},
         env={"PATH": ":".join(worker.search_path)} if worker and worker.command else {},
         append_only_caches={PYTHON_CACHE_NAME: PYTHON_LINKS} if is_linked else {},

@@ -6,7 +6,7 @@ from pants.base.build_root import BuildRoot
 from pants.engine.rules import rule
 from pants.util.logging import LogLevel
 
-from ko_pants.engine import build_closure
+from ko_pants.engine import program_inputs
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.toolchain import level_problem
 from ko_pants.products import (
@@ -14,8 +14,9 @@ from ko_pants.products import (
     ProgramCheck,
     ProgramCheckRequest,
 )
-from ko_pants.rules.go_compile import Compilation, closure_of, try_to_compile
+from ko_pants.rules.go_compile import Compilation, try_to_compile
 from ko_pants.rules.go_vet import vet_program
+from ko_pants.rules.program_inputs import inputs_request
 
 
 async def _compiled(request: GoExecutableRequest, root: str) -> Compilation:
@@ -24,8 +25,8 @@ async def _compiled(request: GoExecutableRequest, root: str) -> Compilation:
     problem = level_problem(request.go.toolchain.name if request.go else "", request.platform)
     if problem:
         raise KoPantsError(f"{build.owner}: {problem}")
-    found = await build_closure(closure_of(request))
-    return await try_to_compile(request, build, found.request, found.closure, root)
+    (inputs,) = await program_inputs([inputs_request(request)])
+    return await try_to_compile(request, build, inputs, root)
 
 
 @rule(desc="Check Go program", level=LogLevel.DEBUG)

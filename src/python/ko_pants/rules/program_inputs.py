@@ -10,7 +10,6 @@ import dataclasses
 from pants.engine.rules import rule
 
 from ko_pants.engine import build_closure
-from ko_pants.golang.repo_paths import join
 from ko_pants.products import (
     GoExecutableRequest,
     ProgramInputs,
@@ -41,10 +40,5 @@ async def find_program_inputs(request: ProgramInputsRequest) -> ProgramInputs:
     of = request.request
     assert of.build is not None
     found = await build_closure(closure_of(of))
-    sources = await compile_sources(of, of.build, found.request, found.closure)
-    return ProgramInputs(
-        found.closure.closure.import_path,
-        sources,
-        join(found.closure.workspace.main_module.directory, "go.mod"),
-        frozenset(found.closure.embedded),
-    )
+    part, sources = await compile_sources(of, of.build, found)
+    return ProgramInputs(found, part, sources)
