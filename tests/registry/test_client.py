@@ -120,24 +120,6 @@ def test_importing_the_client_is_cheap() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_requests_is_imported_for_a_proxy_alone(registry: FaultRegistry) -> None:
-    code = (
-        "import sys; import ko_pants.registry.client as c\n"
-        "from ko_pants.oci.reference import Reference\n"
-        "client = c.RegistryClient(c.RegistryConfig({}))\n"
-        "client.session().head_manifest(Reference(sys.argv[1], 'app', 'v1'))\n"
-        "print('requests' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, registry.host],
-        env={"PYTHONPATH": ":".join(p for p in sys.path if p)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "False"
-
-
 def test_a_look_at_a_registry_does_not_import_what_a_push_needs() -> None:
     code = (
         "import sys; import ko_pants.registry.client as c;"

@@ -6,16 +6,15 @@ import errno
 import http.client
 import socket
 import ssl
-from typing import Any
 
 import pytest
+import requests
 import urllib3.exceptions
-from urllib3.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from ko_pants.registry.failures import describe_failure
 from ko_pants.registry.request import TransferFailure
 
-POOL: Any = None
+POOL: object = None
 
 
 def untrusted() -> ssl.SSLCertVerificationError:
@@ -36,9 +35,9 @@ class CertificateError(ValueError):
         (socket.gaierror(-2, "unknown"), "its name does not resolve", True, False, False),
         (ConnectionRefusedError(), "it refuses connections", True, False, False),
         (ssl.SSLError(1, "wrong version"), "TLS failed", False, False, True),
-        (ConnectTimeoutError(), "no answer to a connection attempt", True, False, False),
+        (requests.ConnectTimeout(), "no answer to a connection attempt", True, False, False),
         (socket.timeout(), "timed out", False, False, False),
-        (ReadTimeoutError(POOL, "/", "slow"), "timed out", False, False, False),
+        (requests.ReadTimeout(), "timed out", False, False, False),
         (ConnectionResetError(), "the connection was reset", False, False, False),
         (BrokenPipeError(), "the connection was reset", False, False, False),
         # What macOS says.
@@ -78,7 +77,7 @@ def test_a_proxy_is_told_apart() -> None:
 
 
 def test_no_new_connection_means_that_nothing_was_sent() -> None:
-    error = urllib3.exceptions.NewConnectionError(POOL, "no")
+    error = urllib3.exceptions.NewConnectionError(POOL, "no")  # type: ignore[arg-type]
     error.__cause__ = OSError(101, "Network is unreachable")
     assert describe_failure(error, str).connect
 

@@ -87,7 +87,7 @@ class _Parts:
 
 
 class RegistryClient:
-    """The registries of one run. Thread-safe; the first request imports what sends it."""
+    """The registries of one run. Thread-safe; `requests` is imported by the first request."""
 
     def __init__(self, config: RegistryConfig) -> None:
         self._config = config

@@ -1,8 +1,8 @@
 """Connections to registries: pooled per origin, capped, paced, directly or through a proxy.
 
-urllib3 opens the connections. `requests` is used for those through a proxy alone, and its sessions
-and responses are not used at all: they read the environment, split the URL five times and keep
-cookies for every request, which is two thirds of the CPU time of a small HEAD.
+The adapters of `requests` open the connections. Its sessions and responses are not used: they read
+the environment, split the URL five times and keep cookies for every request, which is two thirds of
+the CPU time of a small HEAD.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import ssl
 import threading
 import urllib.parse
 from typing import TYPE_CHECKING, Any, Mapping
 
+import requests
+import requests.adapters
+import requests.utils
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -148,6 +152,37 @@ class _QuietHTTPSPool(_KeptPool, HTTPSConnectionPool):
 _QUIET_POOLS = {"http": _QuietHTTPPool, "https": _QuietHTTPSPool}
 
 
+class _HostAdapter(requests.adapters.HTTPAdapter):
+    """An adapter of requests for one origin, with our TLS context."""
+
+    def __init__(self, context: ssl.SSLContext | None, pool: int) -> None:
+        self._ssl: dict[str, Any] = {}
+        if context is not None:
+            self._ssl["ssl_context"] = context
+            if getattr(urllib3, "__version__", "").startswith("1."):
+                # urllib3 1.x does not tell the context an IP address. With this check off, it
+                # compares the certificate's names itself.
+                context.check_hostname = False
+        super().__init__(pool_connections=1, pool_maxsize=pool)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.update(self._ssl, socket_options=socket_options.OPTIONS)
+        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.poolmanager.pool_classes_by_scheme = _QUIET_POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.update(self._ssl, socket_options=socket_options.OPTIONS)
+        manager = super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]
+        if isinstance(manager, urllib3.ProxyManager):
+            manager.pool_classes_by_scheme = _QUIET_POOLS
+        return manager
+
+    def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
+        # The context has the authorities. The overridden method would add those of requests.
+        if self._ssl:
+            conn.cert_reqs = "CERT_REQUIRED"
+
+
 class OriginPool:
     """The connections to one origin. Thread-safe.
 
@@ -183,11 +218,7 @@ class OriginPool:
         if pool is None:
             with self._lock:
                 pool = connections.pool or self._connect(connections)
-        target = _target(url)
-        if connections.whole_url:
-            from ko_pants.registry.proxied_pools import whole_target
-
-            target = whole_target(url)
+        target = requests.utils.urldefragauth(url) if connections.whole_url else _target(url)
         reply = pool.urlopen(
             method,
             target,
@@ -247,40 +278,24 @@ class OriginPool:
         return OriginConnections(route) if kept is None else kept.take(route)
 
     def _connect(self, connections: OriginConnections) -> Any:
-        """A pool that knows this run."""
-        context = connections.route.tls
-        options: dict[str, Any] = {"socket_options": socket_options.OPTIONS}
-        if context is not None:
-            options["ssl_context"] = context
-            if getattr(urllib3, "__version__", "").startswith("1."):
-                # urllib3 1.x does not tell the context an IP address. With this check off, it
-                # compares the certificate's names itself.
-                context.check_hostname = False
-        pool = self._new_pool(connections, options)
+        """Do once what `HTTPAdapter.send` of requests does for every request before it sends it."""
+        adapter: Any = _HostAdapter(connections.route.tls, 2 * self._config.per_host_connections)
+        url = f"{self.origin}/"
+        request = requests.Request("GET", url).prepare()
+        proxies = {self.origin.scheme: self.proxy} if self.proxy else {}
+        # requests before 2.32 has only the second method.
+        if hasattr(adapter, "get_connection_with_tls_context"):
+            pool = adapter.get_connection_with_tls_context(request, True, proxies)
+        else:
+            pool = adapter.get_connection(url, proxies)
+        adapter.cert_verify(pool, url, True, None)
+        connections.whole_url = adapter.request_url(request, proxies) != request.path_url
+        connections.adapter = adapter
         pool.clock = self._config.clock
         pool.busy = {}
         pool.run = connections.run
         connections.pool = pool
         return pool
-
-    def _new_pool(self, connections: OriginConnections, options: Mapping[str, Any]) -> Any:
-        size = 2 * self._config.per_host_connections
-        if self.proxy:
-            from ko_pants.registry.proxied_pools import ProxiedPool
-
-            proxied = ProxiedPool(self.origin, self.proxy, size, _QUIET_POOLS, options)
-            connections.whole_url = proxied.whole_url
-            connections.close_pool = proxied.close
-            return proxied.pool
-        manager = urllib3.PoolManager(num_pools=1, maxsize=size, **options)
-        manager.pool_classes_by_scheme = _QUIET_POOLS
-        connections.close_pool = manager.clear
-        return manager.connection_from_host(
-            self.origin.host,
-            self.origin.port,
-            self.origin.scheme,
-            pool_kwargs={"cert_reqs": "CERT_REQUIRED"},
-        )
 
 
 class Connections:

@@ -8,19 +8,20 @@ import socket
 import ssl
 from typing import Callable, Iterator
 
+import requests
 import urllib3.exceptions
 
 from ko_pants.registry.request import TransferFailure
 
-#: What urllib3 and http.client raise when a connection cannot be made or breaks. Each exception of
-#: requests is an OSError.
+#: What requests, urllib3 and http.client raise when a connection cannot be made or breaks.
 TRANSPORT_ERRORS = (
+    requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
 )
 
-_TIMEOUTS = (TimeoutError, socket.timeout, urllib3.exceptions.ReadTimeoutError)
+_TIMEOUTS = (TimeoutError, socket.timeout, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
 
 
 def describe_failure(error: BaseException, redact: Callable[[str], str]) -> TransferFailure:
@@ -71,7 +72,7 @@ def _no_connection(cause: BaseException, via: str) -> TransferFailure | None:
 
 
 def _broken_connection(cause: BaseException, via: str) -> TransferFailure | None:
-    if isinstance(cause, urllib3.exceptions.ConnectTimeoutError):
+    if isinstance(cause, (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)):
         return TransferFailure(f"{via}no answer to a connection attempt", connect=True)
     if isinstance(cause, _TIMEOUTS):
         return TransferFailure(f"{via}timed out")
@@ -87,7 +88,7 @@ def _broken_connection(cause: BaseException, via: str) -> TransferFailure | None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and everything in it: urllib3 hides causes in args and `reason`."""
+    """The exception and everything in it: requests and urllib3 hide causes in args and `reason`."""
     seen: set[int] = set()
     todo = [error]
     while todo:

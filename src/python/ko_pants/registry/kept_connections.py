@@ -65,9 +65,9 @@ class OriginConnections:
         self.lock = threading.Lock()
         #: Those for HEADs in a row; the last one was used last.
         self.heads: list[HeadLine] = []
-        #: urllib3's pool, and what closes it with all that made it; None before the first request.
+        #: urllib3's pool and the adapter that made it; None before the first request.
         self.pool: Any = None
-        self.close_pool: Callable[[], None] | None = None
+        self.adapter: Any = None
         #: A proxy of plain HTTP is told the whole URL instead of the path.
         self.whole_url = False
         #: Changes with each run. A connection that this run has not used has the mark of another.
@@ -98,8 +98,8 @@ class OriginConnections:
     def close(self) -> None:
         """Close all idle connections. Those that are in use are closed by who uses them."""
         self.close_idle()
-        if self.close_pool is not None:
-            self.close_pool()
+        if self.adapter is not None:
+            self.adapter.close()
 
     def _close_idle_of_pool(self, before: float) -> bool:
         # urllib3 has no way to close some of the connections of a pool.
