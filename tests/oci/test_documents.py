@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from oci.images import (
     AMD64,
     ARM7,
@@ -25,6 +27,7 @@ from ko_pants.oci.descriptor import Descriptor
 from ko_pants.oci.documents import (
     canonical_json,
     document_media_type,
+    indented_json,
     parse_document,
     read_config_platform,
     read_index,
@@ -36,6 +39,18 @@ from ko_pants.oci.platform import Platform
 def test_json_is_canonical() -> None:
     content = canonical_json({"b": [1, {"z": None, "a": "ü<"}], "a": True})
     assert content == '{"a":true,"b":[1,{"a":"ü<","z":null}]}'.encode()
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=20,
+)
+
+
+@given(_VALUES)
+def test_indented_json_is_that_of_python(value: object) -> None:
+    assert indented_json(value) == json.dumps(value, indent=2)
 
 
 def test_half_of_a_surrogate_pair_is_replaced_as_go_does() -> None:

@@ -468,6 +468,10 @@ class GoExecutableRequest:
     hidden: HiddenFiles = HiddenFiles()
     anew: bool = False
 
+    def __hash__(self) -> int:
+        # Few requests are alike in these and not in the rest, which takes longer than all of these.
+        return hash((self.platform, self.build, self.prebuilt, self.hidden))
+
 
 @dataclass(frozen=True)
 class BuildClosureRequest:

@@ -147,7 +147,7 @@ def _inspect_elf(head: bytes) -> ExecutableHeader:
     os = _ELF_ABIS.get(abi, "")
     interpreter = build_id = ""
     dynamic_linker = False
-    for segment in _segments(head, order, wide):
+    for segment in _segments(head, order, wide, (_PT_INTERP, _PT_NOTE)):
         if segment.kind == _PT_INTERP:
             dynamic_linker = True
             interpreter = segment.content.split(b"\0")[0].decode("utf-8", "replace")
@@ -173,8 +173,8 @@ def _inspect_elf(head: bytes) -> ExecutableHeader:
     )
 
 
-def _segments(head: bytes, order: str, wide: bool) -> Iterator[_Segment]:
-    """The segments whose program header is in the head.
+def _segments(head: bytes, order: str, wide: bool, kinds: tuple[int, ...]) -> Iterator[_Segment]:
+    """The segments of some kinds whose program header is in the head.
 
     :param order: of bytes, as `struct` has it.
     :param wide: 64 bit.
@@ -191,7 +191,8 @@ def _segments(head: bytes, order: str, wide: bool) -> Iterator[_Segment]:
             kind, offset, _, _, size, _, _, alignment = struct.unpack_from(
                 order + "8I", head, start
             )
-        yield _Segment(kind, head[offset : offset + size], alignment)
+        if kind in kinds:
+            yield _Segment(kind, head[offset : offset + size], alignment)
 
 
 def _notes(segment: _Segment, order: str) -> list[tuple[bytes, int, bytes]]:

@@ -8,6 +8,7 @@ far as it is used.
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring_ascii
 from typing import Any, Mapping
 
 from ko_pants.errors import KoPantsError
@@ -27,6 +28,25 @@ def canonical_json(obj: object) -> bytes:
     except UnicodeEncodeError:
         # JSON can spell one half of a surrogate pair, UTF-8 cannot. Go writes U+FFFD instead.
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def indented_json(obj: object, line: str = "\n") -> str:
+    """What `json.dumps(obj, indent=2)` gives, in half the time: json has no C code for it.
+
+    :param obj: the keys of its dicts are texts.
+    :param line: what comes before the next entry of what `obj` is in: a line break and blanks.
+    """
+    if isinstance(obj, str):
+        return encode_basestring_ascii(obj)
+    if type(obj) is int:
+        return str(obj)
+    inner = line + "  "
+    if isinstance(obj, dict) and obj:
+        parts = [f"{encode_basestring_ascii(k)}: {indented_json(v, inner)}" for k, v in obj.items()]
+        return f"{{{inner}{(',' + inner).join(parts)}{line}}}"
+    if isinstance(obj, (list, tuple)) and obj:
+        return f"[{inner}{(',' + inner).join([indented_json(v, inner) for v in obj])}{line}]"
+    return json.dumps(obj)
 
 
 def parse_document(content: bytes, *, where: str) -> dict[str, Any]:

@@ -50,7 +50,8 @@ async def _program(built: BuiltImage, executables: Iterable[GoExecutable]) -> Pr
     name = of_platforms[0].import_path
     requests = tuple(e.request for e in of_platforms if e.request is not None)
     asked = [inputs_request(request) for request in requests]
-    answers = dict(zip(dict.fromkeys(asked), await program_inputs(dict.fromkeys(asked))))
+    different = tuple(dict.fromkeys(asked))
+    answers = dict(zip(different, await program_inputs(different)))
     return ProgramUse(
         name,
         tuple(part.platform for part in built.platforms),

@@ -10,6 +10,7 @@ for the same reason.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import posixpath
 from dataclasses import dataclass
 
@@ -118,6 +119,7 @@ def _output_name(import_path: str, platform: Platform) -> str:
     return app_name(import_path) + (".exe" if platform.os == "windows" else "")
 
 
+@functools.lru_cache(maxsize=4096)
 def relative_package(directory: str, module: str) -> str:
     """A directory as Go names a package of it when it runs in the directory of the module."""
     package = posixpath.relpath(directory or ".", module or ".")

@@ -103,9 +103,10 @@ async def hidden_in(
     disk = Disk(root)
     unknown: dict[View, tuple[frozenset[str], tuple[tuple[str, State], ...]]] = {}
     hidden: set[str] = set()
+    now: dict[str, State] = {}
     for view in views:
         seen = _views.get((root, view))
-        if seen is not None and not _changed_states(disk, [seen]):
+        if seen is not None and _is_current(seen, disk, now):
             hidden.update(seen.hidden)
         else:
             unknown[view] = _look(disk, view)
@@ -135,15 +136,31 @@ def files_of(root: str, view: View) -> tuple[str, ...]:
     return seen.files if seen is not None else tuple(sorted(_look(Disk(root), view)[0]))
 
 
+def _is_current(seen: _Seen, disk: Disk, now: dict[str, State]) -> bool:
+    """True if nothing has changed that a view depends on.
+
+    :param now: the states of directories that the caller has looked at already; gets those of
+        others.
+    """
+    for directory, state in seen.states:
+        if directory not in now:
+            now[directory] = disk.state(directory)
+        if state is None or now[directory] != state:
+            return False
+    return True
+
+
 def _look(disk: Disk, view: View) -> tuple[frozenset[str], tuple[tuple[str, State], ...]]:
     states: dict[str, State] = {}
+    read: dict[str, Entries] = {}
 
     def entries(directory: str) -> Entries:
-        # The state is older than what is read: a change in between is seen in the next run.
-        state = disk.state(directory)
-        found = disk.entries(directory)
-        states.setdefault(directory, None if found and state == ABSENT else state)
-        return found
+        if directory not in read:
+            # The state is older than what is read: a change in between is seen in the next run.
+            state = disk.state(directory)
+            found = read[directory] = disk.entries(directory)
+            states[directory] = None if found and state == ABSENT else state
+        return read[directory]
 
     return view.files(disk, entries), tuple(states.items())
 

@@ -6,12 +6,11 @@ the files of the last run.
 
 from __future__ import annotations
 
-import json
-
 from pants.engine.rules import rule
 
 from ko_pants.engine import built_image
 from ko_pants.oci.archives import ImageFile
+from ko_pants.oci.documents import indented_json
 from ko_pants.products import BuiltImage, ImageDocuments, ImageDocumentsRequest
 from ko_pants.rules.image_archive import write_image_files
 
@@ -57,7 +56,7 @@ def _summary(built: BuiltImage) -> bytes:
             for manifest in image.manifests
         ],
     }
-    return json.dumps(document, indent=2).encode() + b"\n"
+    return indented_json(document).encode() + b"\n"
 
 
 @rule

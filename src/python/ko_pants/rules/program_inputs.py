@@ -23,11 +23,13 @@ def inputs_request(request: GoExecutableRequest) -> ProgramInputsRequest:
 
     :param request: one with `build`.
     """
-    assert request.build is not None
-    build = dataclasses.replace(request.build, ldflags=(), environment="")
-    return ProgramInputsRequest(
-        dataclasses.replace(request, platform=request.platforms[0], build=build, anew=False)
-    )
+    build, platform = request.build, request.platforms[0]
+    assert build is not None
+    if build.ldflags or build.environment:
+        build = dataclasses.replace(build, ldflags=(), environment="")
+    if build is not request.build or platform is not request.platform or request.anew:
+        request = dataclasses.replace(request, platform=platform, build=build, anew=False)
+    return ProgramInputsRequest(request)
 
 
 @rule
