@@ -161,7 +161,8 @@ def infos(runner: RuleRunner, *executables: GoExecutable) -> tuple[BuildInfo | N
 
 def read_by_go(runner: RuleRunner, executable: GoExecutable, tmp_path: Path) -> BuildInfo | None:
     """What the go tool reads in the bytes that are in the image."""
-    (file,) = runner.request(DigestContents, [executable.digest])
+    written = runner.request(DigestContents, [executable.digest])
+    (file,) = (file for file in written if file.path == executable.path)
     path = tmp_path / "executable"
     path.write_bytes(file.content)
     done = subprocess.run(

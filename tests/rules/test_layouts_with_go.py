@@ -14,7 +14,15 @@ from typing import Any, Sequence
 
 import pytest
 from golang.trees import find_go, go_env, go_minor
-from pants.engine.fs import CreateDigest, Digest, DigestContents, FileDigest, FileEntry
+from pants.engine.fs import (
+    CreateDigest,
+    Digest,
+    DigestContents,
+    DigestSubset,
+    FileDigest,
+    FileEntry,
+    PathGlobs,
+)
 from pants.engine.internals.scheduler import ExecutionError
 from pants.util.frozendict import FrozenDict
 from rules.engine_runner import configure, new_runner
@@ -22,6 +30,7 @@ from rules.layouts import LAYOUTS, Layout, program
 
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_info import BuildInfo, Module, parse_build_info
+from ko_pants.literal_globs import literal_glob
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
     GoBuild,
@@ -30,6 +39,7 @@ from ko_pants.products import (
     HostTools,
     HostToolsRequest,
 )
+from ko_pants.rules.image_layers import executable_content
 
 _NO_NETWORK = FrozenDict({"GOPROXY": "off"})
 
@@ -74,6 +84,7 @@ def built_by_pants(go: str, layout: Layout) -> tuple[str, bytes]:
             (HostTools, [HostToolsRequest]),
             (GoExecutable, [GoExecutableRequest]),
             (Digest, [CreateDigest]),
+            (Digest, [DigestSubset]),
             (DigestContents, [Digest]),
         ]
     )
@@ -95,7 +106,9 @@ def built_by_pants(go: str, layout: Layout) -> tuple[str, bytes]:
     # The input of the layer process, and so its cache key, is the executable alone.
     file = FileDigest(executable.file_digest.partition(":")[2], executable.size)
     alone = FileEntry(executable.path, file, is_executable=True)
-    assert executable.digest == runner.request(Digest, [CreateDigest([alone])])
+    content = executable_content(executable)
+    subset = DigestSubset(content.inputs, PathGlobs([literal_glob(content.only_file)]))
+    assert runner.request(Digest, [subset]) == runner.request(Digest, [CreateDigest([alone])])
     assert executable.build_info is not None
     written = runner.request(Digest, [CreateDigest([executable.build_info])])
     (info,) = runner.request(DigestContents, [written])
