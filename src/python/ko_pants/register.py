@@ -22,8 +22,10 @@ from ko_pants import rules as rule_modules
 from ko_pants import target_types as targets
 from ko_pants.bazel_build_files import refusing_functions
 from ko_pants.dropped_rules import say_nothing_of_dropped_rules
+from ko_pants.garbage import look_for_garbage_less_often
 
 say_nothing_of_dropped_rules()
+look_for_garbage_less_often()
 
 
 def _modules() -> Iterator[ModuleType]:

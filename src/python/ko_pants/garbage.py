@@ -1,0 +1,21 @@
+"""How often Python looks for objects that refer to each other and to which nothing else refers.
+
+CPython looks after each 700 objects more, and through all objects whenever their number has grown
+by a quarter. Pants makes millions of objects for a repo of thousands of targets, all of which it
+keeps: the looks took an eighth of the daemon's CPU time and found nothing. What nobody refers to
+any more is freed at once, without a look, unless it is part of a cycle.
+"""
+
+from __future__ import annotations
+
+import gc
+
+# A look through all objects needs a hundred times as many new ones.
+_OBJECTS = 20_000
+
+
+def look_for_garbage_less_often() -> None:
+    """Have Python look after 20,000 objects more, unless it looks less often already, or never."""
+    objects, *others = gc.get_threshold()
+    if 0 < objects < _OBJECTS:
+        gc.set_threshold(_OBJECTS, *others)
