@@ -12,10 +12,13 @@ from typing import Any, Callable, Collection, Iterable, Mapping, Sequence
 
 import pytest
 
+from ko_pants.golang.build_context import BuildContext
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.closure_search import ClosureSearch
 from ko_pants.golang.directory import GoDirectory, analyze_directory
 from ko_pants.golang.embed import EmbedFilter
+from ko_pants.golang.import_graph import ImportGraph
+from ko_pants.golang.import_path import import_path_of
 from ko_pants.golang.repo_paths import is_within
 from ko_pants.golang.toolchain import meets_minimum, parse_version
 from ko_pants.golang.workspace import Workspace, find_workspace
@@ -58,6 +61,24 @@ def run_search(search: ClosureSearch, analyze: Callable[[str], GoDirectory]) -> 
     return search.finish()
 
 
+def closure_of(
+    workspace: Workspace,
+    directory: str,
+    platforms: Collection[Platform],
+    tags: Collection[str],
+    analyze: Callable[[str], GoDirectory],
+) -> Closure:
+    """The closure of a main package's directory, which a search and the import graph agree on."""
+    closure = run_search(ClosureSearch(workspace, directory, platforms, tags), analyze)
+    graph = ImportGraph(workspace.module_set, BuildContext.of(platforms, tags), analyze)
+    import_path = import_path_of(directory, workspace)
+    # Once more with the closure of a package in the middle known, and then with all.
+    graph.closure(closure.directories[-1], "")
+    for _ in range(2):
+        assert graph.closure(directory, import_path) in (None, closure)
+    return closure
+
+
 class Tree:
     """A tree in memory, analyzed as the rules do: module files, then one directory at a time."""
 
@@ -88,9 +109,10 @@ class Tree:
         mod: str = "",
     ) -> Closure:
         """The closure of a main package's directory."""
-        search = ClosureSearch(
-            self.workspace(directory, mod), directory, platforms, tags, extra_imports
-        )
+        workspace = self.workspace(directory, mod)
+        if not extra_imports:
+            return closure_of(workspace, directory, platforms, tags, self.analyze)
+        search = ClosureSearch(workspace, directory, platforms, tags, extra_imports)
         return run_search(search, self.analyze)
 
     def closed(self, closure: Closure) -> dict[str, bytes]:
@@ -133,7 +155,7 @@ class DiskTree:
     ) -> Closure:
         """The closure of a main package's directory."""
         workspace = find_workspace(directory, self._module_files, mod=mod, use_go_work=use_go_work)
-        return run_search(ClosureSearch(workspace, directory, platforms), self.analyze)
+        return closure_of(workspace, directory, platforms, (), self.analyze)
 
     def embedded(self, embed: EmbedFilter) -> frozenset[str]:
         """The files that a package embeds."""

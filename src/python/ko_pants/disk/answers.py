@@ -103,6 +103,14 @@ def look_again(root: str) -> str:
     for (place, question), known in _answers.items():
         if place == root and _is_stale(disk, known.states, now):
             _renew(disk, question, known)
+    return last_change(root)
+
+
+def last_change(root: str) -> str:
+    """The name that `look_again` returned, or another one if an answer was dropped since.
+
+    What follows from answers alone stays true as long as the name is the same.
+    """
     return _change.get(root) or ""
 
 

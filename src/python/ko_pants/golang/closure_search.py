@@ -22,7 +22,7 @@ from ko_pants.golang.build_context import BuildContext
 from ko_pants.golang.closure import Closure
 from ko_pants.golang.directory import DEFAULT_PROFILE, READABLE_ENDINGS, GoDirectory
 from ko_pants.golang.embed import EmbedFilter
-from ko_pants.golang.import_path import candidate_directories, import_path_of, places_of, prefixes
+from ko_pants.golang.import_path import import_path_of, places_of, resolve_import
 from ko_pants.golang.repo_paths import is_within, join
 from ko_pants.golang.source_file import GoFile, OtherFile
 from ko_pants.golang.workspace import Workspace
@@ -30,7 +30,7 @@ from ko_pants.oci.platform import Platform
 
 
 @dataclass(frozen=True)
-class _Package:
+class Package:
     """A directory that the search has reached, with its analysis.
 
     A mask is a set of platforms, see `BuildContext`.
@@ -48,15 +48,15 @@ class _Package:
     imports: tuple[tuple[str, int], ...]
 
     @classmethod
-    def of(cls, directory: GoDirectory, context: BuildContext) -> _Package:
+    def of(cls, directory: GoDirectory, context: BuildContext) -> Package:
         """The package of a directory, for the platforms of a context. Many searches share it."""
         found = directory.derived.get(context)
-        if not isinstance(found, _Package):
+        if not isinstance(found, Package):
             found = directory.derived[context] = cls._of(directory, context)
         return found
 
     @classmethod
-    def _of(cls, directory: GoDirectory, context: BuildContext) -> _Package:
+    def _of(cls, directory: GoDirectory, context: BuildContext) -> Package:
         masks = tuple((file, context.mask(file)) for file in directory.files)
         imports: dict[str, int] = {}
         for file, mask in masks:
@@ -78,6 +78,14 @@ class _Package:
         """The Go files, with their paths, that Go may use for at least one of the platforms."""
         return [
             (file, path) for (file, mask), path in zip(self.masks, self.paths) if mask & platforms
+        ]
+
+    def others_for(self, platforms: int, *, is_main: bool) -> list[tuple[OtherFile, str]]:
+        """The files, with their paths, that Go may use beside its Go files on such platforms."""
+        return [
+            (file, path)
+            for file, path, mask in self.others
+            if mask & platforms and (file.name != DEFAULT_PROFILE or is_main)
         ]
 
 
@@ -108,7 +116,7 @@ class ClosureSearch:
         self._boundaries = set(workspace.boundaries)
         # Directory -> mask of the platforms that reach it; directory -> its package.
         self._reached: dict[str, int] = {}
-        self._packages: dict[str, _Package] = {}
+        self._packages: dict[str, Package] = {}
         # Directories of packages with files that include others.
         self._including: set[str] = set()
         # Import path -> the directories where it may be.
@@ -160,10 +168,10 @@ class ClosureSearch:
         """The analyses of these directories, in the same order."""
         return tuple(directory for _, directory in sorted(self._known.items()))
 
-    def _package(self, path: str) -> _Package:
+    def _package(self, path: str) -> Package:
         package = self._packages.get(path)
         if package is None:
-            package = self._packages[path] = _Package.of(self._known[path], self._context)
+            package = self._packages[path] = Package.of(self._known[path], self._context)
         return package
 
     def _follow(self, imports: list[tuple[str, int]]) -> set[str]:
@@ -206,20 +214,12 @@ class ClosureSearch:
 
         If two modules have the package, Go has to see both to report an ambiguous import.
         """
-        candidates: list[str] = []
-        # Go refuses relative imports in modules.
-        if not import_path.startswith("."):
-            candidates = candidate_directories(import_path, self._workspace, self._boundaries)
-            required = self._workspace.module_set.required_paths
-            outside = any(prefix in required for prefix in prefixes(import_path))
-            # Other paths without a dot in the first element are the standard library's.
-            if outside or (not candidates and "." in import_path.partition("/")[0]):
-                if self._workspace.vendor is not None:
-                    candidates.append(join(self._workspace.vendor, import_path))
-                else:
-                    self._third_party.add(import_path)
-        self._resolved[import_path] = tuple(candidates)
-        return self._resolved[import_path]
+        modules = self._workspace.module_set
+        candidates, third_party = resolve_import(import_path, modules, self._boundaries)
+        if third_party:
+            self._third_party.add(import_path)
+        self._resolved[import_path] = candidates
+        return candidates
 
     def finish(self) -> Closure:
         """The closure, once `step` wants nothing more."""
@@ -258,14 +258,8 @@ class ClosureSearch:
         # All closures of a workspace share the first, unless one has something of its own.
         return tuple(sorted((*of_modules, *sorted(added)))) if added else of_modules
 
-    def _other_files(self, path: str, package: _Package) -> list[tuple[OtherFile, str]]:
-        """The files, with their paths, that Go may use beside the Go files of a package."""
-        reached = self._reached[path]
-        return [
-            (file, file_path)
-            for file, file_path, mask in package.others
-            if mask & reached and (file.name != DEFAULT_PROFILE or path == self._main)
-        ]
+    def _other_files(self, path: str, package: Package) -> list[tuple[OtherFile, str]]:
+        return package.others_for(self._reached[path], is_main=path == self._main)
 
     def _included_files(self, path: str) -> set[str]:
         """The paths in the repo that the files of a package include, and those that these include.

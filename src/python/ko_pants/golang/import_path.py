@@ -46,12 +46,39 @@ def candidate_directories(
     :param boundaries: a set of `workspace.boundaries`, for a caller that asks many times.
     """
     nested = frozenset(workspace.boundaries) if boundaries is None else boundaries
+    return _candidates(import_path, workspace.module_set, nested)
+
+
+def _candidates(import_path: str, modules: ModuleSet, boundaries: Collection[str]) -> list[str]:
     return [
         place.directory
-        for place in places_of(import_path, workspace.module_set)
+        for place in places_of(import_path, modules)
         # Another module that begins in between has the package, or nobody.
-        if not any(directory in nested for directory in place.below_module)
+        if not any(directory in boundaries for directory in place.below_module)
     ]
+
+
+def resolve_import(
+    import_path: str, modules: ModuleSet, boundaries: Collection[str]
+) -> tuple[tuple[str, ...], bool]:
+    """Where Go looks for a package in the repo: in every module whose path is a prefix.
+
+    If two modules have the package, Go has to see both to report an ambiguous import. The other
+    result is True if the package may also come from a module outside of the repo.
+
+    :param boundaries: directories where other modules begin; a set.
+    """
+    # Go refuses relative imports in modules.
+    if import_path.startswith("."):
+        return (), False
+    candidates = _candidates(import_path, modules, boundaries)
+    outside = any(prefix in modules.required_paths for prefix in prefixes(import_path))
+    # Other paths without a dot in the first element are the standard library's.
+    if not outside and (candidates or "." not in import_path.partition("/")[0]):
+        return tuple(candidates), False
+    if modules.vendor is None:
+        return tuple(candidates), True
+    return (*candidates, join(modules.vendor, import_path)), False
 
 
 def places_of(import_path: str, modules: ModuleSet) -> tuple[PackagePlace, ...]:
