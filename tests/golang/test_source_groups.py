@@ -27,6 +27,7 @@ EMBEDS: dict[str, tuple[str, ...] | None] = {
     "kodata/index.html": None,
     "web/web.go": ("static", "*_test.go"),
     "web/web_test.go": (),
+    "nested/nested_test.go": (),
     "web/static/inner/inner.go": ("page.html",),
     "web/static/inner/x.h": None,
     "nested/go.mod": None,
@@ -76,10 +77,11 @@ def _source(patterns: tuple[str, ...]) -> bytes:
         ("include/common.h", SourceGroup("include")),
         ("vendor/example.com/x/x.go", SourceGroup("vendor/example.com/x")),
         ("nested/nested.go", SourceGroup("nested")),
-        # What only tests read is apart, and what a program embeds is not.
+        # What only tests read is apart, of all packages together; what a program embeds is not.
         ("main_test.go", SourceGroup("", tests=True)),
         ("testdata/golden.txt", SourceGroup("", tests=True)),
         ("web/web_test.go", SourceGroup("web")),
+        ("nested/nested_test.go", SourceGroup("", tests=True)),
         # An embedded file belongs to the innermost package that embeds it.
         ("web/static/app.js", SourceGroup("web")),
         ("web/static/inner/page.html", SourceGroup("web/static/inner")),
@@ -148,4 +150,4 @@ def test_every_file_is_in_or_below_the_directory_of_its_group(
             assert is_within(posixpath.dirname(path), group.directory)
             # Go files of one group are of one package, unless they are kodata.
             if path.endswith(".go") and path in embeds and not group.directory.endswith("kodata"):
-                assert group.directory == posixpath.dirname(path)
+                assert group.tests or group.directory == posixpath.dirname(path)

@@ -99,7 +99,7 @@ def named(runner: RuleRunner, *files: str, direct: bool = False) -> set[str]:
     return {address.spec for address in found}
 
 
-def test_there_is_a_target_for_each_package_and_one_for_its_tests(runner: RuleRunner) -> None:
+def test_there_is_a_target_for_each_package_and_one_for_all_tests(runner: RuleRunner) -> None:
     generated = {
         target.address.spec: sources(runner, target.address)
         for target in runner.request(AllTargets, [])
@@ -107,11 +107,10 @@ def test_there_is_a_target_for_each_package_and_one_for_its_tests(runner: RuleRu
     }
     assert generated == {
         "//:go#.": {"app.go"},
-        "//:go#_test.go": {"app_test.go"},
+        "//:go#_test.go": {"app_test.go", "web/web_test.go", "web/testdata/golden"},
         "//:go#cmd": {"cmd/main.go"},
         "//:go#cmd/kodata": {"cmd/kodata/deep/x.txt"},
         "//:go#web": {"web/web.go", "web/web_windows.go", "web/static/a.txt"},
-        "//:go#web/_test.go": {"web/web_test.go", "web/testdata/golden"},
         "//:go#other": {"other/other.go"},
         "//:go#tools": {"tools/tool.go"},
         # Module files have targets of their own.
@@ -148,8 +147,8 @@ def test_an_edit_names_the_images_that_read_the_package(
 @pytest.mark.parametrize(
     ("path", "owner"),
     [
-        ("web/web_test.go", "//:go#web/_test.go"),
-        ("web/testdata/golden", "//:go#web/_test.go"),
+        ("web/web_test.go", "//:go#_test.go"),
+        ("web/testdata/golden", "//:go#_test.go"),
         ("app_test.go", "//:go#_test.go"),
         ("other/other.go", "//:go#other"),
         ("tools/go.mod", "//tools/go.mod:../go"),
@@ -186,7 +185,7 @@ def test_a_deleted_file_names_the_generator_as_with_targets_for_files(runner: Ru
 
 def test_a_target_lives_in_the_directory_of_its_package(runner: RuleRunner) -> None:
     found = runner.run_goal_rule(list_targets.List, args=["web::"]).stdout.splitlines()
-    assert found == ["//:go#web", "//:go#web/_test.go"]
+    assert found == ["//:go#web"]
     found = runner.run_goal_rule(list_targets.List, args=["cmd:"]).stdout.splitlines()
     assert found == ["//:go#cmd", IMAGE]
     found = runner.run_goal_rule(list_targets.List, args=["web/static/a.txt"]).stdout.splitlines()
@@ -201,7 +200,7 @@ def test_peek_and_dependents_read_well(runner: RuleRunner) -> None:
     assert found.split() == ["//:go", IMAGE]
     wanted = ["--target-type=go_package_sources", "web::"]
     found = runner.run_goal_rule(filter_targets.FilterGoal, args=wanted).stdout
-    assert found.split() == ["//:go#web", "//:go#web/_test.go"]
+    assert found.split() == ["//:go#web"]
 
 
 def test_dependencies_and_tags_of_the_generator_are_those_of_its_targets() -> None:

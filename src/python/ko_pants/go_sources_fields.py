@@ -31,7 +31,7 @@ class GoSourcesTargetUnitField(StringField):
         "What there is a target for: `file` or `package`.\n\n"
         "`file` means a `go_source` for each file, so that an image depends on the files that its "
         "program reads, and on no others. `package` means a `go_package_sources` for each "
-        "directory, and one for its `_test.go` files. An image depends on the packages that its "
+        "directory, and one for all `_test.go` files. An image depends on the packages that its "
         "program reads, so `--changed-dependents` names it also when another file of such a "
         "package changes, for example one for another operating system. It never names fewer "
         "images. Repositories of thousands of files take less memory with `package`.\n\n"

@@ -611,7 +611,7 @@ class GoPackageSourcesTarget(Target):
         GoPackageSourcesDependenciesField,
     )
     help = (
-        "The files of one Go package that builds read, or its tests.\n\n"
+        "The files of one Go package that builds read, or the tests of all packages.\n\n"
         "`go_sources` generates it where it has `one_target_per='package'`."
     )
 

@@ -28,7 +28,7 @@ class SourceGroup:
     """Files that stand together.
 
     :param directory: relative to the repo's root; all of the files are in it or below it.
-    :param tests: they are for the tests of the package alone.
+    :param tests: they are for tests alone, those of all packages.
     """
 
     directory: str
@@ -120,6 +120,7 @@ class SourceGrouping:
     ) -> None:
         self._matched = matched
         self._depth = len(root.split("/")) if root else 0
+        self._tests = SourceGroup(root, tests=True)
         self._embeds = packages.embeds
         self._test_embeds = packages.test_embeds
         self._modules = {
@@ -133,7 +134,8 @@ class SourceGrouping:
         - The files below a directory `kodata` are a group.
         - A file that has its place in the packages is in the group of its directory.
         - Another is in the group of the innermost package that embeds it.
-        - What only tests read is apart.
+        - What only tests read is apart, that of all packages together: no image depends on it,
+          and Pants asks each target for its dependencies.
         """
         directory, name = posixpath.split(path)
         if name in _ALONE:
@@ -147,8 +149,8 @@ class SourceGrouping:
         package = embedder(path, self._embeds, self._modules)
         if path in self._matched:
             # A program can embed a test file.
-            return SourceGroup(directory, tests=package is None)
+            return self._tests if package is None else SourceGroup(directory)
         if package is not None:
             return SourceGroup(package)
         package = embedder(path, self._test_embeds, self._modules)
-        return SourceGroup(directory) if package is None else SourceGroup(package, tests=True)
+        return SourceGroup(directory) if package is None else self._tests

@@ -25,7 +25,6 @@ from ko_pants.go_sources_fields import (
     GoSourcesTargetUnitField,
     TargetUnit,
 )
-from ko_pants.golang.repo_paths import join
 from ko_pants.golang.source_groups import EmbeddingPackages, SourceGroup, SourceGrouping
 from ko_pants.products import EmbeddingPackagesRequest
 from ko_pants.rules.repo_files import matching_files
@@ -80,7 +79,7 @@ async def _embedded_sources(generator: Target, packages: EmbeddingPackages) -> l
 
 # The characters that Pants refuses in the name of a target that is generated.
 _NO_NAME = frozenset(BANNED_CHARS_IN_GENERATED_NAME)
-# The last part of the name of a package's tests. A directory of that name has targets of its files.
+# The name of the tests of all packages. A directory of that name has targets of its files.
 _TESTS = "_test.go"
 
 
@@ -114,8 +113,8 @@ class _Targets:
     def of_group(self, group: SourceGroup, paths: Sequence[str]) -> Iterator[Target]:
         """The `go_package_sources` of a group, or targets of its files if it cannot have a name."""
         directory = self._relative(group.directory)
-        name = join(directory, _TESTS) if group.tests else directory or "."
-        if not _NO_NAME.isdisjoint(name) or directory.endswith(_TESTS):
+        name = _TESTS if group.tests else directory or "."
+        if not _NO_NAME.isdisjoint(name) or directory == _TESTS:
             yield from map(self.of_file, paths)
             return
         yield GoPackageSourcesTarget(
@@ -131,7 +130,7 @@ class _Targets:
     def of_packages(
         self, files: Iterable[str], matched: Sequence[str], packages: EmbeddingPackages
     ) -> Iterator[Target]:
-        """One target for each package and one for its tests; files that stand alone have theirs."""
+        """One target for each package, one for all tests; files that stand alone have theirs."""
         grouping = SourceGrouping(frozenset(matched), packages, self.root)
         groups: dict[SourceGroup, list[str]] = {}
         for path in files:
