@@ -123,13 +123,15 @@ class InferFilesDependencies(InferDependenciesRequest[FilesInferenceFieldSet]):
 
 
 async def _closure_files(build: GoBuild, wanted: GoClosureRequest, root: str) -> Collection[str]:
-    """The files of a closure, but those on which their go.work depends."""
+    """The files of a closure, but those on which their go.work depends.
+
+    The caller has asked for `disk_look`.
+    """
     if build.package:
         # Looked at here, so that Pants infers again when these files change.
         await hidden_files(HiddenFilesRequest())
         _, closure = await tool_closure(build, wanted, root)
     else:
-        await disk_look(DiskLookRequest())
         try:
             closure = closure_on_disk(wanted, root)
         except KoPantsError as e:
@@ -152,7 +154,7 @@ async def _closure_owners(
     settings: Settings,
     root: str,
 ) -> tuple[Address, ...]:
-    """The owners of the closure's files."""
+    """The owners of the closure's files. The caller has asked for `disk_look`."""
     platforms = platforms or go_platforms()
     # The linker's flags do not decide which files there are, and templates in them may ask git.
     builds = await filled_builds(
@@ -165,11 +167,13 @@ async def _closure_owners(
 
 
 async def _tree_owners(directory: str | None, root: str) -> tuple[Address, ...]:
-    """The owners of the files below a directory of the repo; None stands for none."""
+    """The owners of the files below a directory of the repo; None stands for none.
+
+    The caller has asked for `disk_look`.
+    """
     if directory is None:
         return ()
     # Most programs have no kodata, and Pants would look for it in each directory on the way.
-    await disk_look(DiskLookRequest())
     if not ask(root, HasEntry(*posixpath.split(directory))):
         return ()
     return await owners_of_files(await existing_files((), trees=(directory,)))
@@ -190,6 +194,7 @@ async def infer_image_dependencies(
 ) -> InferredDependencies:
     """The owners of the program's files, and the targets of `binary` and `base_image`."""
     field_set = request.field_set
+    await disk_look(DiskLookRequest())
     found: list[Address] = []
     base = await base_target(field_set.base_image, settings)
     if base is not None:
@@ -233,6 +238,7 @@ async def infer_executable_dependencies(
 ) -> InferredDependencies:
     """The owners of the program's files, for the default platforms."""
     field_set = request.field_set
+    await disk_look(DiskLookRequest())
     build = await executable_build(
         field_set.address,
         field_set.main,
