@@ -28,7 +28,7 @@ from ko_pants.products import (
     PublishPlan,
     PublishPlanRequest,
 )
-from ko_pants.rules import built_inputs, listed_inputs, program_inputs, publish_plan
+from ko_pants.rules import built_inputs, listed_inputs, program_inputs
 from ko_pants.rules.current_inputs import current_inputs
 from ko_pants.rules.record_keeping import PendingRecord, forget, open_records, pending_record
 from ko_pants.rules.settings import GoEnvironment, Settings
@@ -147,7 +147,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(place, name, call)
 
     for place, name in (
-        (publish_plan, "inputs_of_built"),
+        (built_inputs, "inputs_of_built"),
         (built_inputs, "image_inputs"),
         (program_inputs, "compile_sources"),
         (listed_inputs, "sorted_inputs"),

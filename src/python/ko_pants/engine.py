@@ -129,6 +129,8 @@ from ko_pants.products import (
     PublishPlanRequest,
     QuestionsAnswered,
     QuestionsAnsweredRequest,
+    RecordedImage,
+    RecordedImageRequest,
     ResolvedBase,
     RunTime,
     RunTimeRequest,
@@ -1015,6 +1017,18 @@ else:
 
     async def packaging(request: PackagingRequest) -> Packaging:
         return await find_packaging(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def recorded_image(request: RecordedImageRequest) -> RecordedImage:
+        return await Get(RecordedImage, RecordedImageRequest, request)
+
+else:
+    from ko_pants.rules.built_inputs import find_recorded_image
+
+    async def recorded_image(request: RecordedImageRequest) -> RecordedImage:
+        return await find_recorded_image(request, **implicitly())
 
 
 if HAS_GET:

@@ -900,9 +900,14 @@ class ImageDocumentsRequest:
 
 @dataclass(frozen=True)
 class ImageDocuments:
-    """`image.json`, index, manifests and configs, below the output path of the target."""
+    """`image.json`, index, manifests and configs, below the output path of the target.
+
+    :param image_digest: of the index or manifest, with `platforms` what `package` says of it.
+    """
 
     digest: Digest
+    image_digest: str
+    platforms: str
 
 
 @dataclass(frozen=True)
@@ -951,6 +956,24 @@ class Packaging:
     """
 
     writes_files: bool
+
+
+@dataclass(frozen=True)
+class RecordedImageRequest:
+    """Ask for an image, and what it was made from.
+
+    :param field_set: `without_names`.
+    """
+
+    field_set: GoOciImageFieldSet
+
+
+@dataclass(frozen=True)
+class RecordedImage:
+    """An image, and what it was made from."""
+
+    built: BuiltImage
+    inputs: ImageInputs
 
 
 @dataclass(frozen=True)

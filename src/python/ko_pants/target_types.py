@@ -400,12 +400,18 @@ class GoOciImageFieldSet(ImageConfigFieldSet):
     provenance: GoOciImageProvenanceField
     output_path: OutputPathField
 
+    def __hash__(self) -> int:
+        # The engine takes one for each question. That of 40 fields takes as long as the answer.
+        return hash((self.address, self.tags.value))
+
     def without_names(self) -> GoOciImageFieldSet:
         """The same with the defaults of all fields that say where the image goes.
 
         What is in an image does not depend on them. So the steps that build it are asked with this,
         and the engine answers a new tag with the image of the last run.
         """
+        if self.tags is _NO_NAMES["tags"]:
+            return self
         return dataclasses.replace(self, **_NO_NAMES)
 
 

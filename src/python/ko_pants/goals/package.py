@@ -104,6 +104,16 @@ def _local_names(destinations: Sequence[Destination]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for d in destinations for name in d.local_names))
 
 
+def _package(digest: Digest, path: str, image: str, platforms: str, planned: str) -> BuiltPackage:
+    """A package, and what Pants says of it.
+
+    :param image: the digest of the index or manifest.
+    :param planned: this as `publish` expects it, which compares it with what it builds itself.
+    """
+    artifact = BuiltImageArtifact(path, (f"Image {image} ({platforms})",), image_digest=planned)
+    return BuiltPackage(digest, (artifact,))
+
+
 @rule
 async def package_image(
     field_set: GoOciImageFieldSet, settings: Settings, outside: GoEnvironment
@@ -117,11 +127,19 @@ async def package_image(
     destinations = destinations_of(names, settings)
     if not names_need_built(names, settings):
         await note_destinations(destinations)
-    built = await built_image(field_set)
-    # `publish` compares it with what it builds itself.
-    digest_of_plan = built.image.descriptor.digest
     path = field_set.output_path.value_or_default(file_ending=ENDING)
     formats = {*settings.package_formats, *(field_set.package_formats.value or ())}
+    wanted = wanted_artifacts(field_set, settings.artifacts)
+    writes_artifacts = bool(wanted) and (await packaging(PackagingRequest())).writes_files
+    documents = ImageDocumentsRequest(field_set.without_names())
+    if not (formats or writes_artifacts):
+        # One question, for each is asked again for each image of a new tag.
+        made = await image_documents(documents)
+        return _package(
+            *(made.digest, path, made.image_digest, made.platforms), planned=made.image_digest
+        )
+    built = await built_image(field_set)
+    planned = built.image.descriptor.digest
     digests: list[Digest] = []
     if formats:
         if names_need_built(names, settings):
@@ -130,22 +148,10 @@ async def package_image(
         # Its layers may have become others.
         files = await write_image_files(documents_of(built), path)
     else:
-        request = ImageDocumentsRequest(field_set.without_names())
-        files = (await image_documents(request)).digest
-    wanted = wanted_artifacts(field_set, settings.artifacts)
-    if wanted and (await packaging(PackagingRequest())).writes_files:
+        files = (await image_documents(documents)).digest
+    if writes_artifacts:
         found = await image_artifacts(ImageArtifactsRequest(built, wanted))
         digests.append(await write_image_files(_artifact_files(found), path))
     image = built.image
     digest = await merge_digests(MergeDigests([files, *digests])) if digests else files
-    platforms = ", ".join(str(m.platform) for m in image.manifests)
-    return BuiltPackage(
-        digest,
-        (
-            BuiltImageArtifact(
-                path,
-                (f"Image {image.descriptor.digest} ({platforms})",),
-                image_digest=digest_of_plan,
-            ),
-        ),
-    )
+    return _package(*(digest, path, image.descriptor.digest, image.platform_names), planned=planned)

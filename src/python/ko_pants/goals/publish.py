@@ -24,12 +24,9 @@ from pants.core.goals.publish import (
     PublishPackages,
     PublishProcesses,
     PublishRequest,
-    PublishSubsystem,
 )
-from pants.engine.internals.session import RunId
 from pants.engine.process import InteractiveProcess
 from pants.engine.rules import collect_rules, rule
-from pants.option.global_options import GlobalOptions
 from pants.util.logging import LogLevel
 
 from ko_pants.engine import (
@@ -68,11 +65,10 @@ from ko_pants.rules.drift import correct_drift, drifted_layers
 from ko_pants.rules.image_names import NamingFieldSet
 from ko_pants.rules.layer import open_kocache
 from ko_pants.rules.local_loader import image_to_load, local_loader
-from ko_pants.rules.publish_run import RunOfImages
+from ko_pants.rules.publish_run import ImagesToPublish, RunOfImages
 from ko_pants.rules.record_keeping import pending_record
 from ko_pants.rules.run_report import RunReport
 from ko_pants.rules.session_terminal import has_user_interface
-from ko_pants.rules.settings import Settings
 from ko_pants.rules.shown_uploads import shown_upload
 from ko_pants.target_types import (
     GoOciImageFieldSet,
@@ -276,12 +272,7 @@ def _package(
 
 @rule(desc="Publish image", level=LogLevel.DEBUG)
 async def publish_image(
-    request: PublishGoOciImageRequest,
-    run: RunOfImages,
-    goal: PublishSubsystem,
-    settings: Settings,
-    pants: GlobalOptions,
-    run_id: RunId,
+    request: PublishGoOciImageRequest, images: ImagesToPublish
 ) -> PublishProcesses:
     """Do everything for one image but move its tags.
 
@@ -290,6 +281,7 @@ async def publish_image(
     plan = await publish_plan(PublishPlanRequest(request.field_set.address))
     if _is_outdated(request, plan):
         return PublishProcesses()
+    run, settings = images.run, images.settings
     built, publishing, loader = plan.built, run.publishing, None
     local = await local_loader(plan.destinations, settings)
     if local is not None:
@@ -310,15 +302,15 @@ async def publish_image(
         found = await _ask(run, pushed, together=False)
     if settings.artifacts.verify:
         _look_for_signatures(publishing, built, found)
-    files = await _write_files(publishing, built, found, blobs, pants.local_store_dir)
+    files = await _write_files(publishing, built, found, blobs, images.store)
     attachings = await _attachings(built, found, plan.field_set, settings.artifacts)
     open_kocache(settings.kocache).save_counters()
     record = await pending_record(plan, settings.kocache)
     if record is not None:
         run.report.keep(record)
     reader = None
-    if goal.output or run.references is not None:
-        reader = Reader(run_id, settings.tag_only, run.references)
+    if images.has_output or run.references is not None:
+        reader = Reader(run.run_id, settings.tag_only, run.references)
     by_publication = {f.publication: f for f in found}
     common = (publishing, run.report, built)
     packages = [

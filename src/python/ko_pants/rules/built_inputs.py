@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Iterable
 
-from ko_pants.engine import program_inputs
+from pants.engine.rules import rule
+
+from ko_pants.engine import built_image, program_inputs
 from ko_pants.layer_contents import ExecutableContent, TreeContent
-from ko_pants.products import AddedLayer, BuiltImage, GoExecutable, ImageInputs
+from ko_pants.products import (
+    AddedLayer,
+    BuiltImage,
+    GoExecutable,
+    ImageInputs,
+    RecordedImage,
+    RecordedImageRequest,
+)
 from ko_pants.rules.image_inputs import KODATA, ProgramUse, TreeUse, image_inputs
 from ko_pants.rules.program_inputs import inputs_request
 from ko_pants.rules.settings import Settings
@@ -71,3 +80,13 @@ async def inputs_of_built(
         for executables in zip(*(part.executables for part in built.platforms))
     ]
     return image_inputs(field_set, settings, built.base, built.config, programs, _trees(built))
+
+
+@rule
+async def find_recorded_image(request: RecordedImageRequest, settings: Settings) -> RecordedImage:
+    """Build the image, and say what it was made from.
+
+    It is a step of its own, because nothing of it depends on the names of the image.
+    """
+    built = await built_image(request.field_set)
+    return RecordedImage(built, await inputs_of_built(request.field_set, settings, built))

@@ -64,4 +64,6 @@ async def write_image_documents(request: ImageDocumentsRequest) -> ImageDocument
     """Build the image, and write its documents."""
     built = await built_image(request.field_set)
     path = request.field_set.output_path.value_or_default(file_ending=ENDING)
-    return ImageDocuments(await write_image_files(documents_of(built), path))
+    files = await write_image_files(documents_of(built), path)
+    image = built.image
+    return ImageDocuments(files, image.descriptor.digest, image.platform_names)

@@ -9,9 +9,8 @@ from pants.base.build_root import BuildRoot
 from pants.engine.rules import rule
 from pants.engine.target import WrappedTargetRequest
 
-from ko_pants.engine import built_image, wrapped_target
-from ko_pants.products import PublishPlan, PublishPlanRequest
-from ko_pants.rules.built_inputs import inputs_of_built
+from ko_pants.engine import recorded_image, wrapped_target
+from ko_pants.products import PublishPlan, PublishPlanRequest, RecordedImageRequest
 from ko_pants.rules.image_names import destinations_of, image_names, names_need_built
 from ko_pants.rules.record_keeping import image_place
 from ko_pants.rules.settings import GoEnvironment, Settings
@@ -33,9 +32,9 @@ async def plan_publication(
     field_set = GoOciImageFieldSet.create(wrapped.target)
     names = await image_names(field_set, outside, settings)
     where = destinations_of(names, settings)
-    built = await built_image(field_set)
+    recorded = await recorded_image(RecordedImageRequest(field_set.without_names()))
+    built = recorded.built
     if names_need_built(names, settings):
         where = destinations_of(names, settings, built)
-    inputs = await inputs_of_built(field_set, settings, built)
     place = image_place(field_set.address, where, build_root.path)
-    return PublishPlan(field_set, built, where, inputs, place)
+    return PublishPlan(field_set, built, where, recorded.inputs, place)

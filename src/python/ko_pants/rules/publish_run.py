@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pants.base.build_root import BuildRoot
+from pants.core.goals.publish import PublishSubsystem
 from pants.engine.env_vars import EnvironmentVarsRequest
 from pants.engine.internals.session import RunId
-from pants.engine.rules import _uncacheable_rule
+from pants.engine.rules import _uncacheable_rule, rule
+from pants.option.global_options import GlobalOptions
 
 from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.engine import environment_options, environment_vars, pauses
@@ -90,6 +92,23 @@ class RunOfImages:
     report: RunReport
     references: ReferencesFile | None = None
     shown_uploads: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ImagesToPublish:
+    """All that the images of a run share.
+
+    It is one, for the engine keeps a list of the images that need a thing, and goes through it when
+    an image is published again.
+
+    :param store: the directory of Pants' store.
+    :param has_output: somebody reads what becomes of them: `--publish-output`.
+    """
+
+    run: RunOfImages
+    settings: Settings
+    store: str
+    has_output: bool
 
 
 _runs: BoundedMemory[int, RunOfImages] = BoundedMemory(
@@ -211,6 +230,14 @@ async def publish_run(
         *(run_id, access, root, settings.image_refs, signer.settings, files, started),
         interval_seconds=progress_interval(ko),
     )
+
+
+@rule
+async def images_to_publish(
+    run: RunOfImages, settings: Settings, goal: PublishSubsystem, pants: GlobalOptions
+) -> ImagesToPublish:
+    """What each image would ask for by itself."""
+    return ImagesToPublish(run, settings, pants.local_store_dir, bool(goal.output))
 
 
 @_uncacheable_rule
