@@ -15,11 +15,12 @@ from pants.engine.internals.session import RunId
 
 from ko_pants.disk.replacement import replace_file
 from ko_pants.errors import KoPantsError
+from ko_pants.free_memory import give_back_memory
 from ko_pants.process_log import SOURCES, Work, take_work
 from ko_pants.products import BuiltImage
 from ko_pants.publishing.destinations import Destination
 from ko_pants.publishing.publication import Found, Published
-from ko_pants.publishing.run_totals import FAILED, RunTotals, outcome_of, transfers_of
+from ko_pants.publishing.run_totals import FAILED, UP_TO_DATE, RunTotals, outcome_of, transfers_of
 from ko_pants.registry.traffic import Traffic
 from ko_pants.rules.record_keeping import (
     PendingRecord,
@@ -151,6 +152,8 @@ class RunReport:
         page = self._page(totals, work) if self._files.page else ""
         if self._records:
             keep_records(self._records, self._published(), work)
+        outcomes = self._outcomes.values()
+        give_back_memory(len(outcomes), changed=any(o != UP_TO_DATE for o in outcomes))
         failures = []
         if self._files.totals:
             content = json.dumps(totals.to_json(), indent=2) + "\n"
