@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "python" / "ko_pants"
 CORE = (
     *(
         "artifacts",
+        "compile_waves",
         "daemon_memory",
         "disk",
         "errors",

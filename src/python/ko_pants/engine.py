@@ -60,6 +60,10 @@ from ko_pants.products import (
     BuildClosureRequest,
     BuiltImage,
     ClientVariables,
+    CompileGateOpened,
+    CompileGateRequest,
+    CompileWaves,
+    CompileWavesRequest,
     DiskLook,
     DiskLookRequest,
     EmbeddingPackagesRequest,
@@ -849,6 +853,30 @@ else:
 
     async def go_executables(requests: Iterable[GoExecutableRequest]) -> tuple[GoExecutable, ...]:
         return await concurrently(go_executable(r, **implicitly()) for r in requests)
+
+
+if HAS_GET:
+
+    async def compile_waves(request: CompileWavesRequest) -> CompileWaves:
+        return await Get(CompileWaves, CompileWavesRequest, request)
+
+else:
+    from ko_pants.rules.compile_gate import waves_of_run
+
+    async def compile_waves(request: CompileWavesRequest) -> CompileWaves:
+        return await waves_of_run(request, **implicitly())
+
+
+if HAS_GET:
+
+    async def compile_gate(request: CompileGateRequest) -> CompileGateOpened:
+        return await Get(CompileGateOpened, CompileGateRequest, request)
+
+else:
+    from ko_pants.rules.compile_gate import open_compile_gate
+
+    async def compile_gate(request: CompileGateRequest) -> CompileGateOpened:
+        return await open_compile_gate(request, **implicitly())
 
 
 if HAS_GET:

@@ -11,11 +11,13 @@ from pants.engine.addresses import Address
 from pants.engine.engine_aware import EngineAwareParameter
 from pants.engine.fs import EMPTY_DIGEST, Digest, FileEntry
 from pants.engine.internals.native_engine import ProcessExecutionEnvironment
+from pants.engine.internals.session import RunId
 from pants.engine.process import ProcessResultMetadata
 from pants.source.filespec import FilespecMatcher
 from pants.util.frozendict import FrozenDict
 
 from ko_pants.artifacts.artifact import Artifact
+from ko_pants.compile_waves import Waves
 from ko_pants.disk.disk import HiddenFile
 from ko_pants.explanation.record import Input
 from ko_pants.explanation.store import ImagePlace
@@ -629,6 +631,38 @@ class ResultSource:
     """
 
     metadata: ProcessResultMetadata | None
+
+
+@dataclass(frozen=True)
+class CompileWavesRequest:
+    """Ask for the `CompileWaves` of this run."""
+
+
+@dataclass(frozen=True)
+class CompileWaves:
+    """The compiles of a run, in the order in which images asked for them.
+
+    Those of all runs are equal: an image that has not changed is not made again for another run.
+
+    :param run: the run.
+    """
+
+    run: RunId = field(compare=False)
+    waves: Waves[GoExecutableRequest] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class CompileGateRequest:
+    """Ask to wait until a wave of compiles may begin."""
+
+    run: RunId
+    wave: int
+    waves: Waves[GoExecutableRequest] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class CompileGateOpened:
+    """The wave may begin; for another run than the current one that is so at once."""
 
 
 @dataclass(frozen=True)

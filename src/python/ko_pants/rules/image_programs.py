@@ -5,12 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Sequence
 
-from ko_pants.engine import go_executables, hidden_files, host_tools
+from ko_pants.compile_waves import FREE_WAVES
+from ko_pants.engine import (
+    compile_gate,
+    compile_waves,
+    go_executables,
+    hidden_files,
+    host_tools,
+)
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.executable import executable_problem
 from ko_pants.oci.image import BaseImage
 from ko_pants.oci.platform import Platform
 from ko_pants.products import (
+    CompileGateRequest,
+    CompileWavesRequest,
     GoBuild,
     GoExecutable,
     GoExecutableRequest,
@@ -125,6 +134,20 @@ async def wanted_programs(
     return WantedPrograms(tuple(found), tools, tuple(requests), debug)
 
 
+async def _wait_for_turn(requests: Sequence[GoExecutableRequest]) -> None:
+    """Wait until it is the turn of an image to be compiled; see `rules.compile_gate`.
+
+    What runs in an environment of its own has another queue, and what is there is not compiled.
+    """
+    compiles = [r for r in requests if r.build is not None and not r.build.environment]
+    if not compiles:
+        return
+    found = await compile_waves(CompileWavesRequest())
+    wave = found.waves.join(compiles)
+    if wave >= FREE_WAVES:
+        await compile_gate(CompileGateRequest(found.run, wave, found.waves))
+
+
 async def programs_of_image(
     field_set: GoOciImageFieldSet,
     base: BaseImage,
@@ -137,7 +160,9 @@ async def programs_of_image(
         platform, or two have one name. The text names target and field.
     """
     wanted = await wanted_programs(field_set, base, outside, settings)
-    executables = await go_executables(r for requests in wanted.requests for r in requests)
+    requests = [request for of_program in wanted.requests for request in of_program]
+    await _wait_for_turn(requests)
+    executables = await go_executables(requests)
     count = len(base.manifests)
     by_program = [executables[at : at + count] for at in range(0, len(executables), count)]
     if wanted.debug:
