@@ -10,7 +10,7 @@ from publishing.test_progress import Clock
 
 from ko_pants.rules.process_progress import ProcessProgress
 
-SECONDS = 60.0
+SECONDS = 20.0
 
 
 class Output:

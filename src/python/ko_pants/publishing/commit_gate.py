@@ -52,6 +52,8 @@ _MAX_LINE_BYTES = 500
 # Linux and 8 KiB on macOS.
 _PATIENCE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.005
+# How often a directory is removed, if it is not empty because a process has made a file meanwhile.
+_REMOVALS = 3
 # How often a process that waits gets an empty line at least, while progress is reported.
 _WAKE_SECONDS = 0.2
 
@@ -146,7 +148,10 @@ class CommitGate:
             atexit.unregister(self._remove)
 
     def _remove(self) -> None:
-        shutil.rmtree(self.directory, ignore_errors=True)
+        for _ in range(_REMOVALS):
+            shutil.rmtree(self.directory, ignore_errors=True)
+            if not os.path.exists(self.directory):
+                return
 
     def tell(self, number: int, text: str) -> None:
         """Have the process of an image say something. Called by `commit` alone."""
