@@ -2,8 +2,8 @@
 
 CPython looks after each 700 objects more, and through all objects whenever their number has grown
 by a quarter. Pants makes millions of objects for a repo of thousands of targets, all of which it
-keeps: the looks took about a tenth of the daemon's CPU time and found nothing. What nobody refers to
-any more is freed at once, without a look, unless it is part of a cycle.
+keeps: the looks took about a tenth of the daemon's CPU time and found nothing. What nobody refers
+to any more is freed at once, without a look, unless it is part of a cycle.
 """
 
 from __future__ import annotations
