@@ -49,6 +49,14 @@ def pages(help_info: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def section_head(name: str, description: str) -> str:
+    """The heading of a target or a goal, what it is, and where there is more about it."""
+    return (
+        f"\n## `{name}`\n\n{paragraphs(description)}\n\n"
+        f"More about it: [`{name}`](../reference.md#{name}).\n\n"
+    )
+
+
 def targets_page(targets: Iterable[Mapping[str, Any]]) -> str:
     """A table of the fields of each target."""
     out = [
@@ -58,11 +66,7 @@ def targets_page(targets: Iterable[Mapping[str, Any]]) -> str:
         "[Targets](../reference.md#targets) says more, with examples.\n"
     ]
     for target in sorted(targets, key=lambda t: str(t["alias"])):
-        alias = target["alias"]
-        out.append(
-            f"\n## `{alias}`\n\n{paragraphs(target['description'])}\n\n"
-            f"More about it: [`{alias}`](../reference.md#{alias}).\n\n"
-        )
+        out.append(section_head(target["alias"], target["description"]))
         fields = [f for f in target["fields"] if f["alias"] not in _COMMON_FIELDS]
         rows = (
             (
@@ -107,10 +111,7 @@ def goals_page(scopes: Iterable[Mapping[str, Any]], goals: Mapping[str, Any]) ->
     ]
     for scope in sorted(scopes, key=lambda s: str(s["scope"])):
         name = scope["scope"]
-        out.append(
-            f"\n## `{name}`\n\n{paragraphs(goals[name]['description'])}\n\n"
-            f"More about it: [`{name}`](../reference.md#{name}).\n\n"
-        )
+        out.append(section_head(name, goals[name]["description"]))
         options = [*scope["basic"], *scope["advanced"]]
         out += option_table(options) if options else ["It has no options.\n"]
     return "".join(out)

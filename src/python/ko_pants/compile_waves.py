@@ -41,9 +41,10 @@ class Waves(Generic[R]):
             if self._room <= 0:
                 self._room = max(self._smallest, len(self._known) // _GROWTH)
                 self._last.append(new[-1])
+            else:
+                self._last[-1] = new[-1]
             self._known.update(new)
             self._room -= len(new)
-            self._last[-1] = new[-1]
             return len(self._last) - 1
 
     def last(self, wave: int) -> R:
