@@ -25,7 +25,8 @@ class Case:
     """A target, what is wrong with it, and what the one error must say.
 
     `build` is the BUILD file of directory `case`; `{registry}`, `{closed}` and `{root}` are filled
-    in here, in `env` and in `flags`.
+    in here, in `env` and in `flags`. With `second` the mistake shows when the second image comes:
+    blobs of the first one may be there by then, and its tag is not.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Case:
     env: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     target: str = "case:image"
+    second: bool = False
 
 
 def image(**fields: object) -> str:
@@ -283,6 +285,7 @@ CASES = [
         ("case:image", "case:other", "oci:dist/oci:same:latest", "`repository`"),
         image(repository="same") + "go_oci_image(name='other', repository='same')\n",
         target="case:",
+        second=True,
     ),
     Case(
         "two images with one tag of several",
@@ -291,6 +294,7 @@ CASES = [
         "go_oci_image(name='other', repository='same', image_tags=['b', 'c'])\n",
         env={"KO_DOCKER_REPO": "{registry}"},
         target="case:",
+        second=True,
     ),
     Case(
         "malformed SOURCE_DATE_EPOCH",
@@ -429,8 +433,13 @@ def test_one_clear_error(case: Case, repo: Workspace, registry: RealRegistry) ->
     # Neither the maps nor the published images have changed.
     after = repo.maps()
     assert {path: after.get(path) for path in maps} == maps
-    assert files_below(repo.root / "dist" / "oci") == layout
-    assert not any("same" in path or "image" in path for path in _repositories(registry))
+    published = files_below(repo.root / "dist" / "oci")
+    assert {path: published.get(path) for path in layout} == layout
+    if case.second:
+        assert not any(path.endswith("/tags") for path in _repositories(registry))
+    else:
+        assert published == layout
+        assert not any("same" in path or "image" in path for path in _repositories(registry))
 
 
 def test_afterwards_the_good_image_is_up_to_date(repo: Workspace) -> None:
