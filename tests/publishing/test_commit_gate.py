@@ -300,7 +300,11 @@ def test_who_interrupts_the_process_is_told_what_is_where(shell: str, number: in
     )
     assert begun.wait(SECONDS)
     process.send_signal(number)
-    _, text = process.communicate(timeout=SECONDS)
+    try:
+        _, text = process.communicate(timeout=SECONDS)
+    finally:
+        # The thread of the gate asks as long as the process is there.
+        process.kill()
     assert text == "interrupted: no tag has moved\n2 of 3 blobs are there\n"
     assert process.returncode == 1
     gone(gate)
