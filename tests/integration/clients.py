@@ -12,8 +12,9 @@ import subprocess
 import termios
 import threading
 import time
-from typing import Iterator
+from typing import Callable, Iterator
 
+from fault_registry import FaultRegistry, Seen
 from integration.workspace import Workspace, go_mod, wait_until
 from slow_server import slow_server
 
@@ -37,6 +38,28 @@ class Held:
     def release(self) -> None:
         """Let it answer."""
         self._answer.set()
+
+
+@contextlib.contextmanager
+def held_requests(registry: FaultRegistry, picks: Callable[[Seen], bool]) -> Iterator[Held]:
+    """The registry does not answer the requests that a function picks, until the end."""
+    held = Held()
+
+    def on_request(seen: Seen) -> None:
+        if picks(seen):
+            held.wait()
+
+    registry.on_request = on_request
+    try:
+        yield held
+    finally:
+        registry.on_request = lambda seen: None
+        held.release()
+
+
+def is_large_upload(seen: Seen) -> bool:
+    """True for the bytes of a layer with a program."""
+    return seen.endpoint == "PUT upload" and int(seen.headers.get("Content-Length", 0)) > 100_000
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+from integration.clients import Held, unanswering_proxy
 from integration.workspace import Workspace, workspace
 
 
@@ -41,3 +42,10 @@ def make_workspace(
             return stack.enter_context(workspace(root, caches, **options))
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def slow_proxy() -> Iterator[tuple[str, Held]]:
+    """The URL of a Go module proxy that does not answer before the end of the module."""
+    with unanswering_proxy() as proxy:
+        yield proxy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -15,8 +16,9 @@ from integration.clients import (
     Client,
     Held,
     OnTerminal,
+    held_requests,
+    is_large_upload,
     slow_program,
-    unanswering_proxy,
 )
 from integration.workspace import SMALL, Workspace, go_mod, wait_until
 
@@ -32,25 +34,8 @@ def registry() -> Iterator[FaultRegistry]:
 @pytest.fixture
 def hold(registry: FaultRegistry) -> Iterator[Callable[[Callable[[Seen], bool]], Held]]:
     """Has the registry answer no request that a function picks."""
-    held = Held()
-
-    def begin(picks: Callable[[Seen], bool]) -> Held:
-        def on_request(seen: Seen) -> None:
-            if picks(seen):
-                held.wait()
-
-        registry.on_request = on_request
-        return held
-
-    yield begin
-    registry.on_request = lambda seen: None
-    held.release()
-
-
-@pytest.fixture(scope="module")
-def slow_proxy() -> Iterator[tuple[str, Held]]:
-    with unanswering_proxy() as proxy:
-        yield proxy
+    with contextlib.ExitStack() as stack:
+        yield lambda picks: stack.enter_context(held_requests(registry, picks))
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +66,6 @@ def edit(repo: Workspace, text: str) -> None:
     """Change the programs."""
     for name in ("app", "other"):
         repo.write({f"{name}/main.go": SMALL.replace("small", f"{name} {text}")})
-
-
-def is_large_upload(seen: Seen) -> bool:
-    return seen.endpoint == "PUT upload" and int(seen.headers.get("Content-Length", 0)) > 100_000
 
 
 def processes_of(repo: Workspace) -> list[str]:

@@ -6,15 +6,16 @@ import signal
 from typing import Callable, Iterator
 
 import pytest
-from fault_registry import FaultRegistry, Seen, fault_registry
+from fault_registry import FaultRegistry, fault_registry
 from integration.clients import (
     PROMPT_SECONDS,
     SECONDS,
     Client,
     Held,
     OnTerminal,
+    held_requests,
+    is_large_upload,
     slow_program,
-    unanswering_proxy,
 )
 from integration.workspace import SMALL, Workspace, go_mod
 
@@ -28,22 +29,8 @@ def registry() -> Iterator[FaultRegistry]:
 @pytest.fixture
 def held(registry: FaultRegistry) -> Iterator[Held]:
     """The registry does not answer the upload of any large blob."""
-    held = Held()
-
-    def hold(seen: Seen) -> None:
-        if seen.endpoint == "PUT upload" and int(seen.headers.get("Content-Length", 0)) > 100_000:
-            held.wait()
-
-    registry.on_request = hold
-    yield held
-    registry.on_request = lambda seen: None
-    held.release()
-
-
-@pytest.fixture(scope="module")
-def slow_proxy() -> Iterator[tuple[str, Held]]:
-    with unanswering_proxy() as proxy:
-        yield proxy
+    with held_requests(registry, is_large_upload) as held:
+        yield held
 
 
 @pytest.fixture(scope="module")

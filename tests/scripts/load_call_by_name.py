@@ -13,9 +13,9 @@ import importlib
 import inspect
 import os
 import sys
-import textwrap
+from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, List, Set
+from typing import Any, Callable, Dict, List, Set, Tuple
 
 GRAPH = (
     "address_families_from_raw_specs_without_file_owners",
@@ -36,6 +36,8 @@ class _RulesOfPants(ModuleType):
         return engine_rule
 
 
+# By file and first line: `inspect.getsource` would read a file again for each of its functions.
+functions: Dict[Tuple[str, int], ast.AST] = {}
 missing: List[str] = []
 rules_read: Set[str] = set()
 
@@ -44,10 +46,22 @@ def _name(thing: Any) -> str:
     return f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
 
 
+def parse(file: str) -> None:
+    """Have the functions of a file at hand."""
+    for node in ast.walk(ast.parse(Path(file).read_bytes())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            functions[file, first] = node
+
+
 def read(function: Callable[..., Any], rule: str) -> None:
     """Follows what `function` calls from the names that its module has now."""
     names = vars(sys.modules[function.__module__])
-    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+    code = inspect.unwrap(function).__code__
+    place = code.co_filename, code.co_firstlineno
+    if place not in functions:
+        parse(code.co_filename)  # one of Pants
+    for node in ast.walk(functions[place]):
         if isinstance(node, ast.Await):
             assert isinstance(node.value, ast.Call), ast.dump(node)
             assert isinstance(node.value.func, ast.Name), ast.dump(node)
@@ -99,7 +113,7 @@ def main(modules: List[str]) -> int:
     importlib.import_module("ko_pants.register").rules()  # has all modules of Pants imported
     expected = {name for name in sys.modules if name.startswith("ko_pants.")}
     for name in expected | {"ko_pants"}:
-        del sys.modules[name]
+        parse(str(sys.modules.pop(name).__file__))
     take_get_away()
     failed = []
     for name in modules:
