@@ -11,7 +11,7 @@ from typing import Callable
 import pytest
 from integration.podman import run_with_podman
 from integration.published import Published, published_in
-from integration.workspace import REPO, Run, Workspace, tool
+from integration.workspace import PLAIN_PANTS, REPO, Run, Workspace, tool
 
 PLATFORMS = ["linux/amd64", "linux/arm", "linux/arm64", "linux/ppc64le", "linux/s390x"]
 QEMU = {
@@ -24,7 +24,7 @@ QEMU = {
 
 @pytest.fixture(scope="module")
 def repo(make_workspace: Callable[..., Workspace]) -> Workspace:
-    workspace = make_workspace()
+    workspace = make_workspace(env=PLAIN_PANTS)
     shutil.copytree(REPO / "testprojects" / "hello", workspace.root / "hello")
     return workspace
 

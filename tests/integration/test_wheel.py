@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 from integration.published import published_in, published_on
-from integration.workspace import REPO, SMALL, Workspace, go_mod
+from integration.workspace import PLAIN_PANTS, REPO, SMALL, Workspace, go_mod
 from packaging.requirements import Requirement
 from real_registry import docker_registry
 
@@ -84,7 +84,7 @@ def repo(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Consumer]:
     root = tmp_path_factory.mktemp("repo") / "repo"
-    consumer = Consumer(root, caches, env={"NO_SCIE_WARNING": "1"})
+    consumer = Consumer(root, caches, env={"NO_SCIE_WARNING": "1", **PLAIN_PANTS})
     consumer.program = pants
     toml = (root / "pants.toml").read_text().splitlines()
     toml = [line for line in toml if not line.startswith(("pythonpath", "backend_packages"))]

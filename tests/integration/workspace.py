@@ -6,7 +6,8 @@
         run.images["hello:hello"]["digest"]
 
 Each workspace has a Pants store, a KOCACHE and a daemon of its own; Go's build cache is shared by
-all workspaces of a test session, so that the standard library is compiled once.
+all workspaces of a test session, so that the standard library is compiled once. Pants does not look
+for plugins where there are none: see `quick_start/sitecustomize.py`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ import pytest
 REPO = Path(__file__).resolve().parent.parent.parent
 _STARTED = re.compile(r"\[INFO\] Starting: (.*)")
 _ERROR = re.compile(r"\[ERROR\] ")
+
+# Variables with which Pants starts as it does for users.
+PLAIN_PANTS = {"PYTHONPATH": ""}
 
 HELLO = """package main
 
@@ -294,6 +298,7 @@ def _environment() -> dict[str, str]:
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
         home = os.path.join(cache, "ko_pants")
     env["PANTS_KO_HOME"] = home
+    env["PYTHONPATH"] = str(Path(__file__).with_name("quick_start"))
     for name in ("PYTHON", "GOROOT", "PANTS_VERSION"):
         if name in os.environ:
             env[name] = os.environ[name]
