@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Mapping, Sequence
 
+from bench.dependencies_alone import dependencies_alone
 from bench.large_monorepo import EDITED, large_sources
 from bench.measure import OURS, Outcome
 from bench.monorepo import Shape, commit_all
+from bench.pants_alone import PantsAlone
 from bench.rows import Bench, Row, Workspace
 from bench.tools import Ours, remove
 
@@ -79,25 +81,33 @@ def _measure_changed(
         target.write_text(content)
     commit_all(repo)
     workspace = Workspace(bench, name, repo, [])
+    tools = [Ours(workspace.setting)]
     try:
-        tool = Ours(workspace.setting)
-        for number, (what, arguments, new_daemon) in enumerate(_QUESTIONS):
-            _edit(repo, number)
-            if new_daemon:
-                tool.stop()
-                tool.start()
-            before = tool.cpu_seconds()
-            tool.ask(*arguments)
-            figures = {
-                "CPU seconds": round(tool.cpu_seconds() - before, 2),
-                "MB of the daemon": tool.memory_mb(),
-            }
-            bench.say(f"    {size}, {what}: {figures}")
-            outcome.figures.update({f"{size}, {what}: {k}": v for k, v in figures.items()})
+        _ask(bench, outcome, size, tools[0])
+        tools.append(dependencies_alone(tools[0], place / "pants-alone"))
+        _ask(bench, outcome, f"{PantsAlone.name}, {size}", tools[1])
     finally:
         workspace.close()
-        tool.stop()
+        for tool in tools:
+            tool.stop()
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _ask(bench: Bench, outcome: Outcome, size: str, tool: Ours) -> None:
+    """Ask all questions, and note what the daemon took for each."""
+    for number, (what, arguments, new_daemon) in enumerate(_QUESTIONS):
+        _edit(tool.setting.repo, number)
+        if new_daemon:
+            tool.stop()
+            tool.start()
+        before = tool.cpu_seconds()
+        tool.ask(*arguments)
+        figures = {
+            "CPU seconds": round(tool.cpu_seconds() - before, 2),
+            "MB of the daemon": tool.memory_mb(),
+        }
+        bench.say(f"    {size}, {what}: {figures}")
+        outcome.figures.update({f"{size}, {what}: {k}": v for k, v in figures.items()})
 
 
 # Each with the arguments of Pants, and whether a new daemon is asked, as after a reboot.
@@ -120,7 +130,8 @@ _LARGE = (
 )
 _QUESTION = (
     "`--changed-since=HEAD --changed-dependents=transitive list` with a new daemon and after an "
-    "edit, `dependencies ::`: CPU seconds and memory of the daemon"
+    "edit, `dependencies ::`: CPU seconds and memory of the daemon; the same of Pants alone, with "
+    "a backend that has as many targets and reads their dependencies from a list"
 )
 
 MANY_ROWS = (

@@ -77,13 +77,17 @@ def rules():
 
 
 class PantsAlone(Ours):
-    """`pants publish` with the backend that does nothing."""
+    """`pants publish` with the backend that does nothing.
+
+    `backend` is the name of a package in the directory `backend`.
+    """
 
     name = "Pants alone"
+    backend = _NAME
 
     def _configure(self) -> None:
         (self.setting.repo / "pants.toml").write_text(
-            global_options(self.setting.state / "backend", _NAME, self.state)
+            global_options(self.setting.state / "backend", self.backend, self.state)
             + "\n[anonymous-telemetry]\nenabled = false\n"
         )
 
