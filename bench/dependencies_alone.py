@@ -129,7 +129,7 @@ class DependenciesAlone(PantsAlone):
 def dependencies_alone(ours: Ours, place: Path) -> DependenciesAlone:
     """A copy of the repository of `ours` below `place`, with the answers of `ours` as the list.
 
-    The BUILD files are those of `ours`: the backend has targets of the same names.
+    The targets have the same names and addresses. Only the BUILD file at the root is another one.
     """
     answers = place / "peek.json"
     place.mkdir(parents=True)
@@ -142,8 +142,7 @@ def dependencies_alone(ours: Ours, place: Path) -> DependenciesAlone:
     repo = place / "repo"
     ignored = shutil.ignore_patterns(".git", ".pids", ".pants.d", "dist", "pants.toml")
     shutil.copytree(ours.setting.repo, repo, ignore=ignored)
-    build = repo / "BUILD"
-    build.write_text("go_sources(name='go')\n")
+    (repo / "BUILD").write_text("go_sources(name='go')\n")
     commit_all(repo)
     return DependenciesAlone(Setting(repo, place, ours.setting.registry))
 
