@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.monorepo import commit_all
-from bench.pants_alone import PantsAlone
+from bench.pants_alone import PantsAlone, write_backend
 from bench.tools import Ours, Setting
 
 _BACKEND = """\
@@ -134,10 +134,7 @@ def dependencies_alone(ours: Ours, place: Path) -> DependenciesAlone:
     answers = place / "peek.json"
     place.mkdir(parents=True)
     ours.ask(f"--peek-output-file={answers}", "peek", "::")
-    package = place / "backend" / DependenciesAlone.backend
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "register.py").write_text(_BACKEND)
+    package = write_backend(place, DependenciesAlone.backend, _BACKEND)
     (package / "known.json").write_text(json.dumps(_known(json.loads(answers.read_text()))))
     repo = place / "repo"
     ignored = shutil.ignore_patterns(".git", ".pids", ".pants.d", "dist", "pants.toml")

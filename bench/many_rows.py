@@ -6,6 +6,7 @@ that Pants asks of all images.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,6 @@ from bench.dependencies_alone import dependencies_alone
 from bench.large_monorepo import EDITED, large_sources
 from bench.measure import OURS, Outcome
 from bench.monorepo import Shape, commit_all
-from bench.pants_alone import PantsAlone
 from bench.rows import Bench, Row, Workspace
 from bench.tools import Ours, remove
 
@@ -80,17 +80,16 @@ def _measure_changed(
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content)
     commit_all(repo)
-    workspace = Workspace(bench, name, repo, [])
-    tools = [Ours(workspace.setting)]
-    try:
-        _ask(bench, outcome, size, tools[0])
-        tools.append(dependencies_alone(tools[0], place / "pants-alone"))
-        _ask(bench, outcome, f"{PantsAlone.name}, {size}", tools[1])
-    finally:
-        workspace.close()
-        for tool in tools:
-            tool.stop()
-        shutil.rmtree(place, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, place, ignore_errors=True)
+        workspace = Workspace(bench, name, repo, [])
+        stack.callback(workspace.close)
+        ours = Ours(workspace.setting)
+        stack.callback(ours.stop)
+        _ask(bench, outcome, size, ours)
+        alone = dependencies_alone(ours, place / "pants-alone")
+        stack.callback(alone.stop)
+        _ask(bench, outcome, f"{alone.name}, {size}", alone)
 
 
 def _ask(bench: Bench, outcome: Outcome, size: str, tool: Ours) -> None:

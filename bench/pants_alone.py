@@ -10,8 +10,6 @@ from typing import Sequence
 
 from bench.tools import Ours, Setting, global_options
 
-_NAME = "publishes_nothing"
-
 _BACKEND = """\
 from dataclasses import dataclass
 
@@ -83,13 +81,25 @@ class PantsAlone(Ours):
     """
 
     name = "Pants alone"
-    backend = _NAME
+    backend = "publishes_nothing"
 
     def _configure(self) -> None:
         (self.setting.repo / "pants.toml").write_text(
             global_options(self.setting.state / "backend", self.backend, self.state)
             + "\n[anonymous-telemetry]\nenabled = false\n"
         )
+
+
+def write_backend(place: Path, name: str, source: str) -> Path:
+    """A backend as `PantsAlone` finds it, whose setting has its state in `place`.
+
+    :returns: the directory of its package.
+    """
+    package = place / "backend" / name
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "register.py").write_text(source)
+    return package
 
 
 def pants_alone(setting: Setting, place: Path, directories: Sequence[str]) -> PantsAlone:
@@ -101,8 +111,5 @@ def pants_alone(setting: Setting, place: Path, directories: Sequence[str]) -> Pa
     for directory in directories:
         (repo / directory).mkdir(parents=True)
         (repo / directory / "BUILD").write_text("nothing()\n")
-    package = place / "backend" / _NAME
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "register.py").write_text(_BACKEND)
+    write_backend(place, PantsAlone.backend, _BACKEND)
     return PantsAlone(Setting(repo, place, setting.registry))

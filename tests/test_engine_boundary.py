@@ -385,26 +385,27 @@ def run_python(*arguments: str) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
 def first_modules() -> List[str]:
     """The modules that can be the first of the plugin, each with an order of imports of its own.
 
     Most rules cannot: before any of them, their package has the engine module loaded, which loads
     them.
     """
+    pytest.importorskip("pants.engine.rules", reason="Pants is not installed for this Python")
     loaded = run_python("-c", "import sys, ko_pants.rules; print(*sys.modules)").split()
     modules = [f"ko_pants.{n}" for n in MODULES if n and n.split(".")[0] not in CORE]
     return [n for n in modules if n not in loaded or not n.startswith("ko_pants.rules.")]
 
 
-def test_any_module_can_be_imported_first() -> None:
-    pytest.importorskip("pants.engine.rules", reason="Pants is not installed for this Python")
-    run_python("-c", _IMPORT_FIRST, *first_modules())
+def test_any_module_can_be_imported_first(first_modules: List[str]) -> None:
+    run_python("-c", _IMPORT_FIRST, *first_modules)
 
 
-def test_call_by_name_loads_whatever_is_imported_first() -> None:
+def test_call_by_name_loads_whatever_is_imported_first(first_modules: List[str]) -> None:
     """The newer engine reads a rule, and all helpers that it calls, when its decorator runs."""
     pants_rules = pytest.importorskip("pants.engine.rules", reason="Pants is not installed")
     if not hasattr(pants_rules, "Get"):
         pytest.skip("this Pants calls rules by name: the other tests have loaded them")
     script = Path(__file__).resolve().parent / "scripts" / "load_call_by_name.py"
-    run_python(str(script), *first_modules())
+    run_python(str(script), *first_modules)
