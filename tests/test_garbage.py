@@ -23,9 +23,9 @@ def _threshold_of_tests() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ((700, 10, 10), (20_000, 10, 10)),
-        ((700, 10, 0), (20_000, 10, 0)),
-        ((50_000, 5, 20), (50_000, 5, 20)),
+        ((700, 10, 10), (200_000, 10, 10)),
+        ((700, 10, 0), (200_000, 10, 0)),
+        ((500_000, 5, 20), (500_000, 5, 20)),
         # Someone has turned it off.
         ((0, 10, 10), (0, 10, 10)),
     ],
@@ -44,7 +44,7 @@ def test_the_backend_asks_for_it() -> None:
     script = (
         f"import sys; sys.path.insert(0, {source!r})\n"
         "import gc, ko_pants.register\n"
-        "assert gc.get_threshold()[0] >= 20_000, gc.get_threshold()"
+        "assert gc.get_threshold()[0] >= 200_000, gc.get_threshold()"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -12,6 +12,7 @@ from pants.testutil.rule_runner import RuleRunner
 from rules.engine_runner import new_runner
 
 from ko_pants.rules.file_owners import owners_of_files
+from ko_pants.rules.inference_context import InferenceContext
 
 FILES = {
     "go.mod": "module example.com/app\ngo 1.21\n",
@@ -54,9 +55,9 @@ class _Found:
 
 
 @rule
-async def find(request: _Request) -> _Found:
+async def find(request: _Request, context: InferenceContext) -> _Found:
     """The owners, as the dependencies of images have them."""
-    return _Found(frozenset(await owners_of_files(request.files)))
+    return _Found(frozenset(await owners_of_files(request.files, context.owners)))
 
 
 def runner_with(build_file: str) -> RuleRunner:

@@ -33,8 +33,8 @@ class Reader:
         """What a directory holds; see `Disk.entries`."""
         found = self._entries.get(directory)
         if found is None:
-            state = self.disk.state(directory)
-            found = self._entries[directory] = self.disk.entries(directory)
+            found, state = self.disk.entries_and_state(directory)
+            self._entries[directory] = found
             self.states.setdefault(directory, None if found and state == ABSENT else state)
         return found
 

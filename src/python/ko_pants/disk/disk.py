@@ -18,6 +18,8 @@ from ko_pants.daemon_memory import BoundedMemory
 from ko_pants.errors import KoPantsError
 
 _CHUNK_BYTES = 1 << 20
+# More than most source files have, so that one read is enough.
+_FIRST_BYTES = 1 << 16
 # A file system stamps changes with a clock that ticks every few milliseconds. What changed so
 # recently may change again within the same tick, so its state says nothing.
 _TICK_NANOSECONDS = 50_000_000
@@ -82,7 +84,7 @@ class Disk:
 
     def absolute(self, path: str) -> str:
         """The absolute path of a file or directory."""
-        return os.path.join(self.root, path) if path else self.root
+        return f"{self.root}/{path}" if path else self.root
 
     def state(self, path: str) -> State:
         """What changes when the file or directory (links are followed) does."""
@@ -99,23 +101,30 @@ class Disk:
 
         :raises KoPantsError: it cannot be read.
         """
+        return self.entries_and_state(path)[0]
+
+    def entries_and_state(self, path: str) -> tuple[Entries, State]:
+        """The same, and the state that the directory had before it was read.
+
+        :raises KoPantsError: it cannot be read.
+        """
         absolute = self.absolute(path)
         state = self.state(path)
         known = _entries.get(absolute)
         if known is not None and state is not None and known[0] == state:
-            return known[1]
+            return known[1], state
         found: dict[str, Kind] = {}
         try:
             with os.scandir(absolute) as entries:
                 for entry in entries:
                     found[entry.name] = _kind(entry)
         except (FileNotFoundError, NotADirectoryError):
-            return found
+            return found, state
         except OSError as e:
             raise KoPantsError(f"{path or '.'} cannot be read: {e.strerror}") from None
         if state not in (None, ABSENT):
             _entries.put(absolute, (state, found))
-        return found
+        return found, state
 
     def resolve(self, path: str) -> str:
         """The path, relative to the root, of what a file, directory or link really is.
@@ -161,8 +170,12 @@ class Disk:
         :raises KoPantsError: it cannot be read.
         """
         try:
-            with open(self.absolute(path), "rb") as file:
-                return file.read()
+            # Without a file object, whose making takes as long as all of this.
+            file = os.open(self.absolute(path), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return _content(file)
+            finally:
+                os.close(file)
         except OSError as e:
             raise KoPantsError(f"{path} cannot be read: {e.strerror}") from None
 
@@ -203,6 +216,14 @@ def check_name(directory: str, name: str) -> None:
         ) from None
 
 
+def _content(file: int) -> bytes:
+    content = os.read(file, _FIRST_BYTES)
+    more = [content]
+    while more[-1]:
+        more.append(os.read(file, _CHUNK_BYTES))
+    return content if len(more) == 2 else b"".join(more)
+
+
 def _absolute_target(root: str, path: str) -> str | None:
     """The absolute path that a link names on the way to what `path` is; None if none does."""
     above, rest, links = root, path.split("/")[::-1], 0
@@ -231,11 +252,11 @@ def _state(status: os.stat_result) -> State:
 
 
 def _kind(entry: os.DirEntry[str]) -> Kind:
-    if entry.is_symlink():
-        return Kind.LINK
+    if entry.is_file(follow_symlinks=False):
+        return Kind.FILE
     if entry.is_dir(follow_symlinks=False):
         return Kind.DIRECTORY
-    return Kind.FILE if entry.is_file(follow_symlinks=False) else Kind.OTHER
+    return Kind.LINK if entry.is_symlink() else Kind.OTHER
 
 
 def _kind_of_mode(mode: int) -> Kind:

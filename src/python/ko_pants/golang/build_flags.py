@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Iterator, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
@@ -288,16 +289,22 @@ def build_settings(flags: Sequence[str], env: Mapping[str, str]) -> BuildSetting
     :param env: the environment of the build.
     :raises KoPantsError: a word of `flags` that is neither a flag nor the value of one.
     """
+    return _build_settings(tuple(flags), env.get("GOFLAGS", ""), env.get("GOWORK") != "off")
+
+
+# Thousands of programs have the same flags.
+@lru_cache(maxsize=1024)
+def _build_settings(flags: tuple[str, ...], goflags: str, use_go_work: bool) -> BuildSettings:
     tags: tuple[str, ...] = ()
     mod = profile = ""
-    for flag in [*parse_goflags(env.get("GOFLAGS", "")), *parse_flags(flags)]:
+    for flag in [*parse_goflags(goflags), *parse_flags(flags)]:
         if flag.name == "mod":
             mod = flag.value
         elif flag.name == "tags":
             tags = tuple(sorted(filter(None, flag.value.replace(" ", ",").split(","))))
         elif flag.name == "pgo":
             profile = "" if flag.value in ("auto", "off") else flag.value
-    return BuildSettings(tags, mod, env.get("GOWORK") != "off", profile)
+    return BuildSettings(tags, mod, use_go_work, profile)
 
 
 def profile_path(profile: str, module: str) -> str:

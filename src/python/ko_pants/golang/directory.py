@@ -21,9 +21,12 @@ _OBJECT_ENDING = ".syso"
 # The profile that Go uses by default (`-pgo=auto`), if the main package's directory has it.
 DEFAULT_PROFILE = "default.pgo"
 
+# The files that can belong to a package: what their names end with, and whole names.
+GO_ENDINGS = (".go", *READABLE_ENDINGS, _OBJECT_ENDING)
+GO_NAMES = (DEFAULT_PROFILE, "go.mod")
 # The files of a directory whose content `analyze_directory` wants, and those whose name is enough.
 CONTENT_GLOBS = ("*.go", *("*" + ext for ext in READABLE_ENDINGS))
-NAME_GLOBS = ("*" + _OBJECT_ENDING, DEFAULT_PROFILE, "go.mod")
+NAME_GLOBS = ("*" + _OBJECT_ENDING, *GO_NAMES)
 
 
 @dataclass(frozen=True)

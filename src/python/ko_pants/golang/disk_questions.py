@@ -6,7 +6,6 @@ The answers are those of the go tool, also for files that Pants ignores.
 from __future__ import annotations
 
 import contextlib
-import posixpath
 from dataclasses import dataclass
 from typing import Iterator, Mapping
 
@@ -33,7 +32,7 @@ class PackageHeads(Question[GoDirectory]):
 
     def answer(self, reader: Reader) -> GoDirectory:
         built = PackageDirectory(self.directory).files(reader.disk, reader.entries)
-        names = set(map(posixpath.basename, built))
+        names = {path.rpartition("/")[2] for path in built}
         contents = {
             name: reader.read(join(self.directory, name))
             for name in names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Callable, Iterator
 
 from ko_pants.disk.disk import Disk, Entries, Kind, check_name
 from ko_pants.errors import KoPantsError
-from ko_pants.golang.directory import CONTENT_GLOBS, NAME_GLOBS
+from ko_pants.golang.directory import GO_ENDINGS, GO_NAMES
 from ko_pants.golang.embed import EmbedFilter
 from ko_pants.golang.embedded_files import Tree, embedded_files
 from ko_pants.golang.repo_paths import join
@@ -64,7 +63,7 @@ class PackageDirectory(View):
 def _is_go_file(name: str) -> bool:
     if name.startswith(("_", ".")) or name.endswith("_test.go"):
         return False
-    return any(fnmatch.fnmatchcase(name, glob) for glob in (*CONTENT_GLOBS, *NAME_GLOBS))
+    return name.endswith(GO_ENDINGS) or name in GO_NAMES
 
 
 @dataclass(frozen=True)

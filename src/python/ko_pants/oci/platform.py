@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Mapping, Sequence
 
 from ko_pants.errors import KoPantsError
@@ -172,7 +173,13 @@ def parse_wanted(values: Sequence[str]) -> tuple[Platform, ...]:
 
     :raises KoPantsError: a platform is unknown or malformed, or there is another beside `all`.
     """
-    if tuple(values) == (ALL,):
+    return _parsed(tuple(values))
+
+
+# Thousands of images have the same platforms.
+@lru_cache(maxsize=1024)
+def _parsed(values: tuple[str, ...]) -> tuple[Platform, ...]:
+    if values == (ALL,):
         return ()
     if ALL in values:
         raise KoPantsError(

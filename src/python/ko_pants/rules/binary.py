@@ -9,12 +9,19 @@ from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.target import Target
 
 from ko_pants.build_fields import GoExecutablePackageField
-from ko_pants.engine import analyzed_directories, targets_of, yielded_files
+from ko_pants.engine import analyzed_directories, ko_yaml, targets_of, yielded_files
 from ko_pants.environment_fields import GoExecutableEnvironmentField
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.build_environment import parse_env_field
-from ko_pants.products import GoBuild, GoDirectoryRequest, PrebuiltFile, YieldedFilesRequest
-from ko_pants.rules.program_defaults import with_ko_yaml
+from ko_pants.products import (
+    GoBuild,
+    GoDirectoryRequest,
+    KoYaml,
+    KoYamlRequest,
+    PrebuiltFile,
+    YieldedFilesRequest,
+)
+from ko_pants.rules.program_defaults import with_defaults, with_ko_yaml
 from ko_pants.rules.repo_files import existing_files
 from ko_pants.target_types import (
     GoExecutableEnvField,
@@ -25,6 +32,14 @@ from ko_pants.target_types import (
 )
 
 
+def build_here(address: Address, found: KoYaml) -> GoBuild:
+    """The main package in the directory of a BUILD file.
+
+    :raises KoPantsError: see `with_defaults`.
+    """
+    return with_defaults(GoBuild(str(address), address.spec_path), found)
+
+
 async def find_binary(binary: GoOciImageBinaryField) -> GoBuild | Target:
     """Follow the field: a main package to compile, or a target that yields an executable.
 
@@ -33,7 +48,7 @@ async def find_binary(binary: GoOciImageBinaryField) -> GoBuild | Target:
     :raises KoPantsError: it names none or several targets, or a `go_executable` with a mistake.
     """
     if not binary.value:
-        return await with_ko_yaml(GoBuild(str(binary.address), binary.address.spec_path))
+        return build_here(binary.address, await ko_yaml(KoYamlRequest()))
     return await find_program(binary.value, binary.address, f"{binary.address}, field `binary`")
 
 

@@ -11,24 +11,19 @@ import posixpath
 from dataclasses import dataclass
 from typing import Collection
 
-from pants.base.build_root import BuildRoot
 from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
     FieldSet,
     InferDependenciesRequest,
     InferredDependencies,
+    Target,
 )
 from pants.engine.unions import UnionRule
 
 from ko_pants.build_fields import GoExecutablePackageField, GoOciImageDelveField
 from ko_pants.disk.answers import ask
-from ko_pants.engine import (
-    disk_look,
-    hidden_files,
-    ko_yaml,
-    targets_of,
-)
+from ko_pants.engine import hidden_files, targets_of
 from ko_pants.errors import KoPantsError
 from ko_pants.files_fields import (
     GoOciImageFilesField,
@@ -39,14 +34,8 @@ from ko_pants.golang.disk_questions import HasEntry
 from ko_pants.golang.repo_paths import join
 from ko_pants.layer_fields import GoOciImageKodataField
 from ko_pants.oci.platform import Platform, go_platforms
-from ko_pants.products import (
-    DiskLookRequest,
-    GoBuild,
-    GoClosureRequest,
-    HiddenFilesRequest,
-    KoYamlRequest,
-)
-from ko_pants.rules.binary import executable_build, find_binary, find_program
+from ko_pants.products import GoBuild, GoClosureRequest, HiddenFilesRequest
+from ko_pants.rules.binary import build_here, executable_build, find_program
 from ko_pants.rules.disk_closure import closure_on_disk
 from ko_pants.rules.file_owners import owners_of_files
 from ko_pants.rules.go_closure import closure_request
@@ -55,9 +44,9 @@ from ko_pants.rules.go_work_dependencies import depends_on_module_files
 from ko_pants.rules.image import wanted_platforms
 from ko_pants.rules.image_base import base_target
 from ko_pants.rules.image_layers import kodata_directory
+from ko_pants.rules.inference_context import InferenceContext
 from ko_pants.rules.oci_files import targets_of_field
 from ko_pants.rules.repo_files import existing_files
-from ko_pants.rules.settings import GoEnvironment, Settings
 from ko_pants.rules.template_values import filled_builds
 from ko_pants.target_types import (
     GoExecutableDependenciesField,
@@ -77,7 +66,7 @@ from ko_pants.target_types import (
 class ImageInferenceFieldSet(FieldSet):
     """What an image's dependencies come from."""
 
-    required_fields = (GoOciImageDependenciesField, GoOciImageBinaryField)
+    required_fields = (GoOciImageDependenciesField,)
 
     binary: GoOciImageBinaryField
     binaries: GoOciImageBinariesField
@@ -96,7 +85,7 @@ class InferImageDependencies(InferDependenciesRequest[ImageInferenceFieldSet]):
 class ExecutableInferenceFieldSet(FieldSet):
     """What an executable's dependencies come from."""
 
-    required_fields = (GoExecutableDependenciesField, GoExecutableMainField)
+    required_fields = (GoExecutableDependenciesField,)
 
     main: GoExecutableMainField
     flags: GoExecutableFlagsField
@@ -113,7 +102,7 @@ class InferExecutableDependencies(InferDependenciesRequest[ExecutableInferenceFi
 class FilesInferenceFieldSet(FieldSet):
     """What the dependencies of an `oci_files` come from."""
 
-    required_fields = (OciFilesDependenciesField, OciFilesTargetsField)
+    required_fields = (OciFilesDependenciesField,)
 
     targets: OciFilesTargetsField
 
@@ -122,23 +111,22 @@ class InferFilesDependencies(InferDependenciesRequest[FilesInferenceFieldSet]):
     infer_from = FilesInferenceFieldSet
 
 
-async def _closure_files(build: GoBuild, wanted: GoClosureRequest, root: str) -> Collection[str]:
-    """The files of a closure, but those on which their go.work depends.
-
-    The caller has asked for `disk_look`.
-    """
+async def _closure_files(
+    build: GoBuild, wanted: GoClosureRequest, context: InferenceContext
+) -> Collection[str]:
+    """The files of a closure, but those on which their go.work depends."""
     if build.package:
         # Looked at here, so that Pants infers again when these files change.
         await hidden_files(HiddenFilesRequest())
-        _, closure = await tool_closure(build, wanted, root)
+        _, closure = await tool_closure(build, wanted, context.root)
     else:
         try:
-            closure = closure_on_disk(wanted, root)
+            closure = closure_on_disk(wanted, context.root)
         except KoPantsError as e:
             raise KoPantsError(f"{build.owner}: {e}") from None
     of_go_work = closure.workspace.module_set.files_of_go_work
     go_work = join(closure.workspace.directory, "go.work")
-    if not of_go_work or not await depends_on_module_files(go_work):
+    if not of_go_work or not await depends_on_module_files(go_work, context.owners):
         return closure.files
     files = [path for path in closure.closure.files if path not in of_go_work]
     if closure.closure.optional_files is not closure.workspace.optional_files:
@@ -148,82 +136,88 @@ async def _closure_files(build: GoBuild, wanted: GoClosureRequest, root: str) ->
 
 
 async def _closure_owners(
-    build: GoBuild,
-    platforms: tuple[Platform, ...],
-    outside: GoEnvironment,
-    settings: Settings,
-    root: str,
+    build: GoBuild, platforms: tuple[Platform, ...], context: InferenceContext
 ) -> tuple[Address, ...]:
-    """The owners of the closure's files. The caller has asked for `disk_look`."""
+    """The owners of the closure's files."""
     platforms = platforms or go_platforms()
+    outside = context.outside
     # The linker's flags do not decide which files there are, and templates in them may ask git.
-    builds = await filled_builds(
-        dataclasses.replace(build, ldflags=()), platforms, outside, settings
-    )
+    if build.ldflags:
+        build = dataclasses.replace(build, ldflags=())
+    builds = await filled_builds(build, platforms, outside, context.settings)
+    requests = (closure_request(b, platforms, outside.variables) for b in dict.fromkeys(builds))
     files: dict[str, None] = {}
-    for wanted in dict.fromkeys(closure_request(b, platforms, outside.variables) for b in builds):
-        files.update(dict.fromkeys(await _closure_files(build, wanted, root)))
-    return await owners_of_files(files)
+    for wanted in dict.fromkeys(requests):
+        files.update(dict.fromkeys(await _closure_files(build, wanted, context)))
+    return await owners_of_files(files, context.owners)
 
 
-async def _tree_owners(directory: str | None, root: str) -> tuple[Address, ...]:
-    """The owners of the files below a directory of the repo; None stands for none.
-
-    The caller has asked for `disk_look`.
-    """
+async def _tree_owners(directory: str | None, context: InferenceContext) -> tuple[Address, ...]:
+    """The owners of the files below a directory of the repo; None stands for none."""
     if directory is None:
         return ()
     # Most programs have no kodata, and Pants would look for it in each directory on the way.
-    if not ask(root, HasEntry(*posixpath.split(directory))):
+    above, _, name = directory.rpartition("/")
+    if not ask(context.root, HasEntry(above, name)):
         return ()
-    return await owners_of_files(await existing_files((), trees=(directory,)))
+    return await owners_of_files(await existing_files((), trees=(directory,)), context.owners)
 
 
-async def _configuration_owners() -> tuple[Address, ...]:
-    """The owners of `.ko.yaml`, if there is one."""
-    path = (await ko_yaml(KoYamlRequest())).path
-    return await owners_of_files((path,)) if path else ()
+async def _programs(
+    field_set: ImageInferenceFieldSet, context: InferenceContext
+) -> list[GoBuild | Target]:
+    """The programs of an image; the first is the entrypoint."""
+    binary, address = field_set.binary, field_set.address
+    found: list[GoBuild | Target] = []
+    if binary.value:
+        owner = f"{address}, field `{binary.alias}`"
+        found.append(await find_program(binary.value, address, owner))
+    else:
+        found.append(build_here(address, context.ko_yaml))
+    for value in field_set.binaries.value or ():
+        owner = f"{address}, field `{field_set.binaries.alias}`"
+        found.append(await find_program(value, address, owner))
+    return found
+
+
+async def _named_addresses(field_set: ImageInferenceFieldSet) -> list[Address]:
+    """The targets that the fields about programs name."""
+    values = (field_set.binary.value, *(field_set.binaries.value or ()), field_set.delve.value)
+    named = [value for value in values if value]
+    if not named:
+        return []
+    targets = await targets_of(
+        UnparsedAddressInputs(
+            named,
+            owning_address=field_set.address,
+            description_of_origin=f"the programs of {field_set.address}",
+        )
+    )
+    return [target.address for target in targets]
 
 
 @rule
 async def infer_image_dependencies(
-    request: InferImageDependencies,
-    settings: Settings,
-    outside: GoEnvironment,
-    build_root: BuildRoot,
+    request: InferImageDependencies, context: InferenceContext
 ) -> InferredDependencies:
     """The owners of the program's files, and the targets of `binary` and `base_image`."""
     field_set = request.field_set
-    await disk_look(DiskLookRequest())
+    settings = context.settings
     found: list[Address] = []
     base = await base_target(field_set.base_image, settings)
     if base is not None:
         found.append(base.address)
-    programs = [await find_binary(field_set.binary)]
-    named = [field_set.binary.value] if field_set.binary.value else []
-    for value in field_set.binaries.value or ():
-        owner = f"{field_set.address}, field `{field_set.binaries.alias}`"
-        programs.append(await find_program(value, field_set.address, owner))
-        named.append(value)
-    if field_set.delve.value:
-        named.append(field_set.delve.value)
-    if named:
-        targets = await targets_of(
-            UnparsedAddressInputs(
-                named,
-                owning_address=field_set.address,
-                description_of_origin=f"the programs of {field_set.address}",
-            )
-        )
-        found += [target.address for target in targets]
-    build = programs[0] if isinstance(programs[0], GoBuild) else None
+    programs = await _programs(field_set, context)
+    found += await _named_addresses(field_set)
     for program in programs:
         if isinstance(program, GoBuild):
             platforms = wanted_platforms(field_set.address, field_set.platforms, settings)
-            found += await _closure_owners(program, platforms, outside, settings, build_root.path)
-    found += await _tree_owners(kodata_directory(field_set.kodata, build), build_root.path)
+            found += await _closure_owners(program, platforms, context)
+    build = programs[0] if isinstance(programs[0], GoBuild) else None
+    found += await _tree_owners(kodata_directory(field_set.kodata, build), context)
     found += [target.address for target in await targets_of_field(field_set.files)]
-    found += await _configuration_owners()
+    if context.ko_yaml.path:
+        found += await owners_of_files((context.ko_yaml.path,), context.owners)
     return InferredDependencies(
         address for address in dict.fromkeys(found) if address != field_set.address
     )
@@ -231,14 +225,10 @@ async def infer_image_dependencies(
 
 @rule
 async def infer_executable_dependencies(
-    request: InferExecutableDependencies,
-    settings: Settings,
-    outside: GoEnvironment,
-    build_root: BuildRoot,
+    request: InferExecutableDependencies, context: InferenceContext
 ) -> InferredDependencies:
     """The owners of the program's files, for the default platforms."""
     field_set = request.field_set
-    await disk_look(DiskLookRequest())
     build = await executable_build(
         field_set.address,
         field_set.main,
@@ -247,12 +237,10 @@ async def infer_executable_dependencies(
         field_set.env,
         field_set.package,
     )
-    platforms = tuple(Platform.parse(p) for p in settings.platforms if p != "all")
-    found = await _closure_owners(build, platforms, outside, settings, build_root.path)
+    platforms = tuple(Platform.parse(p) for p in context.settings.platforms if p != "all")
+    found = await _closure_owners(build, platforms, context)
     kodata = posixpath.join(build.directory, "kodata")
-    return InferredDependencies(
-        dict.fromkeys((*found, *await _tree_owners(kodata, build_root.path)))
-    )
+    return InferredDependencies(dict.fromkeys((*found, *await _tree_owners(kodata, context))))
 
 
 @rule

@@ -10,7 +10,6 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 
-from pants.base.build_root import BuildRoot
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
     FieldSet,
@@ -21,12 +20,11 @@ from pants.engine.target import (
 from pants.engine.unions import UnionRule
 
 from ko_pants.disk.answers import ask
-from ko_pants.engine import disk_look
 from ko_pants.errors import KoPantsError
 from ko_pants.golang.disk_questions import ModulesOf
-from ko_pants.products import DiskLookRequest
-from ko_pants.rules.file_owners import has_generated_owner, owners_of_files
-from ko_pants.target_types import GoSourceDependenciesField, GoSourceField
+from ko_pants.rules.file_owners import Owners, has_generated_owner, owners_of_files
+from ko_pants.rules.inference_context import InferenceContext
+from ko_pants.target_types import GoSourceField
 
 _NAME = "go.work"
 
@@ -35,7 +33,7 @@ _NAME = "go.work"
 class GoWorkInferenceFieldSet(FieldSet):
     """The path of a go.work."""
 
-    required_fields = (GoSourceField, GoSourceDependenciesField)
+    required_fields = (GoSourceField,)
 
     source: GoSourceField
 
@@ -50,27 +48,27 @@ class InferGoWorkDependencies(InferDependenciesRequest[GoWorkInferenceFieldSet])
 
 @rule
 async def infer_go_work_dependencies(
-    request: InferGoWorkDependencies, build_root: BuildRoot
+    request: InferGoWorkDependencies, context: InferenceContext
 ) -> InferredDependencies:
     """The owners of the module files that every build with this go.work reads."""
     source = request.field_set.source
     directory = posixpath.dirname(posixpath.join(source.address.spec_path, source.value))
-    await disk_look(DiskLookRequest())
     try:
         # A vendor directory hides replacements alone, and they are none of its modules.
-        found = ask(build_root.path, ModulesOf(directory, mod="mod"))
+        found = ask(context.root, ModulesOf(directory, mod="mod"))
     except KoPantsError:
         # The images that are built with it report it.
         return InferredDependencies(())
-    return InferredDependencies(await owners_of_files(sorted(found.files_of_go_work)))
+    files = sorted(found.files_of_go_work)
+    return InferredDependencies(await owners_of_files(files, context.owners))
 
 
-async def depends_on_module_files(go_work: str) -> bool:
+async def depends_on_module_files(go_work: str, owners: Owners) -> bool:
     """True if a target that depends on the module files of a go.work owns it.
 
     :param go_work: its path.
     """
-    return await has_generated_owner(go_work)
+    return await has_generated_owner(go_work, owners)
 
 
 def rules() -> list[object]:

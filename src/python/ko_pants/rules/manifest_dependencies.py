@@ -34,7 +34,7 @@ from ko_pants.rules.settings import GoEnvironment
 class ManifestsInferenceFieldSet(FieldSet):
     """What the dependencies of manifests come from."""
 
-    required_fields = (KubernetesManifestsDependenciesField, KubernetesManifestsSourcesField)
+    required_fields = (KubernetesManifestsDependenciesField,)
 
     sources: KubernetesManifestsSourcesField
     selector: KubernetesManifestsSelectorField

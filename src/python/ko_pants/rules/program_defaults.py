@@ -12,21 +12,32 @@ from ko_pants.golang.build_flags import check_flags
 from ko_pants.golang.templates import has_template, template_keys
 from ko_pants.ko_yaml.defaults import ProgramDefaults, program_defaults
 from ko_pants.layers.capabilities import capabilities_xattr
-from ko_pants.products import GoBuild, KoYamlRequest
+from ko_pants.products import GoBuild, KoYaml, KoYamlRequest
 
 
 async def defaults_of_program(directory: str) -> ProgramDefaults | None:
     """What `.ko.yaml` says of the main package in a directory; None if it says nothing."""
-    found = await ko_yaml(KoYamlRequest())
+    return _defaults(await ko_yaml(KoYamlRequest()), directory)
+
+
+def _defaults(found: KoYaml, directory: str) -> ProgramDefaults | None:
     return program_defaults(found.configuration, found.path or "environment", directory)
 
 
 async def with_ko_yaml(build: GoBuild) -> GoBuild:
     """The build, with what `.ko.yaml` says where the target says nothing.
 
+    :raises KoPantsError: see `with_defaults`.
+    """
+    return with_defaults(build, await ko_yaml(KoYamlRequest()))
+
+
+def with_defaults(build: GoBuild, found: KoYaml) -> GoBuild:
+    """The same, for somebody who has the file.
+
     :raises KoPantsError: a flag or a variable of the file cannot be used; the text names its line.
     """
-    defaults = await defaults_of_program(build.package or build.directory)
+    defaults = _defaults(found, build.package or build.directory)
     if defaults is None:
         return build
     where = f"{build.owner}: {defaults.origin}"
