@@ -21,16 +21,16 @@ EDITED = "pkg/l0/p0001/c.go"
 
 
 def large_sources(
-    services: int, files: int, *, go_work: bool, packages: bool = False
+    services: int, files: int, *, go_work: bool, one_target_per: str = "file"
 ) -> dict[str, str]:
     """The content of every file by path.
 
     :param files: how many Go files there shall be, at least seven for each service.
-    :param packages: a target for each package owns its files, and not one for each file.
+    :param one_target_per: the value of the field of `go_sources`.
     """
     per_layer = max(2, (files - _FILES_OF_A_SERVICE * services) // _FILES_OF_A_PACKAGE // _LAYERS)
     found = {
-        "BUILD": f"go_sources(name='go', one_target_per='{'package' if packages else 'file'}')\n",
+        "BUILD": f"go_sources(name='go', one_target_per={one_target_per!r})\n",
         "go.mod": f"module {MODULE}\n\ngo 1.21\n",
         ".gitignore": "/.pids/\n/.pants.d/\n/dist/\n/pants.toml\n",
     }

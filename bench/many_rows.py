@@ -57,14 +57,14 @@ def _many(bench: Bench, *, go_work: bool) -> Outcome:
     return outcome
 
 
-def _changed(bench: Bench, *, go_work: bool, packages: bool = False) -> Outcome:
+def _changed(bench: Bench, *, go_work: bool, one_target_per: str = "file") -> Outcome:
     """A tenth of the services and files, and all."""
     outcome = Outcome()
     options = bench.options
     for part in (10, 1):
         services, files = max(2, options.changed_services // part), options.changed_files // part
-        name = f"changed-{'packages-' * packages}{'go-work-' * go_work}{services}"
-        sources = large_sources(services, files, go_work=go_work, packages=packages)
+        name = f"changed-{one_target_per}-{'go-work-' * go_work}{services}"
+        sources = large_sources(services, files, go_work=go_work, one_target_per=one_target_per)
         _measure_changed(bench, outcome, name, f"{services} services, {files} files", sources)
     return outcome
 
@@ -172,7 +172,7 @@ MANY_ROWS = (
         _LARGE,
         _QUESTION,
         "none",
-        partial(_changed, go_work=False, packages=True),
+        partial(_changed, go_work=False, one_target_per="package"),
     ),
     Row(
         "changed-packages-go-work",
@@ -180,6 +180,14 @@ MANY_ROWS = (
         _LARGE,
         _QUESTION,
         "none",
-        partial(_changed, go_work=True, packages=True),
+        partial(_changed, go_work=True, one_target_per="package"),
+    ),
+    Row(
+        "changed-programs",
+        "first --changed-since, thousands of files, one target for each program or other package",
+        _LARGE,
+        _QUESTION,
+        "none",
+        partial(_changed, go_work=False, one_target_per="program"),
     ),
 )

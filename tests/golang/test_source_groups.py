@@ -17,6 +17,8 @@ from ko_pants.golang.source_groups import (
     SourceGrouping,
     embed_filters,
     embedder,
+    lone_programs,
+    program_of,
 )
 
 # By path: what a Go file embeds, or None for what is no Go file.
@@ -123,6 +125,76 @@ def test_filters_of_tests_of_others_and_of_both() -> None:
     for tests, patterns in wanted:
         assert embed_filters([directory], tests=tests) == {"a": EmbedFilter("a", patterns)}
     assert embed_filters([analyze_directory("b", {"b.go": _source(())})]) == {}
+
+
+# A service with packages of its own, one with two programs, a tool, and a library with a generator.
+PROGRAMS = {
+    "svc/main.go": "package main",
+    "svc/internal/store/store.go": "package store",
+    "svc/internal/store/store_test.go": "package store",
+    "svc/internal/internal/deep/x.go": "package deep",
+    "svc/client/client.go": "package client",
+    "svc/client/internal/wire/wire.go": "package wire",
+    "two/main.go": "package main",
+    "two/internal/a.go": "package internal",
+    "two/cmd/main.go": "package main",
+    "two/cmd/internal/b.go": "package internal",
+    "tool/tool.go": "package main",
+    "tool/tool_test.go": "package main",
+    "lib/lib.go": "package lib",
+    "lib/gen.go": "//go:build ignore\n\npackage main",
+    "lib/internal/x.go": "package internal",
+    "lib/lib_test/main_test.go": "package main",
+    "lib/lib_test/internal/x.go": "package internal",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [
+        ("svc/main.go", SourceGroup("svc")),
+        ("svc/internal/store/store.go", SourceGroup("svc")),
+        ("svc/internal/internal/deep/x.go", SourceGroup("svc")),
+        ("svc/internal/store/store_test.go", SourceGroup("", tests=True)),
+        # Other programs may import it, and with it what only it can import.
+        ("svc/client/client.go", SourceGroup("svc/client")),
+        ("svc/client/internal/wire/wire.go", SourceGroup("svc/client/internal/wire")),
+        # Two programs can import it.
+        ("two/main.go", SourceGroup("two")),
+        ("two/internal/a.go", SourceGroup("two/internal")),
+        ("two/cmd/internal/b.go", SourceGroup("two/cmd")),
+        ("tool/tool.go", SourceGroup("tool")),
+        # What `go run` alone is meant for makes no program, and neither does a test.
+        ("lib/internal/x.go", SourceGroup("lib/internal")),
+        ("lib/lib_test/internal/x.go", SourceGroup("lib/lib_test/internal")),
+        ("svc/internal/go.mod", None),
+        ("svc/kodata/index.html", SourceGroup("svc/kodata")),
+    ],
+)
+def test_the_group_of_a_file_by_program(path: str, group: SourceGroup | None) -> None:
+    directories = {posixpath.dirname(p) for p in PROGRAMS}
+    analyzed = [
+        analyze_directory(
+            directory,
+            {
+                posixpath.basename(p): source.encode()
+                for p, source in PROGRAMS.items()
+                if posixpath.dirname(p) == directory
+            },
+        )
+        for directory in sorted(directories)
+    ]
+    packages = EmbeddingPackages.of(analyzed)
+    matched = frozenset({*PROGRAMS, path})
+    assert SourceGrouping(matched, packages, by_program=True).group_of(path) == group
+
+
+def test_the_only_program_of_a_module_can_be_at_its_root() -> None:
+    assert lone_programs({"", "cmd"}) == {"cmd"}
+    assert lone_programs({""}) == {""}
+    assert program_of("internal/a", {""}) == ""
+    assert program_of("a/internal", {""}) is None
+    assert program_of("", {""}) is None
 
 
 _NAME = st.sampled_from(["a", "b", "kodata", "vendor", "testdata", "a_test.go", "x@y"])

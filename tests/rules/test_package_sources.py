@@ -219,10 +219,43 @@ def test_dependencies_and_tags_of_the_generator_are_those_of_its_targets() -> No
     assert target.residence_dir == "web"
 
 
+def test_a_program_and_what_only_it_can_import_are_one_target() -> None:
+    runner = runner_with(
+        {
+            **FILES,
+            "BUILD": "go_sources(name='go', one_target_per='program')\n",
+            "cmd/main.go": (
+                'package main\nimport _ "example.com/app/web"\n'
+                'import _ "example.com/app/cmd/internal/store"\nfunc main() {}\n'
+            ),
+            "cmd/internal/store/store.go": EMBED.replace("package web", "package store"),
+            "cmd/internal/store/static/s.txt": "s",
+            "cmd/internal/spare/spare.go": "package spare\n",
+        }
+    )
+    target = Address("", target_name="go", generated_name="cmd")
+    assert sources(runner, target) == {
+        "cmd/main.go",
+        "cmd/internal/store/store.go",
+        "cmd/internal/store/static/s.txt",
+        "cmd/internal/spare/spare.go",
+    }
+    for path in ("cmd/main.go", "cmd/internal/store/static/s.txt", "cmd/internal/spare/spare.go"):
+        assert named(runner, path) == {"//:go#cmd", IMAGE}
+    # Other packages, kodata and tests have the targets that they have with `package`.
+    assert named(runner, "web/web.go") == {"//:go#web", IMAGE}
+    assert named(runner, "cmd/kodata/deep/x.txt") == {"//:go#cmd/kodata", IMAGE}
+    assert named(runner, "web/web_test.go") == {"//:go#_test.go"}
+    # A second program below it may import the same packages.
+    runner.write_files({"cmd/admin/main.go": "package main\nfunc main() {}\n"})
+    configure(runner)
+    assert named(runner, "cmd/internal/store/store.go") == {"//:go#cmd/internal/store", IMAGE}
+
+
 def test_an_unknown_unit_names_target_field_and_choices() -> None:
     with pytest.raises(InvalidTargetException) as e:
         GoSourcesTarget({"one_target_per": "module"}, Address("a"))
-    for part in ("one_target_per", "a:a", "file", "package"):
+    for part in ("one_target_per", "a:a", "file", "package", "program"):
         assert part in str(e.value)
 
 
@@ -234,7 +267,8 @@ def image_of(layout: Layout) -> dict[str, str]:
         f" env={[f'{k}={v}' for k, v in layout.env]!r})\n"
     )
     sources = "go_sources(name='go', one_target_per={unit!r})\n"
-    return {unit: sources.format(unit=unit) + executable + image for unit in ("file", "package")}
+    units = ("file", "package", "program")
+    return {unit: sources.format(unit=unit) + executable + image for unit in units}
 
 
 def all_dependencies(runner: RuleRunner) -> set[Address]:
@@ -255,7 +289,7 @@ def owned(runner: RuleRunner, addresses: Iterable[Address]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_each_file_that_an_image_reads_leads_to_it_with_either_unit(name: str) -> None:
+def test_each_file_that_an_image_reads_leads_to_it_with_each_unit(name: str) -> None:
     layout = LAYOUTS[name]
     runner = runner_with({})
     write_layout(Path(runner.build_root), layout)
@@ -266,7 +300,7 @@ def test_each_file_that_an_image_reads_leads_to_it_with_either_unit(name: str) -
         try:
             found = all_dependencies(runner)
         except ExecutionError:
-            # What is wrong with the layout is reported with either.
+            # What is wrong with the layout is reported with each.
             found = set()
         if unit == "file":
             files = owned(runner, found)

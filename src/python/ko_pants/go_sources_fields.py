@@ -21,6 +21,7 @@ class TargetUnit(Enum):
 
     FILE = "file"
     PACKAGE = "package"
+    PROGRAM = "program"
 
 
 class GoSourcesTargetUnitField(StringField):
@@ -28,14 +29,17 @@ class GoSourcesTargetUnitField(StringField):
     default = TargetUnit.FILE.value
     valid_choices = TargetUnit
     help = (
-        "What there is a target for: `file` or `package`.\n\n"
+        "What there is a target for: `file`, `package` or `program`.\n\n"
         "`file` means a `go_source` for each file, so that an image depends on the files that its "
         "program reads, and on no others. `package` means a `go_package_sources` for each "
         "directory, and one for all `_test.go` files. An image depends on the packages that its "
         "program reads, so `--changed-dependents` names it also when another file of such a "
         "package changes, for example one for another operating system. It never names fewer "
         "images. Repositories of thousands of files take less memory with `package`.\n\n"
-        "Default: `'file'`. Example: `one_target_per='package'`."
+        "`program` means the same, but a main package and the packages of its `internal` "
+        "directory, which Go lets nobody else import, are one target. A main package that has "
+        "another one below it is a package like the others.\n\n"
+        "Default: `'file'`. Example: `one_target_per='program'`."
     )
 
     @property

@@ -618,7 +618,8 @@ class GoPackageSourcesTarget(Target):
     )
     help = (
         "The files of one Go package that builds read, or the tests of all packages.\n\n"
-        "`go_sources` generates it where it has `one_target_per='package'`."
+        "It can also be a main package and the packages of its `internal` directory. "
+        "`go_sources` generates it where it has `one_target_per='package'` or `'program'`."
     )
 
 
@@ -654,11 +655,11 @@ class GoSourcesTarget(TargetGenerator, NamedTarget):
     moved_fields = (GoSourceDependenciesField,)
     help = (
         "The owner of the Go files at and below the BUILD file.\n\n"
-        "It generates a `go_source` for each file, or a `go_package_sources` for each package "
-        "(`one_target_per`). With it, `--changed-since` and `dependencies` see the files. One "
-        "`go_sources(name='go')` at the root of a module is enough. It is not needed where Pants' "
-        "Go backend owns the files (`go_mod`, `go_package`). A deleted file selects no image with "
-        "`--changed-since`; `publish ::` sees it."
+        "It generates a `go_source` for each file, or a `go_package_sources` for each package or "
+        "program (`one_target_per`). With it, `--changed-since` and `dependencies` see the files. "
+        "One `go_sources(name='go')` at the root of a module is enough. It is not needed where "
+        "Pants' Go backend owns the files (`go_mod`, `go_package`). A deleted file selects no "
+        "image with `--changed-since`; `publish ::` sees it."
     )
 
 

@@ -10,12 +10,15 @@ import posixpath
 from dataclasses import dataclass
 from typing import Collection, Iterable, Mapping
 
+from ko_pants.golang.constraints import Tag
 from ko_pants.golang.directory import GoDirectory
 from ko_pants.golang.embed import EmbedFilter
 from ko_pants.golang.module_directories import MODULE_FILES
 from ko_pants.golang.repo_paths import parents
 
 _KODATA = "kodata"
+_INTERNAL = "internal"
+_IGNORE = Tag("ignore")
 _TEST_ENDING = "_test.go"
 # They say what packages there are, so images depend on them for reasons of their own.
 _ALONE = frozenset(
@@ -71,6 +74,38 @@ def embedder(
     return None
 
 
+def _is_main(directory: GoDirectory) -> bool:
+    """True if a directory has a main package, other than one that `go run` alone is meant for."""
+    return any(
+        file.package == "main"
+        and file.constraint != _IGNORE
+        and not file.name.startswith(("_", "."))
+        and not file.name.endswith(_TEST_ENDING)
+        for file in directory.files
+    )
+
+
+def lone_programs(mains: Collection[str]) -> frozenset[str]:
+    """Those of the directories of main packages that have no other one below them."""
+    with_others = {above for main in mains for above in parents(main) if above != main}
+    return frozenset(mains) - with_others
+
+
+def program_of(directory: str, programs: Collection[str]) -> str | None:
+    """The program whose `internal` directory a package is in; None if there is none.
+
+    Go lets only packages at and below the directory above `internal` import it.
+
+    :param programs: directories of main packages.
+    """
+    below = directory
+    for above in parents(directory):
+        if above in programs:
+            return above if posixpath.basename(below) == _INTERNAL else None
+        below = above
+    return None
+
+
 @dataclass(frozen=True)
 class EmbeddingPackages:
     """What the packages of some directories embed, on whatever platform, by directory.
@@ -78,11 +113,13 @@ class EmbeddingPackages:
     :param embeds: what their Go files embed, but for tests.
     :param test_embeds: what their tests embed.
     :param modules: those of the directories that have a go.mod.
+    :param mains: those of the directories that have a main package.
     """
 
     embeds: Mapping[str, EmbedFilter]
     test_embeds: Mapping[str, EmbedFilter]
     modules: frozenset[str]
+    mains: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, directories: Collection[GoDirectory]) -> EmbeddingPackages:
@@ -91,6 +128,7 @@ class EmbeddingPackages:
             embed_filters(directories, tests=False),
             embed_filters(directories, tests=True),
             frozenset(directory.path for directory in directories if directory.has_go_mod),
+            frozenset(directory.path for directory in directories if _is_main(directory)),
         )
 
     def globs(self) -> dict[str, list[str]]:
@@ -113,11 +151,19 @@ class SourceGrouping:
         root. Others are there because a package embeds them.
     :param packages: what they embed.
     :param root: the directory that all files are below.
+    :param by_program: a main package and the packages of its `internal` directory are one group,
+        if no other main package is below it.
     """
 
     def __init__(
-        self, matched: Collection[str], packages: EmbeddingPackages, root: str = ""
+        self,
+        matched: Collection[str],
+        packages: EmbeddingPackages,
+        root: str = "",
+        *,
+        by_program: bool = False,
     ) -> None:
+        self._programs = lone_programs(packages.mains) if by_program else frozenset()
         self._matched = matched
         self._depth = len(root.split("/")) if root else 0
         self._tests = SourceGroup(root, tests=True)
@@ -132,7 +178,8 @@ class SourceGrouping:
         """The group of a file; None for one that stands alone, such as go.mod.
 
         - The files below a directory `kodata` are a group.
-        - A file that has its place in the packages is in the group of its directory.
+        - A file that has its place in the packages is in the group of its directory, or of the
+          program whose `internal` directory that is in.
         - Another is in the group of the innermost package that embeds it.
         - What only tests read is apart, that of all packages together: no image depends on it,
           and Pants asks each target for its dependencies.
@@ -145,12 +192,17 @@ class SourceGrouping:
             return SourceGroup("/".join(parts[: parts.index(_KODATA, self._depth) + 1]))
         is_test = name.endswith(_TEST_ENDING)
         if path in self._matched and not is_test:
-            return SourceGroup(directory)
+            return self._of_package(directory)
         package = embedder(path, self._embeds, self._modules)
         if path in self._matched:
             # A program can embed a test file.
-            return self._tests if package is None else SourceGroup(directory)
+            return self._tests if package is None else self._of_package(directory)
         if package is not None:
-            return SourceGroup(package)
+            return self._of_package(package)
         package = embedder(path, self._test_embeds, self._modules)
         return SourceGroup(directory) if package is None else self._tests
+
+    def _of_package(self, directory: str) -> SourceGroup:
+        if not self._programs:
+            return SourceGroup(directory)
+        return SourceGroup(program_of(directory, self._programs) or directory)

@@ -127,11 +127,8 @@ class _Targets:
             residence_dir=group.directory,
         )
 
-    def of_packages(
-        self, files: Iterable[str], matched: Sequence[str], packages: EmbeddingPackages
-    ) -> Iterator[Target]:
-        """One target for each package, one for all tests; files that stand alone have theirs."""
-        grouping = SourceGrouping(frozenset(matched), packages, self.root)
+    def of_groups(self, files: Iterable[str], grouping: SourceGrouping) -> Iterator[Target]:
+        """One target for each group; files that stand alone have theirs."""
         groups: dict[SourceGroup, list[str]] = {}
         for path in files:
             group = grouping.group_of(path)
@@ -156,11 +153,16 @@ async def generate_go_sources(
     targets = _Targets(
         generator.address.spec_path, request.template, request.template_address, union_membership
     )
-    if generator[GoSourcesTargetUnitField].unit is TargetUnit.PACKAGE:
-        generated = targets.of_packages(files, matched, packages)
-    else:
-        generated = map(targets.of_file, files)
-    return GeneratedTargets(generator, generated)
+    unit = generator[GoSourcesTargetUnitField].unit
+    if unit is TargetUnit.FILE:
+        return GeneratedTargets(generator, map(targets.of_file, files))
+    grouping = SourceGrouping(
+        frozenset(matched),
+        packages,
+        generator.address.spec_path,
+        by_program=unit is TargetUnit.PROGRAM,
+    )
+    return GeneratedTargets(generator, targets.of_groups(files, grouping))
 
 
 def rules() -> list[object]:
