@@ -14,7 +14,6 @@ from typing import Collection
 from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
-    FieldSet,
     InferDependenciesRequest,
     InferredDependencies,
     Target,
@@ -27,7 +26,6 @@ from ko_pants.engine import hidden_files, targets_of
 from ko_pants.errors import KoPantsError
 from ko_pants.files_fields import (
     GoOciImageFilesField,
-    OciFilesDependenciesField,
     OciFilesTargetsField,
 )
 from ko_pants.golang.disk_questions import HasEntry
@@ -45,28 +43,30 @@ from ko_pants.rules.image import wanted_platforms
 from ko_pants.rules.image_base import base_target
 from ko_pants.rules.image_layers import kodata_directory
 from ko_pants.rules.inference_context import InferenceContext
+from ko_pants.rules.inference_field_sets import TargetFieldSet
 from ko_pants.rules.oci_files import targets_of_field
 from ko_pants.rules.repo_files import existing_files
 from ko_pants.rules.template_values import filled_builds
 from ko_pants.target_types import (
-    GoExecutableDependenciesField,
     GoExecutableEnvField,
     GoExecutableFlagsField,
     GoExecutableLdflagsField,
     GoExecutableMainField,
+    GoExecutableTarget,
     GoOciImageBaseImageField,
     GoOciImageBinariesField,
     GoOciImageBinaryField,
-    GoOciImageDependenciesField,
     GoOciImagePlatformsField,
+    GoOciImageTarget,
+    OciFilesTarget,
 )
 
 
 @dataclass(frozen=True)
-class ImageInferenceFieldSet(FieldSet):
+class ImageInferenceFieldSet(TargetFieldSet):
     """What an image's dependencies come from."""
 
-    required_fields = (GoOciImageDependenciesField,)
+    target_type = GoOciImageTarget
 
     binary: GoOciImageBinaryField
     binaries: GoOciImageBinariesField
@@ -82,10 +82,10 @@ class InferImageDependencies(InferDependenciesRequest[ImageInferenceFieldSet]):
 
 
 @dataclass(frozen=True)
-class ExecutableInferenceFieldSet(FieldSet):
+class ExecutableInferenceFieldSet(TargetFieldSet):
     """What an executable's dependencies come from."""
 
-    required_fields = (GoExecutableDependenciesField,)
+    target_type = GoExecutableTarget
 
     main: GoExecutableMainField
     flags: GoExecutableFlagsField
@@ -99,10 +99,10 @@ class InferExecutableDependencies(InferDependenciesRequest[ExecutableInferenceFi
 
 
 @dataclass(frozen=True)
-class FilesInferenceFieldSet(FieldSet):
+class FilesInferenceFieldSet(TargetFieldSet):
     """What the dependencies of an `oci_files` come from."""
 
-    required_fields = (OciFilesDependenciesField,)
+    target_type = OciFilesTarget
 
     targets: OciFilesTargetsField
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
-    FieldSet,
     InferDependenciesRequest,
     InferredDependencies,
     Target,
@@ -24,22 +23,23 @@ from ko_pants.errors import KoPantsError
 from ko_pants.golang.disk_questions import ModulesOf
 from ko_pants.rules.file_owners import Owners, has_generated_owner, owners_of_files
 from ko_pants.rules.inference_context import InferenceContext
-from ko_pants.target_types import GoSourceField
+from ko_pants.rules.inference_field_sets import TargetFieldSet
+from ko_pants.target_types import GoSourceField, GoSourceTarget
 
 _NAME = "go.work"
 
 
 @dataclass(frozen=True)
-class GoWorkInferenceFieldSet(FieldSet):
+class GoWorkInferenceFieldSet(TargetFieldSet):
     """The path of a go.work."""
 
-    required_fields = (GoSourceField,)
+    target_type = GoSourceTarget
 
     source: GoSourceField
 
     @classmethod
     def opt_out(cls, tgt: Target) -> bool:
-        return posixpath.basename(tgt[GoSourceField].value) != _NAME
+        return super().opt_out(tgt) or posixpath.basename(tgt[GoSourceField].value) != _NAME
 
 
 class InferGoWorkDependencies(InferDependenciesRequest[GoWorkInferenceFieldSet]):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import (
-    FieldSet,
     HydrateSourcesRequest,
     InferDependenciesRequest,
     InferredDependencies,
@@ -21,20 +20,21 @@ from ko_pants.engine import digest_contents, hydrate_sources
 from ko_pants.errors import KoPantsError
 from ko_pants.kubernetes.streams import ManifestFile, read_file
 from ko_pants.manifest_fields import (
-    KubernetesManifestsDependenciesField,
     KubernetesManifestsSelectorField,
     KubernetesManifestsSourcesField,
 )
+from ko_pants.rules.inference_field_sets import TargetFieldSet
 from ko_pants.rules.manifest_images import find_named_images
 from ko_pants.rules.manifests import select
 from ko_pants.rules.settings import GoEnvironment
+from ko_pants.target_types import KubernetesManifestsTarget
 
 
 @dataclass(frozen=True)
-class ManifestsInferenceFieldSet(FieldSet):
+class ManifestsInferenceFieldSet(TargetFieldSet):
     """What the dependencies of manifests come from."""
 
-    required_fields = (KubernetesManifestsDependenciesField,)
+    target_type = KubernetesManifestsTarget
 
     sources: KubernetesManifestsSourcesField
     selector: KubernetesManifestsSelectorField
