@@ -50,19 +50,19 @@ OTHERS = (
 
 def grouping(embeds: dict[str, tuple[str, ...] | None], root: str = "") -> SourceGrouping:
     """Of the files, which all match."""
-    directories = {posixpath.dirname(path) for path in embeds if path.endswith(".go")}
-    analyzed = [
-        analyze_directory(
-            directory,
-            {
-                posixpath.basename(path): _source(patterns)
-                for path, patterns in embeds.items()
-                if patterns is not None and posixpath.dirname(path) == directory
-            },
-        )
-        for directory in sorted(directories)
-    ]
-    return SourceGrouping(frozenset(embeds), EmbeddingPackages.of(analyzed), root)
+    sources = {path: _source(found) for path, found in embeds.items() if found is not None}
+    return SourceGrouping(frozenset(embeds), packages_of(sources), root)
+
+
+def packages_of(sources: dict[str, bytes]) -> EmbeddingPackages:
+    """Of Go files by path."""
+    directories: dict[str, dict[str, bytes]] = {}
+    for path, source in sources.items():
+        directory, name = posixpath.split(path)
+        directories.setdefault(directory, {})[name] = source
+    return EmbeddingPackages.of(
+        [analyze_directory(directory, files) for directory, files in sorted(directories.items())]
+    )
 
 
 def _source(patterns: tuple[str, ...]) -> bytes:
@@ -172,19 +172,7 @@ PROGRAMS = {
     ],
 )
 def test_the_group_of_a_file_by_program(path: str, group: SourceGroup | None) -> None:
-    directories = {posixpath.dirname(p) for p in PROGRAMS}
-    analyzed = [
-        analyze_directory(
-            directory,
-            {
-                posixpath.basename(p): source.encode()
-                for p, source in PROGRAMS.items()
-                if posixpath.dirname(p) == directory
-            },
-        )
-        for directory in sorted(directories)
-    ]
-    packages = EmbeddingPackages.of(analyzed)
+    packages = packages_of({p: source.encode() for p, source in PROGRAMS.items()})
     matched = frozenset({*PROGRAMS, path})
     assert SourceGrouping(matched, packages, by_program=True).group_of(path) == group
 

@@ -203,6 +203,4 @@ class SourceGrouping:
         return SourceGroup(directory) if package is None else self._tests
 
     def _of_package(self, directory: str) -> SourceGroup:
-        if not self._programs:
-            return SourceGroup(directory)
         return SourceGroup(program_of(directory, self._programs) or directory)

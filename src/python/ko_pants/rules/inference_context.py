@@ -7,10 +7,8 @@ image asks for this alone, and for what the targets above its files own.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping
 
 from pants.base.build_root import BuildRoot
-from pants.engine.addresses import Address
 from pants.engine.rules import rule
 
 from ko_pants.engine import disk_look, ko_yaml, owner_directories
@@ -21,6 +19,7 @@ from ko_pants.products import (
     KoYamlRequest,
     OwnerDirectoriesRequest,
 )
+from ko_pants.rules.file_owners import Owners
 from ko_pants.rules.settings import GoEnvironment, Settings
 
 
@@ -30,8 +29,7 @@ class InferenceContext:
 
     :param root: the build root.
     :param look: with it, `disk.answers.ask` may be called.
-    :param owners: the directories whose BUILD files have targets that may own files, each with
-        these targets.
+    :param owners: for `file_owners.owners_of_files`.
     """
 
     settings: Settings
@@ -39,7 +37,7 @@ class InferenceContext:
     root: str
     look: DiskLook
     ko_yaml: KoYaml
-    owners: Mapping[str, tuple[Address, ...]]
+    owners: Owners
 
 
 @rule
